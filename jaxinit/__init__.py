@@ -1,0 +1,37 @@
+"""torch.nn.init for JAX and Flax: PyTorch's initial weights under PyTorch's names."""
+
+from jaxinit.elementwise import constant, normal, ones, trunc_normal, uniform, zeros
+from jaxinit.fans import calculate_fan_in_and_fan_out
+from jaxinit.gains import calculate_gain
+from jaxinit.identity import dirac, eye
+from jaxinit.initializer import Initializer
+from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
+from jaxinit.orthogonal import orthogonal
+from jaxinit.sparse import sparse
+from jaxinit.variance_scaling import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FLAX",
+    "FLAX_CONV_TRANSPOSE",
+    "TORCH",
+    "Initializer",
+    "Layout",
+    "calculate_fan_in_and_fan_out",
+    "calculate_gain",
+    "constant",
+    "dirac",
+    "eye",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "sparse",
+    "trunc_normal",
+    "uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]

@@ -1,0 +1,105 @@
+"""Checks of arguments. Each returns the value in its one canonical form.
+
+A message names the argument in backticks, the rule, the value received and,
+for a closed set, the values allowed.
+"""
+
+import math
+import operator
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def number(name: str, value: Any) -> float:
+    """`value` as a float; ints, NumPy scalars and concrete 0-d arrays pass, booleans and NaN do not."""
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(f"`{name}` must be known when the initializer is built, got the traced value {value}")
+    if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0:
+        raise TypeError(f"`{name}` must be a real number, got {value!r}")
+    try:
+        result = float(value)
+    except (TypeError, OverflowError):
+        raise TypeError(f"`{name}` must be a real number that fits in a float, got {value!r}") from None
+    if math.isnan(result):
+        raise ValueError(f"`{name}` must be a number, got nan")
+    return result
+
+
+def finite(name: str, value: Any) -> float:
+    """As `number`, and not infinite."""
+    result = number(name, value)
+    if math.isinf(result):
+        raise ValueError(f"`{name}` must be finite, got {result}")
+    return result
+
+
+def within(name: str, value: Any, low: float, high: float = math.inf) -> float:
+    """As `finite`, and between `low` and `high`, both allowed."""
+    result = finite(name, value)
+    if not low <= result <= high:
+        rule = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
+        raise ValueError(f"`{name}` must be {rule}, got {result}")
+    return result
+
+
+def positive(name: str, value: Any) -> float:
+    """As `finite`, and above 0."""
+    result = finite(name, value)
+    if result <= 0:
+        raise ValueError(f"`{name}` must be above 0, got {result}")
+    return result
+
+
+def ordered(low_name: str, low: float, high_name: str, high: float) -> None:
+    """Refuses an empty interval."""
+    if low > high:
+        raise ValueError(f"`{low_name}` must not exceed `{high_name}`, got {low_name}={low} and {high_name}={high}")
+
+
+def integer(name: str, value: Any) -> int:
+    """`value` as an int; booleans and floats do not pass."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be an integer, got {value!r}")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"`{name}` must be an integer, got {value!r}") from None
+
+
+def choice(name: str, value: Any, allowed: Collection[str]) -> str:
+    """`value` when it is one of `allowed`."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def dimensions(shape: Sequence[int]) -> tuple[int, ...]:
+    """`shape` as a tuple of non-negative ints."""
+    if isinstance(shape, (str, bytes)) or np.ndim(shape) == 0:
+        raise TypeError(f"`shape` must be a sequence of integers, got {shape!r}")
+    result = tuple(integer("shape", size) for size in shape)
+    if any(size < 0 for size in result):
+        raise ValueError(f"`shape` must not have a negative size, got {result}")
+    return result
+
+
+def is_key(value: Any) -> bool:
+    """Whether `value` could only be a PRNG key: a typed key array, or a vector of uint32."""
+    if not isinstance(value, (jax.Array, np.ndarray)):
+        return False
+    return jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key) or (
+        value.dtype == np.uint32 and value.ndim > 0
+    )
+
+
+def single_key(key: Any) -> jax.Array:
+    """`key` when it is one PRNG key, typed or legacy, rather than a batch of them or a seed."""
+    if not is_key(key):
+        raise TypeError(f"`key` must be a JAX PRNG key such as jax.random.key(0), got {key!r}")
+    typed = jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if key.ndim != (0 if typed else 1):
+        raise ValueError(f"`key` must be a single key (use jax.vmap for a batch), got keys of shape {key.shape}")
+    return key

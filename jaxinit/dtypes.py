@@ -1,0 +1,84 @@
+"""Which dtypes can hold what, and how a value enters one: rounded once, inside the support."""
+
+import math
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit.distributions import Distribution, Uniform
+
+
+def parse(dtype: Any) -> np.dtype:
+    """`dtype`, a dtype or the name of one, as NumPy's object for it."""
+    try:
+        return jnp.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"`dtype` must be a dtype or the name of one, got {dtype!r}") from None
+
+
+def resolve(dtype: Any) -> np.dtype:
+    """`dtype` as JAX would store it: its default float for None, 32 bits wide while x64 is off."""
+    asked = parse(float if dtype is None else dtype)
+    stored = jax.dtypes.canonicalize_dtype(asked)
+    if dtype is not None and stored != asked:
+        warnings.warn(f"`dtype` {asked} needs jax_enable_x64; {stored} is used instead", stacklevel=4)
+    return stored
+
+
+def require_inexact(dtype: np.dtype) -> None:
+    """Refuses dtypes that torch does not draw either, and those that lack a sign."""
+    if not jnp.issubdtype(dtype, jnp.inexact) or jnp.finfo(dtype).min >= 0:
+        raise ValueError(f"`dtype` must be a signed floating or complex dtype for random values, got {dtype}")
+
+
+def working(dtype: np.dtype) -> np.dtype:
+    """The real dtype in which values of `dtype` are drawn."""
+    return np.dtype(np.float64 if dtype in (np.float64, np.complex128) else np.float32)
+
+
+def operand(number: float, real: np.dtype, distribution: Distribution) -> np.generic:
+    """A number of a distribution as a kernel takes it: a whole number as a word, others in `real`."""
+    if isinstance(number, int):
+        return np.uint64(number) if real == np.float64 else np.uint32(number)
+    if abs(number) > float(jnp.finfo(real).max):
+        raise ValueError(f"`dtype` {real} must hold the numbers of the distribution, got {distribution}")
+    return real.type(number)
+
+
+def inside(distribution: Distribution, dtype: np.dtype) -> tuple[float, float]:
+    """The least and the greatest value of `dtype` that lie in the support.
+
+    Rounding is monotonic, so a value clipped to these before it is rounded stays in the
+    support after. Where `dtype` has no value there, both are the lower bound, rounded.
+    """
+    info = jnp.finfo(dtype)
+    low, high = (min(max(bound, float(info.min)), float(info.max)) for bound in distribution.support)
+    least, greatest = (np.asarray(bound).astype(info.dtype) for bound in (low, high))
+    if float(least) < low:
+        least = np.nextafter(least, info.max.astype(info.dtype))
+    if float(greatest) > high or (isinstance(distribution, Uniform) and float(greatest) == distribution.high):
+        greatest = np.nextafter(greatest, info.min.astype(info.dtype))
+    if least > greatest:
+        least = greatest = np.asarray(low).astype(info.dtype)
+    return float(least), float(greatest)
+
+
+def cast(value: complex, dtype: np.dtype) -> np.ndarray:
+    """A constant in `dtype`: truncated for integers as in torch, refused where it does not fit."""
+    if isinstance(value, complex) and not jnp.issubdtype(dtype, jnp.complexfloating):
+        raise ValueError(f"`val` must be real for dtype {dtype}, got {value}")
+    if jnp.issubdtype(dtype, jnp.integer) and not _fits_integer(value.real, dtype):
+        raise ValueError(f"`val` must fit in dtype {dtype}, got {value}")
+    with np.errstate(over="ignore"):
+        result = np.asarray(value).astype(dtype)
+    if jnp.issubdtype(dtype, jnp.inexact) and np.isfinite(value) and not np.isfinite(result):
+        raise ValueError(f"`val` must fit in dtype {dtype}, got {value}")
+    return result
+
+
+def _fits_integer(value: float, dtype: np.dtype) -> bool:
+    info = jnp.iinfo(dtype)
+    return math.isfinite(value) and info.min <= int(value) <= info.max

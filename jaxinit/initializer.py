@@ -1,0 +1,139 @@
+"""What every initializer is: a value that can be called, compared, hashed, pickled and printed."""
+
+import dataclasses
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any, Self
+
+import jax
+import numpy as np
+from jax.typing import DTypeLike
+
+from jaxinit import arguments, dtypes, sampling
+from jaxinit.distributions import Distribution
+from jaxinit.layouts import FLAX, Layout
+from jaxinit.placement import OutSharding
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Initializer:
+    """The base class: JAX's `Initializer` protocol as an immutable value.
+
+    The same key, shape and dtype give the same array eagerly, under `jit` and `vmap`, and
+    on any number of devices. Equal arguments make equal initializers with one hash, also
+    across processes, and `repr` is the call that builds the initializer.
+
+    Args:
+        dtype: what to return when the call names no dtype; None for JAX's default float.
+
+    Example:
+        >>> init = jaxinit.kaiming_uniform()
+        >>> init(jax.random.key(0), (3, 3, 64, 128), jnp.bfloat16).shape
+        (3, 3, 64, 128)
+        >>> init == jaxinit.kaiming_uniform(a=0.0), hash(init) == hash(jaxinit.kaiming_uniform())
+        (True, True)
+        >>> jaxinit.xavier_normal(gain=2)
+        jaxinit.xavier_normal(gain=2.0)
+    """
+
+    dtype: DTypeLike | None = dataclasses.field(default=None, kw_only=True)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if any(arguments.is_key(argument) for argument in (*args, *kwargs.values())):
+            raise TypeError(
+                f"`jaxinit.{cls.__name__}` builds an initializer and takes no key; did you mean `{cls.__name__}()`?"
+            )
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        if self.dtype is not None:
+            self._canonical("dtype", dtypes.parse(self.dtype))
+
+    def __call__(
+        self,
+        key: jax.Array,
+        shape: Sequence[int],
+        dtype: DTypeLike | None = None,
+        out_sharding: OutSharding = None,
+    ) -> jax.Array:
+        """Draws an array.
+
+        Args:
+            key: one PRNG key, typed or legacy; not looked at where nothing is random.
+            shape: the shape of your array, axes as the layout says.
+            dtype: the dtype of the result; by default the initializer's own.
+            out_sharding: how the result is laid out, on explicit or automatic mesh axes.
+
+        Raises:
+            TypeError: `key`, `shape` or `dtype` is not of its kind.
+            ValueError: the shape, the dtype or the sharding does not fit the initializer.
+        """
+        dtype = dtypes.resolve(self.dtype if dtype is None else dtype)
+        return self._array(key, arguments.dimensions(shape), dtype, out_sharding)
+
+    def _array(
+        self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding
+    ) -> jax.Array:
+        raise TypeError(f"`Initializer` is a base class; subclass it or use one of jaxinit's, got {type(self)}")
+
+    def _canonical(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        given = [
+            f"{field.name}={_literal(getattr(self, field.name))}"
+            for field in sorted(dataclasses.fields(self), key=lambda field: field.kw_only)
+            if not field.kw_only or getattr(self, field.name) != field.default
+        ]
+        return f"jaxinit.{type(self).__name__}({', '.join(given)})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        # Not Python's hash of a tuple: those of None and of strings differ between processes.
+        return zlib.crc32(repr(self).encode())
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, float) and math.isinf(value):
+        return f"float('{value}')"
+    if isinstance(value, np.dtype):
+        return repr(value.name)
+    return repr(value)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Elementwise(Initializer):
+    """An initializer whose entries are independent and alike."""
+
+    def distribution(self, shape: Sequence[int]) -> Distribution:
+        """What each entry of an array of `shape` is drawn from.
+
+        Example:
+            >>> jaxinit.xavier_normal().distribution((300, 200))
+            Normal(mean=0.0, std=0.06324555320336758)
+        """
+        raise NotImplementedError
+
+    def _array(
+        self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding
+    ) -> jax.Array:
+        return sampling.sample(self.distribution(shape), key, shape, dtype, out_sharding)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class WithLayout(Initializer):
+    """An initializer that looks at axes.
+
+    Args:
+        layout: which axes of your array are torch's `(out, in, *spatial)`.
+    """
+
+    layout: Layout = dataclasses.field(default=FLAX, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.layout, Layout):
+            raise TypeError(f"`layout` must be a jaxinit.Layout such as jaxinit.TORCH, got {self.layout!r}")

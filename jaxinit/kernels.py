@@ -1,0 +1,139 @@
+"""How random bits become values: one kernel a distribution, four in all.
+
+A kernel is elementwise over an array of random words. The numbers that it takes are
+computed here in float64, once a call; whole numbers are compared with the words, the
+others enter in the words' own width.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit import quantiles
+from jaxinit.distributions import Distribution, Normal, TruncatedNormal, Uniform
+
+Kernel = Callable[..., jax.Array]
+Numbers = tuple[int | float, ...]
+
+
+def select(distribution: Distribution, real: np.dtype) -> tuple[Kernel, Numbers]:
+    """The kernel of a distribution for values of dtype `real`, and the numbers to call it with."""
+    words = 2 ** (8 * real.itemsize)
+    match distribution:
+        case Uniform(low, high):
+            return _uniform, _uniform_numbers(low, high - low, 2 ** (jnp.finfo(real).nmant + 1))
+        case Normal(mean, std):
+            return _bell, _bell_numbers(mean, std, -math.inf, math.inf, words)
+        case TruncatedNormal():
+            return _truncated(distribution, float(jnp.finfo(real).eps) ** 0.25, words)
+    raise TypeError(f"`distribution` must be a random one, got {distribution}")
+
+
+def _uniform_numbers(low: float, width: float, grid: int) -> Numbers:
+    """Counts grid points from zero where zero is one: a single rounding, and U(-b, b) is symmetric."""
+    zero = -low / width * grid if width else math.inf
+    if 0 <= zero <= grid and zero == int(zero):
+        return int(zero), width, 0.0
+    return 0, width, low
+
+
+def _uniform(bits: jax.Array, zero: jax.Array, width: jax.Array, origin: jax.Array) -> jax.Array:
+    """origin + width * (point - zero) / grid, the point being the word's top 24 (float64: 53) bits."""
+    digits = jnp.finfo(width.dtype).nmant + 1
+    signed = jnp.int64 if width.dtype == jnp.float64 else jnp.int32
+    top = bits >> jnp.asarray(8 * bits.dtype.itemsize - digits, bits.dtype)
+    point = top.astype(signed) - zero.astype(signed)
+    return point.astype(width.dtype) * 2.0**-digits * width + origin
+
+
+def _both_tails(z: float) -> tuple[float, float]:
+    """P(|Z| > z) and P(|Z| < z)."""
+    return math.erfc(z / math.sqrt(2.0)), math.erf(z / math.sqrt(2.0))
+
+
+def _bell_numbers(loc: float, scale: float, near: float, far: float, words: int) -> Numbers:
+    """Splits the words between the two sides of the peak, in proportion to their mass."""
+    start, left, right = (_both_tails(max(end, 0.0)) for end in (near, -near, far))
+    split = min(round(words * (left[1] / (left[1] + right[1]))), words - 1)
+    outside = (left[0], start[0] - left[0], right[0], start[0] - right[0])
+    inside = (start[1], left[1] - start[1], right[1] - start[1])
+    return split, 1 / max(split, 1), 1 / (words - split), loc, scale, *outside, *inside
+
+
+def _bell(
+    bits: jax.Array,
+    split: jax.Array,
+    per_left: jax.Array,
+    per_right: jax.Array,
+    loc: jax.Array,
+    scale: jax.Array,
+    left_outside: jax.Array,
+    left_outside_span: jax.Array,
+    right_outside: jax.Array,
+    right_outside_span: jax.Array,
+    start_inside: jax.Array,
+    left_inside_span: jax.Array,
+    right_inside_span: jax.Array,
+) -> jax.Array:
+    """Normal around its peak: words below `split` fall left of it, the others right.
+
+    Within its side a word is so many steps from the near end and so many from the far
+    end; with both counted, neither the middle nor a tail loses a bit.
+    """
+    is_left = bits < split
+    from_near = jnp.where(is_left, split - 1 - bits, bits - split).astype(loc.dtype) + 0.5
+    from_far = jnp.where(is_left, bits, ~bits).astype(loc.dtype) + 0.5
+    per_word = jnp.where(is_left, per_left, per_right)
+    outside_span = jnp.where(is_left, left_outside_span, right_outside_span)
+    inside_span = jnp.where(is_left, left_inside_span, right_inside_span)
+    outside = jnp.where(is_left, left_outside, right_outside) + from_far * per_word * outside_span
+    inside = start_inside + from_near * per_word * inside_span
+    z = quantiles.magnitude(outside, inside)
+    return loc + scale * jnp.where(is_left, -z, z)
+
+
+def _truncated(distribution: TruncatedNormal, thin: float, words: int) -> tuple[Kernel, Numbers]:
+    """The kernel that is accurate in this window, turned so that its far end is positive."""
+    near, far = distribution.window
+    bound, scale, width = distribution.low, distribution.scale, distribution.high - distribution.low
+    if near + far < 0:
+        near, far, bound, scale, width = -far, -near, distribution.high, -scale, -width
+    if max(abs(near), 1.0) * (far - near) < thin:
+        return _thin, (bound, width, *_thin_series(near, far - near))
+    if near >= quantiles.FAR:
+        log_ratio = quantiles.log_tail_ratio(near, far - near)
+        return _far, (bound, scale, near, math.exp(-log_ratio), -math.expm1(-log_ratio))
+    return _bell, _bell_numbers(distribution.loc, scale, near, far, words)
+
+
+def _shares(bits: jax.Array, real: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The word as a fraction of all words, and what is left of 1."""
+    per_word = 2.0 ** (-8 * bits.dtype.itemsize)
+    return (bits.astype(real.dtype) + 0.5) * per_word, ((~bits).astype(real.dtype) + 0.5) * per_word
+
+
+def _thin_series(near: float, width: float) -> tuple[float, float, float]:
+    """Quantile over a thin window as a cubic in u; the next term is of order (near * width)^3."""
+    slope, curvature = near * width, width * width
+    mass = 1 - slope / 2 + (slope * slope - curvature) / 6
+    return mass, slope / 2 * mass**2, (slope * slope / 3 + curvature / 6) * mass**3
+
+
+def _thin(
+    bits: jax.Array, bound: jax.Array, width: jax.Array, linear: jax.Array, square: jax.Array, cube: jax.Array
+) -> jax.Array:
+    """Truncated normal on a window so thin that the density is all but straight."""
+    u, _ = _shares(bits, bound)
+    return bound + width * (u * (linear + u * (square + u * cube)))
+
+
+def _far(
+    bits: jax.Array, bound: jax.Array, scale: jax.Array, near: jax.Array, ratio: jax.Array, lost: jax.Array
+) -> jax.Array:
+    """Truncated normal far out, where the tail beyond the far end is `ratio = 1 - lost` of that beyond the near."""
+    u, rest = _shares(bits, bound)
+    log_ratio = -jnp.where(u * lost < 0.5, jnp.log1p(-u * lost), jnp.log(rest + u * ratio))
+    return bound + scale * quantiles.excess_over(near, log_ratio)

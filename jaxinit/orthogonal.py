@@ -1,0 +1,64 @@
+"""Random (semi-)orthogonal weights, uniform over all of them."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit import arguments, dtypes, sampling
+from jaxinit.distributions import Normal
+from jaxinit.structured import Structured, TorchShape
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class orthogonal(Structured):
+    """A (semi-)orthogonal matrix from the Haar distribution, times a gain::
+
+        w = gain * Q,  Q Q^T = 1 or Q^T Q = 1,  for torch's weight seen as (out, in * prod(spatial))
+
+    Q comes from the QR decomposition of a normal matrix, its columns multiplied by the
+    signs of R's diagonal; without the signs Q would not be uniformly distributed. Low
+    precision dtypes are computed in float32; complex ones give a unitary Q.
+
+    Args:
+        gain: factor on every entry.
+        layout: which axes of your array are torch's; stacked weights are drawn independently.
+        dtype: dtype when the call names none.
+
+    Raises:
+        ValueError: `gain` is not finite; the shape lacks an axis of `layout`.
+
+    Example:
+        >>> w = jaxinit.orthogonal()(jax.random.key(0), (64, 32))
+        >>> bool(jnp.allclose(w.T @ w, jnp.eye(32), atol=1e-5))
+        True
+
+    Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep
+    linear neural networks, 2013; Mezzadri, How to generate random matrices from the
+    classical compact groups, 2007, for the signs. Differs from torch, which refuses
+    float16, bfloat16 and complex; eager and compiled results agree to rounding.
+    """
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._canonical("gain", arguments.finite("gain", self.gain))
+
+    def _torch_array(self, key: jax.Array, torch_shape: TorchShape, dtype: np.dtype) -> jax.Array:
+        dtypes.require_inexact(dtype)
+        rows, columns = torch_shape.out, torch_shape.into * math.prod(torch_shape.spatial)
+        tall = (*torch_shape.batch, max(rows, columns), min(rows, columns))
+        wide_enough = dtype if jnp.issubdtype(dtype, jnp.complexfloating) else dtypes.working(dtype)
+        q, r = jnp.linalg.qr(sampling.sample(Normal(0.0, 1.0), key, tall, wide_enough))
+        q = q * _phase(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
+        q = q if rows >= columns else q.mT
+        return (q * jnp.asarray(self.gain, q.real.dtype)).reshape(torch_shape.whole).astype(dtype)
+
+
+def _phase(diagonal: jax.Array) -> jax.Array:
+    """d / |d|, and 1 where d is 0 (jnp.sign would erase a whole column there)."""
+    size = abs(diagonal)
+    return jnp.where(size == 0, 1, diagonal / jnp.where(size == 0, 1, size)).astype(diagonal.dtype)

@@ -1,0 +1,82 @@
+"""From a JAX key to an array.
+
+The bits are those of `jax.random.bits` for the key. The numbers of a distribution enter
+the compiled program as operands, not constants, so that layers of one shape share one
+program whatever their fans; and because eager calls run that same program, they agree
+with `jit`, `vmap` and sharded ones to the bit.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
+
+from jaxinit import arguments, dtypes, kernels
+from jaxinit.distributions import Constant, Distribution, Normal, Uniform
+from jaxinit.placement import OutSharding, named, placed
+
+
+def sample(
+    distribution: Distribution,
+    key: jax.Array,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Independent draws of `distribution`, rounded once to `dtype` and never outside the support.
+
+    Raises:
+        ValueError: `dtype` cannot hold draws, or not the numbers of the distribution.
+    """
+    sharding = named(out_sharding)
+    if isinstance(distribution, Constant):
+        return _fill(dtypes.cast(distribution.value, dtype), shape=shape, sharding=sharding)
+    dtypes.require_inexact(dtype)
+    real = dtypes.working(dtype)
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        distribution = _component(distribution, dtype)
+    arguments.single_key(key)
+    kernel, numbers = kernels.select(distribution, real)
+    bounds = dtypes.inside(distribution, dtype)
+    operands = [dtypes.operand(number, real, distribution) for number in (*bounds, *numbers)]
+    return _draw(key, *operands, kernel=kernel, shape=shape, dtype=dtype, sharding=sharding)
+
+
+def _component(distribution: Distribution, dtype: np.dtype) -> Distribution:
+    """What torch draws the real and the imaginary part of a complex entry from."""
+    match distribution:
+        case Uniform():
+            return distribution
+        case Normal(mean, std):
+            return Normal(mean, std / math.sqrt(2.0))
+    raise ValueError(f"`dtype` must be real for a {distribution.kind} distribution, as in torch, got {dtype}")
+
+
+@functools.partial(jax.jit, static_argnames=("shape", "sharding"))
+def _fill(value: jax.Array, *, shape: tuple[int, ...], sharding: NamedSharding | None) -> jax.Array:
+    return placed(lambda value: jnp.broadcast_to(value, shape), sharding)(value)
+
+
+@functools.partial(jax.jit, static_argnames=("kernel", "shape", "dtype", "sharding"))
+def _draw(
+    key: jax.Array,
+    *operands: jax.Array,
+    kernel: kernels.Kernel,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    sharding: NamedSharding | None,
+) -> jax.Array:
+    is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
+
+    def draw(key: jax.Array, least: jax.Array, greatest: jax.Array, *numbers: jax.Array) -> jax.Array:
+        word = jnp.uint64 if least.dtype == jnp.float64 else jnp.uint32
+        bits = jax.random.bits(key, (2, *shape) if is_complex else shape, word)
+        values = jnp.clip(kernel(bits, *numbers), least, greatest)
+        return jax.lax.complex(values[0], values[1]) if is_complex else values.astype(dtype)
+
+    # Opaque numbers: were they constants of a caller's program, XLA would fold them into
+    # the arithmetic and round otherwise than it does when this function runs by itself.
+    return placed(draw, sharding)(key, *jax.lax.optimization_barrier(operands))

@@ -1,0 +1,88 @@
+"""Sparse weights: every input feeds a fixed number of units."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit import arguments, sampling
+from jaxinit.distributions import Normal
+from jaxinit.structured import Structured, TorchShape
+
+# Rows decided from one random word. Each halves what is left of its 24 bits at most, so
+# probabilities are off by less than 2^-20.
+_ROWS_PER_WORD = 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class sparse(Structured):
+    """Normal, with the same number of zeros in every column of torch's matrix::
+
+        w[:, i] has ceil(sparsity * out) zeros at uniformly random rows, the rest ~ N(0, std**2)
+
+    Args:
+        sparsity: the fraction of zeros, from 0 to 1.
+        std: the standard deviation of the other entries (torch's documentation calls 0.01 a variance once).
+        layout: which axes of your array are torch's; stacked weights are drawn independently.
+        dtype: dtype when the call names none.
+
+    Raises:
+        ValueError: `sparsity` is outside [0, 1], `std < 0`, or a weight has axes besides in and out.
+
+    Example:
+        >>> w = jaxinit.sparse(0.1)(jax.random.key(0), (5, 32))  # (in, out)
+        >>> (w == 0).sum(axis=1).tolist()
+        [4, 4, 4, 4, 4]
+
+    Source: Martens, Deep learning via Hessian-free optimization, 2010. Differs from torch
+    in refusing a sparsity outside [0, 1].
+    """
+
+    sparsity: float
+    std: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._canonical("sparsity", arguments.within("sparsity", self.sparsity, 0.0, 1.0))
+        self._canonical("std", arguments.within("std", self.std, 0.0))
+
+    def _check_weight(self, torch_shape: TorchShape) -> None:
+        if torch_shape.spatial:
+            raise ValueError(f"`shape` must give weights of 2 dimensions for sparse, got torch's {torch_shape.weight}")
+
+    def _torch_array(self, key: jax.Array, torch_shape: TorchShape, dtype: np.dtype) -> jax.Array:
+        key_of_zeros, key_of_values = jax.random.split(arguments.single_key(key))
+        values = sampling.sample(Normal(0.0, self.std), key_of_values, torch_shape.whole, dtype)
+        columns = (*torch_shape.batch, torch_shape.into)
+        zero = _choose(key_of_zeros, math.ceil(self.sparsity * torch_shape.out), torch_shape.out, columns)
+        return jnp.where(jnp.moveaxis(zero, 0, -2), jnp.zeros((), dtype), values)
+
+
+def _choose(key: jax.Array, count: int, rows: int, columns: tuple[int, ...]) -> jax.Array:
+    """Exactly `count` of `rows` in every column, all choices alike; shape `(rows, *columns)`.
+
+    Goes down the rows, choosing each with probability needed / left. Compared as
+    `u * left < needed`, this takes every row once all are needed and none once none is,
+    whatever the rounding, as u < 1. One word serves several rows: given the choice, where
+    u fell within its part of [0, 1) is uniform again.
+    """
+    below_one = np.float32(1 - 2.0**-24)
+
+    def step(carry: tuple[jax.Array, jax.Array], word: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        needed, left = carry
+        u = (word >> jnp.uint32(8)).astype(jnp.float32) * np.float32(2.0**-24)
+        chosen = []
+        for _ in range(_ROWS_PER_WORD):
+            position = u * left
+            chosen.append(position < needed)
+            within = jnp.where(chosen[-1], position, position - needed)
+            u = jnp.minimum(within / jnp.maximum(jnp.where(chosen[-1], needed, left - needed), 1), below_one)
+            needed, left = needed - chosen[-1], left - 1
+        return (needed, left), jnp.stack(chosen)
+
+    words = jax.random.bits(key, (-(-rows // _ROWS_PER_WORD), *columns), jnp.uint32)
+    start = jnp.full(columns, count, jnp.float32), jnp.float32(rows)
+    _, chosen = jax.lax.scan(step, start, words)
+    return chosen.reshape(-1, *columns)[:rows]
