@@ -1,11 +1,14 @@
 """Where an array is laid out on devices: one rule for every initializer's `out_sharding`."""
 
+import functools
+import inspect
 from collections.abc import Callable
 
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
 OutSharding = NamedSharding | PartitionSpec | None
+Draw = Callable[..., jax.Array]
 
 
 def named(out_sharding: OutSharding) -> NamedSharding | None:
@@ -23,15 +26,37 @@ def named(out_sharding: OutSharding) -> NamedSharding | None:
     return NamedSharding(mesh, out_sharding)
 
 
-def placed(draw: Callable[..., jax.Array], sharding: NamedSharding | None) -> Callable[..., jax.Array]:
-    """`draw` with its result laid out by `sharding`; to be called inside a compiled function.
+@functools.cache
+def compiled(draw: Draw, sharding: NamedSharding | None) -> Draw:
+    """`draw` compiled with its result laid out by `sharding`; its keyword arguments are static.
 
-    Explicit mesh axes become automatic inside `draw`, so that the partitioner splits the
-    whole computation from its result backwards: each device draws its own entries alone.
+    The partitioner then splits the whole computation from its result backwards, so each
+    device draws its own entries alone.
     """
-    if sharding is None:
+
+    @functools.wraps(draw)
+    def lay_out(*operands: jax.Array, **static: object) -> jax.Array:
+        return _automatic(functools.partial(draw, **static), sharding)(*operands)
+
+    parameters = inspect.signature(draw).parameters.values()
+    static = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    return jax.jit(lay_out, static_argnames=static, out_shardings=sharding)
+
+
+def _automatic(draw: Draw, sharding: NamedSharding | None) -> Draw:
+    """`draw` with the explicit axes of the mesh made automatic inside it."""
+    if sharding is None or not sharding.mesh.explicit_axes:
         return draw
+    return jax.sharding.auto_axes(draw, axes=sharding.mesh.explicit_axes, out_sharding=_explicit_part(sharding))
+
+
+def _explicit_part(sharding: NamedSharding) -> NamedSharding:
+    """`sharding` without the axes that are automatic anyway."""
     explicit = sharding.mesh.explicit_axes
-    if explicit:
-        return jax.sharding.auto_axes(draw, axes=explicit, out_sharding=sharding)
-    return lambda *operands: jax.lax.with_sharding_constraint(draw(*operands), sharding)
+
+    def kept(entry: object) -> object:
+        names = entry if isinstance(entry, tuple) else (entry,)
+        left = tuple(name for name in names if name in explicit)
+        return left if left else None
+
+    return NamedSharding(sharding.mesh, PartitionSpec(*map(kept, sharding.spec)))

@@ -6,17 +6,15 @@ program whatever their fans; and because eager calls run that same program, they
 with `jit`, `vmap` and sharded ones to the bit.
 """
 
-import functools
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
 
 from jaxinit import arguments, dtypes, kernels
 from jaxinit.distributions import Constant, Distribution, Normal, Uniform
-from jaxinit.placement import OutSharding, named, placed
+from jaxinit.placement import OutSharding, compiled, named
 
 
 def sample(
@@ -33,7 +31,7 @@ def sample(
     """
     sharding = named(out_sharding)
     if isinstance(distribution, Constant):
-        return _fill(dtypes.cast(distribution.value, dtype), shape=shape, sharding=sharding)
+        return compiled(_fill, sharding)(dtypes.cast(distribution.value, dtype), shape=shape)
     dtypes.require_inexact(dtype)
     real = dtypes.working(dtype)
     if jnp.issubdtype(dtype, jnp.complexfloating):
@@ -42,7 +40,7 @@ def sample(
     kernel, numbers = kernels.select(distribution, real)
     bounds = dtypes.inside(distribution, dtype)
     operands = [dtypes.operand(number, real, distribution) for number in (*bounds, *numbers)]
-    return _draw(key, *operands, kernel=kernel, shape=shape, dtype=dtype, sharding=sharding)
+    return compiled(_draw, sharding)(key, *operands, kernel=kernel, shape=shape, dtype=dtype)
 
 
 def _component(distribution: Distribution, dtype: np.dtype) -> Distribution:
@@ -55,28 +53,18 @@ def _component(distribution: Distribution, dtype: np.dtype) -> Distribution:
     raise ValueError(f"`dtype` must be real for a {distribution.kind} distribution, as in torch, got {dtype}")
 
 
-@functools.partial(jax.jit, static_argnames=("shape", "sharding"))
-def _fill(value: jax.Array, *, shape: tuple[int, ...], sharding: NamedSharding | None) -> jax.Array:
-    return placed(lambda value: jnp.broadcast_to(value, shape), sharding)(value)
+def _fill(value: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
+    return jnp.broadcast_to(value, shape)
 
 
-@functools.partial(jax.jit, static_argnames=("kernel", "shape", "dtype", "sharding"))
 def _draw(
-    key: jax.Array,
-    *operands: jax.Array,
-    kernel: kernels.Kernel,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    sharding: NamedSharding | None,
+    key: jax.Array, *numbers: jax.Array, kernel: kernels.Kernel, shape: tuple[int, ...], dtype: np.dtype
 ) -> jax.Array:
-    is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
-
-    def draw(key: jax.Array, least: jax.Array, greatest: jax.Array, *numbers: jax.Array) -> jax.Array:
-        word = jnp.uint64 if least.dtype == jnp.float64 else jnp.uint32
-        bits = jax.random.bits(key, (2, *shape) if is_complex else shape, word)
-        values = jnp.clip(kernel(bits, *numbers), least, greatest)
-        return jax.lax.complex(values[0], values[1]) if is_complex else values.astype(dtype)
-
     # Opaque numbers: were they constants of a caller's program, XLA would fold them into
     # the arithmetic and round otherwise than it does when this function runs by itself.
-    return placed(draw, sharding)(key, *jax.lax.optimization_barrier(operands))
+    least, greatest, *numbers = jax.lax.optimization_barrier(numbers)
+    is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
+    word = jnp.uint64 if least.dtype == jnp.float64 else jnp.uint32
+    bits = jax.random.bits(key, (2, *shape) if is_complex else shape, word)
+    values = jnp.clip(kernel(bits, *numbers), least, greatest)
+    return jax.lax.complex(values[0], values[1]) if is_complex else values.astype(dtype)

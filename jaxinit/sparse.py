@@ -15,6 +15,8 @@ from jaxinit.structured import Structured, TorchShape
 # probabilities are off by less than 2^-20.
 _ROWS_PER_WORD = 4
 
+Pair = tuple[jax.Array, jax.Array]
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class sparse(Structured):
@@ -52,12 +54,14 @@ class sparse(Structured):
         if torch_shape.spatial:
             raise ValueError(f"`shape` must give weights of 2 dimensions for sparse, got torch's {torch_shape.weight}")
 
-    def _torch_array(self, key: jax.Array, torch_shape: TorchShape, dtype: np.dtype) -> jax.Array:
+    def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
         key_of_zeros, key_of_values = jax.random.split(arguments.single_key(key))
-        values = sampling.sample(Normal(0.0, self.std), key_of_values, torch_shape.whole, dtype)
+        torch_shape = self._torch_shape(shape)
         columns = (*torch_shape.batch, torch_shape.into)
         zero = _choose(key_of_zeros, math.ceil(self.sparsity * torch_shape.out), torch_shape.out, columns)
-        return jnp.where(jnp.moveaxis(zero, 0, -2), jnp.zeros((), dtype), values)
+        zero = self.layout.from_torch(jnp.moveaxis(zero, 0, -2), shape)
+        values = sampling.sample(Normal(0.0, self.std), key_of_values, shape, dtype)
+        return jnp.where(zero, jnp.zeros((), dtype), values)
 
 
 def _choose(key: jax.Array, count: int, rows: int, columns: tuple[int, ...]) -> jax.Array:
@@ -70,7 +74,7 @@ def _choose(key: jax.Array, count: int, rows: int, columns: tuple[int, ...]) -> 
     """
     below_one = np.float32(1 - 2.0**-24)
 
-    def step(carry: tuple[jax.Array, jax.Array], word: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+    def step(carry: Pair, word: jax.Array) -> tuple[Pair, list[jax.Array]]:
         needed, left = carry
         u = (word >> jnp.uint32(8)).astype(jnp.float32) * np.float32(2.0**-24)
         chosen = []
@@ -79,10 +83,10 @@ def _choose(key: jax.Array, count: int, rows: int, columns: tuple[int, ...]) -> 
             chosen.append(position < needed)
             within = jnp.where(chosen[-1], position, position - needed)
             u = jnp.minimum(within / jnp.maximum(jnp.where(chosen[-1], needed, left - needed), 1), below_one)
-            needed, left = needed - chosen[-1], left - 1
-        return (needed, left), jnp.stack(chosen)
+            needed, left = needed - chosen[-1].astype(needed.dtype), left - 1
+        return (needed, left), chosen
 
     words = jax.random.bits(key, (-(-rows // _ROWS_PER_WORD), *columns), jnp.uint32)
     start = jnp.full(columns, count, jnp.float32), jnp.float32(rows)
     _, chosen = jax.lax.scan(step, start, words)
-    return chosen.reshape(-1, *columns)[:rows]
+    return jnp.stack(chosen, axis=1).reshape(-1, *columns)[:rows]

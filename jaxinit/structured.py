@@ -1,15 +1,14 @@
 """Initializers that are defined on torch's array as a whole, and carried into your layout."""
 
 import dataclasses
-import functools
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
 
 from jaxinit.initializer import WithLayout
-from jaxinit.placement import OutSharding, named, placed
+from jaxinit.placement import OutSharding, compiled, named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +36,19 @@ class Structured(WithLayout):
     def _check_weight(self, torch_shape: TorchShape) -> None:
         """Raises ValueError where torch does."""
 
+    def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+        """Your array; called inside a compiled function."""
+        return self.layout.from_torch(self._torch_array(key, self._torch_shape(shape), dtype), shape)
+
     def _torch_array(self, key: jax.Array, torch_shape: TorchShape, dtype: np.dtype) -> jax.Array:
-        """torch's array, of shape `torch_shape.whole`; called inside a compiled function."""
+        """torch's array, of shape `torch_shape.whole`."""
         raise NotImplementedError
 
     def _array(
         self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding
     ) -> jax.Array:
         self._check_weight(self._torch_shape(shape))
-        return _build(key, init=self, shape=shape, dtype=dtype, sharding=named(out_sharding))
+        return compiled(_build, named(out_sharding))(key, init=self, shape=shape, dtype=dtype)
 
     def _torch_shape(self, shape: tuple[int, ...]) -> TorchShape:
         stacked = len(self.layout.roles(len(shape)).batch)
@@ -53,13 +56,5 @@ class Structured(WithLayout):
         return TorchShape(sizes[:stacked], sizes[stacked], sizes[stacked + 1], sizes[stacked + 2 :])
 
 
-@functools.partial(jax.jit, static_argnames=("init", "shape", "dtype", "sharding"))
-def _build(
-    key: jax.Array, *, init: Structured, shape: tuple[int, ...], dtype: np.dtype, sharding: NamedSharding | None
-) -> jax.Array:
-    def draw(key: jax.Array) -> jax.Array:
-        if math.prod(shape) == 0:
-            return jax.numpy.zeros(shape, dtype)
-        return init.layout.from_torch(init._torch_array(key, init._torch_shape(shape), dtype), shape)
-
-    return placed(draw, sharding)(key)
+def _build(key: jax.Array, *, init: Structured, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+    return init._draw(key, shape, dtype) if math.prod(shape) else jnp.zeros(shape, dtype)
