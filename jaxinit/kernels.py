@@ -3,6 +3,9 @@
 A kernel is elementwise over an array of random words. The numbers that it takes are
 computed here in float64, once a call; whole numbers are compared with the words, the
 others enter in the words' own width.
+
+No sum has two products, and no array is divided by a number: the compiler may fuse a
+product into a sum and multiply by a reciprocal, and would do so now here, now there.
 """
 
 import math
@@ -58,25 +61,23 @@ def _bell_numbers(loc: float, scale: float, near: float, far: float, words: int)
     """Splits the words between the two sides of the peak, in proportion to their mass."""
     start, left, right = (_both_tails(max(end, 0.0)) for end in (near, -near, far))
     split = min(round(words * (left[1] / (left[1] + right[1]))), words - 1)
-    outside = (left[0], start[0] - left[0], right[0], start[0] - right[0])
-    inside = (start[1], left[1] - start[1], right[1] - start[1])
-    return split, 1 / max(split, 1), 1 / (words - split), loc, scale, *outside, *inside
+    outside = left[0], (start[0] - left[0]) / max(split, 1), right[0], (start[0] - right[0]) / (words - split)
+    inside = start[1], (left[1] - start[1]) / max(split, 1), (right[1] - start[1]) / (words - split)
+    return split, loc, scale, *outside, *inside
 
 
 def _bell(
     bits: jax.Array,
     split: jax.Array,
-    per_left: jax.Array,
-    per_right: jax.Array,
     loc: jax.Array,
     scale: jax.Array,
     left_outside: jax.Array,
-    left_outside_span: jax.Array,
+    left_outside_step: jax.Array,
     right_outside: jax.Array,
-    right_outside_span: jax.Array,
+    right_outside_step: jax.Array,
     start_inside: jax.Array,
-    left_inside_span: jax.Array,
-    right_inside_span: jax.Array,
+    left_inside_step: jax.Array,
+    right_inside_step: jax.Array,
 ) -> jax.Array:
     """Normal around its peak: words below `split` fall left of it, the others right.
 
@@ -86,11 +87,10 @@ def _bell(
     is_left = bits < split
     from_near = jnp.where(is_left, split - 1 - bits, bits - split).astype(loc.dtype) + 0.5
     from_far = jnp.where(is_left, bits, ~bits).astype(loc.dtype) + 0.5
-    per_word = jnp.where(is_left, per_left, per_right)
-    outside_span = jnp.where(is_left, left_outside_span, right_outside_span)
-    inside_span = jnp.where(is_left, left_inside_span, right_inside_span)
-    outside = jnp.where(is_left, left_outside, right_outside) + from_far * per_word * outside_span
-    inside = start_inside + from_near * per_word * inside_span
+    outside_step = jnp.where(is_left, left_outside_step, right_outside_step)
+    inside_step = jnp.where(is_left, left_inside_step, right_inside_step)
+    outside = jnp.where(is_left, left_outside, right_outside) + from_far * outside_step
+    inside = start_inside + from_near * inside_step
     z = quantiles.magnitude(outside, inside)
     return loc + scale * jnp.where(is_left, -z, z)
 
@@ -105,7 +105,8 @@ def _truncated(distribution: TruncatedNormal, thin: float, words: int) -> tuple[
         return _thin, (bound, width, *_thin_series(near, far - near))
     if near >= quantiles.FAR:
         log_ratio = quantiles.log_tail_ratio(near, far - near)
-        return _far, (bound, scale, near, math.exp(-log_ratio), -math.expm1(-log_ratio))
+        start = near, 1 / near, 1 / quantiles.hazard(near)
+        return _far, (bound, scale, *start, math.exp(-log_ratio), -math.expm1(-log_ratio))
     return _bell, _bell_numbers(distribution.loc, scale, near, far, words)
 
 
@@ -131,9 +132,16 @@ def _thin(
 
 
 def _far(
-    bits: jax.Array, bound: jax.Array, scale: jax.Array, near: jax.Array, ratio: jax.Array, lost: jax.Array
+    bits: jax.Array,
+    bound: jax.Array,
+    scale: jax.Array,
+    near: jax.Array,
+    per_near: jax.Array,
+    per_hazard: jax.Array,
+    ratio: jax.Array,
+    lost: jax.Array,
 ) -> jax.Array:
     """Truncated normal far out, where the tail beyond the far end is `ratio = 1 - lost` of that beyond the near."""
     u, rest = _shares(bits, bound)
     log_ratio = -jnp.where(u * lost < 0.5, jnp.log1p(-u * lost), jnp.log(rest + u * ratio))
-    return bound + scale * quantiles.excess_over(near, log_ratio)
+    return bound + scale * quantiles.excess_over(near, per_near, per_hazard, log_ratio)

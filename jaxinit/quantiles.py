@@ -70,17 +70,18 @@ def log_tail_ratio(near: float, width: float) -> float:
     return near * width + width * width / 2 + math.log(hazard(near + width) / hazard(near))
 
 
-def excess_over(near: jax.Array, log_ratio: jax.Array) -> jax.Array:
+def excess_over(near: jax.Array, per_near: jax.Array, per_hazard: jax.Array, log_ratio: jax.Array) -> jax.Array:
     """The d >= 0 with `log_ratio = log(P(Z > near) / P(Z > near + d))`, for near >= FAR.
 
+    `per_near` and `per_hazard` are the reciprocals of `near` and of the hazard there.
     Newton on the logarithm, in d itself: no tail is too thin, and d keeps its relative
     accuracy however far out `near` is.
     """
     terms = _HAZARD_TERMS[log_ratio.dtype]
-    at_near = hazard(near, terms)
-    excess = 2 * log_ratio / (near + jnp.sqrt(near * near + (log_ratio + log_ratio)))
+    straight = log_ratio * per_near
+    excess = 2 * straight / (1 + jnp.sqrt(1 + 2 * straight * per_near))
     for _ in range(_NEWTON_STEPS[log_ratio.dtype]):
         slope = hazard(near + excess, terms)
-        error = excess * (near + excess / 2) + jnp.log(slope / at_near) - log_ratio
+        error = excess * (near + excess / 2) + jnp.log(slope * per_hazard) - log_ratio
         excess = excess - error / slope
     return excess

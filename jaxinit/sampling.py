@@ -7,6 +7,7 @@ with `jit`, `vmap` and sharded ones to the bit.
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -57,12 +58,24 @@ def _fill(value: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
     return jnp.broadcast_to(value, shape)
 
 
+def _opaque(numbers: Sequence[jax.Array], key: jax.Array) -> list[jax.Array]:
+    """The numbers, the real ones read from a table at a row that depends on the key.
+
+    Both rows are the same. Were the numbers constants of a caller's program, XLA would
+    fold them into the arithmetic and round otherwise than it does where they are operands,
+    so that `jit` would change bits. (It drops lax.optimization_barrier before it folds.)
+    """
+    real = [number for number in numbers if jnp.issubdtype(number.dtype, jnp.floating)]
+    table = jnp.stack([jnp.stack(real)] * 2)
+    row = jax.random.key_data(key).reshape(-1)[0] & jnp.uint32(1)
+    hidden = iter(jax.lax.dynamic_index_in_dim(table, row, keepdims=False))
+    return [next(hidden) if jnp.issubdtype(number.dtype, jnp.floating) else number for number in numbers]
+
+
 def _draw(
     key: jax.Array, *numbers: jax.Array, kernel: kernels.Kernel, shape: tuple[int, ...], dtype: np.dtype
 ) -> jax.Array:
-    # Opaque numbers: were they constants of a caller's program, XLA would fold them into
-    # the arithmetic and round otherwise than it does when this function runs by itself.
-    least, greatest, *numbers = jax.lax.optimization_barrier(numbers)
+    least, greatest, *numbers = _opaque(numbers, key)
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
     word = jnp.uint64 if least.dtype == jnp.float64 else jnp.uint32
     bits = jax.random.bits(key, (2, *shape) if is_complex else shape, word)
