@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -90,16 +91,13 @@ def is_key(value: Any) -> bool:
     """Whether `value` could only be a PRNG key: a typed key array, or a vector of uint32."""
     if not isinstance(value, (jax.Array, np.ndarray)):
         return False
-    return jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key) or (
-        value.dtype == np.uint32 and value.ndim > 0
-    )
+    return jnp.issubdtype(value.dtype, jax.dtypes.prng_key) or (value.dtype == np.uint32 and value.ndim > 0)
 
 
-def single_key(key: Any) -> jax.Array:
-    """`key` when it is one PRNG key, typed or legacy, rather than a batch of them or a seed."""
+def check_key(key: Any) -> None:
+    """Refuses all but one PRNG key, typed or legacy: a batch of them, a seed."""
     if not is_key(key):
         raise TypeError(f"`key` must be a JAX PRNG key such as jax.random.key(0), got {key!r}")
-    typed = jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if key.ndim != (0 if typed else 1):
         raise ValueError(f"`key` must be a single key (use jax.vmap for a batch), got keys of shape {key.shape}")
-    return key

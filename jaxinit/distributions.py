@@ -124,7 +124,8 @@ class Constant:
 # a bound this far out is below its rounding error.
 _FARTHEST = 2.0**60
 
-Distribution = Uniform | Normal | TruncatedNormal | Constant
+Random = Uniform | Normal | TruncatedNormal
+Distribution = Random | Constant
 
 
 @functools.lru_cache

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit.distributions import Distribution, Uniform
+from jaxinit.distributions import Random, Uniform
 
 
 def parse(dtype: Any) -> np.dtype:
     """`dtype`, a dtype or the name of one, as NumPy's object for it."""
     try:
-        return jnp.dtype(dtype)
+        return np.dtype(jnp.dtype(dtype))
     except TypeError:
         raise TypeError(f"`dtype` must be a dtype or the name of one, got {dtype!r}") from None
 
@@ -39,16 +39,16 @@ def working(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.float64 if dtype in (np.float64, np.complex128) else np.float32)
 
 
-def operand(number: float, real: np.dtype, distribution: Distribution) -> np.generic:
+def operand(number: float, real: np.dtype, distribution: Random) -> np.generic:
     """A number of a distribution as a kernel takes it: a whole number as a word, others in `real`."""
     if isinstance(number, int):
         return np.uint64(number) if real == np.float64 else np.uint32(number)
     if abs(number) > float(jnp.finfo(real).max):
         raise ValueError(f"`dtype` {real} must hold the numbers of the distribution, got {distribution}")
-    return real.type(number)
+    return np.float64(number) if real == np.float64 else np.float32(number)
 
 
-def inside(distribution: Distribution, dtype: np.dtype) -> tuple[float, float]:
+def inside(distribution: Random, dtype: np.dtype) -> tuple[float, float]:
     """The least and the greatest value of `dtype` that lie in the support.
 
     Rounding is monotonic, so a value clipped to these before it is rounded stays in the

@@ -28,7 +28,7 @@ def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) ->
     Example:
         >>> calculate_fan_in_and_fan_out((3, 3, 64, 128))
         (576, 1152)
-        >>> calculate_fan_in_and_fan_out((128, 64, 3, 3), layout=TORCH)
+        >>> calculate_fan_in_and_fan_out((128, 64, 3, 3), layout=jaxinit.TORCH)
         (576, 1152)
 
     Differs from torch in taking a shape and a layout instead of a tensor.

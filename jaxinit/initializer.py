@@ -72,9 +72,7 @@ class Initializer:
         dtype = dtypes.resolve(self.dtype if dtype is None else dtype)
         return self._array(key, arguments.dimensions(shape), dtype, out_sharding)
 
-    def _array(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding
-    ) -> jax.Array:
+    def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
         raise TypeError(f"`Initializer` is a base class; subclass it or use one of jaxinit's, got {type(self)}")
 
     def _canonical(self, name: str, value: object) -> None:
@@ -83,7 +81,7 @@ class Initializer:
     def __repr__(self) -> str:
         given = [
             f"{field.name}={_literal(getattr(self, field.name))}"
-            for field in sorted(dataclasses.fields(self), key=lambda field: field.kw_only)
+            for field in sorted(dataclasses.fields(self), key=lambda field: bool(field.kw_only))
             if not field.kw_only or getattr(self, field.name) != field.default
         ]
         return f"jaxinit.{type(self).__name__}({', '.join(given)})"
@@ -117,9 +115,7 @@ class Elementwise(Initializer):
         """
         raise NotImplementedError
 
-    def _array(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding
-    ) -> jax.Array:
+    def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
         return sampling.sample(self.distribution(shape), key, shape, dtype, out_sharding)
 
 

@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxinit import quantiles
-from jaxinit.distributions import Distribution, Normal, TruncatedNormal, Uniform
+from jaxinit.distributions import Normal, Random, TruncatedNormal, Uniform
 
 Kernel = Callable[..., jax.Array]
 Numbers = tuple[int | float, ...]
 
 
-def select(distribution: Distribution, real: np.dtype) -> tuple[Kernel, Numbers]:
+def select(distribution: Random, real: np.dtype) -> tuple[Kernel, Numbers]:
     """The kernel of a distribution for values of dtype `real`, and the numbers to call it with."""
     words = 2 ** (8 * real.itemsize)
     match distribution:
@@ -32,7 +32,6 @@ def select(distribution: Distribution, real: np.dtype) -> tuple[Kernel, Numbers]
             return _bell, _bell_numbers(mean, std, -math.inf, math.inf, words)
         case TruncatedNormal():
             return _truncated(distribution, float(jnp.finfo(real).eps) ** 0.25, words)
-    raise TypeError(f"`distribution` must be a random one, got {distribution}")
 
 
 def _uniform_numbers(low: float, width: float, grid: int) -> Numbers:

@@ -47,7 +47,10 @@ def _automatic(draw: Draw, sharding: NamedSharding | None) -> Draw:
     """`draw` with the explicit axes of the mesh made automatic inside it."""
     if sharding is None or not sharding.mesh.explicit_axes:
         return draw
-    return jax.sharding.auto_axes(draw, axes=sharding.mesh.explicit_axes, out_sharding=_explicit_part(sharding))
+    automatic: Draw = jax.sharding.auto_axes(
+        draw, axes=sharding.mesh.explicit_axes, out_sharding=_explicit_part(sharding)
+    )
+    return automatic
 
 
 def _explicit_part(sharding: NamedSharding) -> NamedSharding:

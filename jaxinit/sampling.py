@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxinit import arguments, dtypes, kernels
-from jaxinit.distributions import Constant, Distribution, Normal, Uniform
+from jaxinit.distributions import Constant, Distribution, Normal, Random, Uniform
 from jaxinit.placement import OutSharding, compiled, named
 
 
@@ -37,14 +37,14 @@ def sample(
     real = dtypes.working(dtype)
     if jnp.issubdtype(dtype, jnp.complexfloating):
         distribution = _component(distribution, dtype)
-    arguments.single_key(key)
+    arguments.check_key(key)
     kernel, numbers = kernels.select(distribution, real)
     bounds = dtypes.inside(distribution, dtype)
     operands = [dtypes.operand(number, real, distribution) for number in (*bounds, *numbers)]
     return compiled(_draw, sharding)(key, *operands, kernel=kernel, shape=shape, dtype=dtype)
 
 
-def _component(distribution: Distribution, dtype: np.dtype) -> Distribution:
+def _component(distribution: Random, dtype: np.dtype) -> Random:
     """What torch draws the real and the imaginary part of a complex entry from."""
     match distribution:
         case Uniform():
@@ -75,9 +75,9 @@ def _opaque(numbers: Sequence[jax.Array], key: jax.Array) -> list[jax.Array]:
 def _draw(
     key: jax.Array, *numbers: jax.Array, kernel: kernels.Kernel, shape: tuple[int, ...], dtype: np.dtype
 ) -> jax.Array:
-    least, greatest, *numbers = _opaque(numbers, key)
+    least, greatest, *rest = _opaque(numbers, key)
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
     word = jnp.uint64 if least.dtype == jnp.float64 else jnp.uint32
     bits = jax.random.bits(key, (2, *shape) if is_complex else shape, word)
-    values = jnp.clip(kernel(bits, *numbers), least, greatest)
+    values = jnp.clip(kernel(bits, *rest), least, greatest)
     return jax.lax.complex(values[0], values[1]) if is_complex else values.astype(dtype)

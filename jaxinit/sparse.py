@@ -55,7 +55,8 @@ class sparse(Structured):
             raise ValueError(f"`shape` must give weights of 2 dimensions for sparse, got torch's {torch_shape.weight}")
 
     def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
-        key_of_zeros, key_of_values = jax.random.split(arguments.single_key(key))
+        arguments.check_key(key)
+        key_of_zeros, key_of_values = jax.random.split(key)
         torch_shape = self._torch_shape(shape)
         columns = (*torch_shape.batch, torch_shape.into)
         zero = _choose(key_of_zeros, math.ceil(self.sparsity * torch_shape.out), torch_shape.out, columns)

@@ -44,9 +44,7 @@ class Structured(WithLayout):
         """torch's array, of shape `torch_shape.whole`."""
         raise NotImplementedError
 
-    def _array(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding
-    ) -> jax.Array:
+    def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
         self._check_weight(self._torch_shape(shape))
         return compiled(_build, named(out_sharding))(key, init=self, shape=shape, dtype=dtype)
 

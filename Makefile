@@ -1,0 +1,70 @@
+.DEFAULT_GOAL := help
+.PHONY: help report test test-oldest lint docs bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+OLDEST_JAX := $(shell sed -n 's/^dependencies.*"jax>=\([0-9.]*\)".*/\1/p' pyproject.toml)
+OLDEST_FLAX := $(shell sed -n 's/^flax = \["flax>=\([0-9.]*\)"\]/\1/p' pyproject.toml)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+report: .venv/report ## check jaxinit against the installed torch; writes report/report.html
+	$(BIN)/python -m conformance run --out report
+
+test: .venv/test ## run every test and every example of the documentation
+	$(BIN)/python -m pytest --numprocesses 2
+
+test-oldest: .venv-oldest/test ## the same with the oldest jax and flax that pyproject admits
+	.venv-oldest/bin/python -m pytest --numprocesses 2
+
+lint: .venv/lint ## format check, lint and strict types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: .venv/docs ## build the site into docs/_build
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
+
+bench: .venv/bench ## speed and quality, as ratios to jax.nn.initializers and torch
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## remove what these commands made
+	rm -rf .venv .venv-oldest report docs/_build
+
+# One environment; each stamp adds what its target needs. Versions come from constraints.txt.
+INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+.venv/made: constraints.txt
+	$(PYTHON) -m venv --clear .venv
+	$(INSTALL) --upgrade pip
+	@touch $@
+
+.venv/report: .venv/made pyproject.toml
+	$(INSTALL) --editable '.[conformance]'
+	@touch $@
+
+.venv/test: .venv/report
+	$(INSTALL) --editable '.[flax]' --group test
+	@touch $@
+
+.venv/lint: .venv/test
+	$(INSTALL) --group lint
+	@touch $@
+
+.venv/docs: .venv/test
+	$(INSTALL) --group docs
+	@touch $@
+
+.venv/bench: .venv/test
+	$(INSTALL) --group bench
+	@touch $@
+
+.venv-oldest/test: constraints.txt pyproject.toml
+	$(PYTHON) -m venv --clear .venv-oldest
+	sed -e 's/^jax\(lib\)\{0,1\}==.*/jax\1==$(OLDEST_JAX)/' -e 's/^flax==.*/flax==$(OLDEST_FLAX)/' \
+		constraints.txt > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/constraints.txt --upgrade pip
+	.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/constraints.txt \
+		--editable '.[conformance,flax]' --group test
+	@touch $@

@@ -1,0 +1,28 @@
+"""Eight devices for every test; names that examples may use; Markdown examples run as written."""
+
+import math
+import os
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sybil import Sybil
+from sybil.parsers.myst import DocTestDirectiveParser, PythonCodeBlockParser
+
+import jaxinit
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_check_tracer_leaks", True)
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(), DocTestDirectiveParser()], patterns=["*.md"], excludes=["**/.venv*/**"]
+).pytest()
+
+
+@pytest.fixture(autouse=True)
+def _names_of_examples(doctest_namespace: dict[str, object]) -> None:
+    doctest_namespace.update(jax=jax, jnp=jnp, np=np, math=math, jaxinit=jaxinit)
