@@ -14,9 +14,10 @@ from jaxinit.distributions import Random, Uniform
 def parse(dtype: Any) -> np.dtype:
     """`dtype`, a dtype or the name of one, as NumPy's object for it."""
     try:
-        return np.dtype(jnp.dtype(dtype))
+        parsed: np.dtype = jnp.dtype(dtype)
     except TypeError:
         raise TypeError(f"`dtype` must be a dtype or the name of one, got {dtype!r}") from None
+    return parsed
 
 
 def resolve(dtype: Any) -> np.dtype:
