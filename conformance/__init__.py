@@ -1,0 +1,1 @@
+"""Checks that initializers are torch's: distributions, moments, layouts, arguments and refusals."""

@@ -1,0 +1,107 @@
+"""The command line: `python -m conformance run`."""
+
+import argparse
+import re
+import secrets
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from conformance import report, suite, targets
+from conformance.checks import Check, Evidence
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments that the command takes."""
+    top = argparse.ArgumentParser(
+        prog="python -m conformance", description="Check JAX initializers against the installed torch.nn.init."
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+    run = commands.add_parser(
+        "run",
+        help="check a target and write a report",
+        epilog="Exit status: 0 the target conforms; 1 it deviates; 2 the suite could not run.",
+    )
+    run.add_argument(
+        "--target",
+        default="jaxinit",
+        metavar="NAMESPACE",
+        help="importable namespace with torch's names (default: %(default)s)",
+    )
+    run.add_argument(
+        "--out", type=Path, default=Path("report"), metavar="DIR", help="where reports go (default: %(default)s)"
+    )
+    run.add_argument("--select", type=_pattern, default="", metavar="REGEX", help="only checks whose id matches")
+    run.add_argument(
+        "--seed", type=_seed, default=None, metavar="N", help="seed of all draws (default: a fresh one, printed)"
+    )
+    run.add_argument("--quick", action="store_true", help="fewer cases, same error rates")
+    return top
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from None
+    return text
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2147483647, got {text!r}")
+    return int(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    console = Console(highlight=False)
+    try:
+        target = targets.load(options.target)
+        options.out.mkdir(parents=True, exist_ok=True)
+    except (targets.TargetError, OSError) as error:
+        return _give_up(str(error))
+    console.print(f"Checking {target.name} against torch {suite.reference.version}, seed {seed}", markup=False)
+    found = _run(target, seed, options, console)
+    if not found.results:
+        return _give_up(f"no check matches --select {options.select!r}")
+    report.write(found, options.out)
+    _conclude(found, options.out, console)
+    return 0 if found.conforms else 1
+
+
+def _give_up(reason: str) -> int:
+    print(f"conformance: {reason}", file=sys.stderr)
+    return 2
+
+
+def _run(target: targets.Target, seed: int, options: argparse.Namespace, console: Console) -> suite.Report:
+    """The run, with a bar on a terminal and nothing but failures elsewhere."""
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("planning", total=None)
+
+        def step(done: int, total: int, check: Check, evidence: Evidence) -> None:
+            progress.update(bar, completed=done, total=total, description=check.initializer)
+            if not evidence.passed:
+                progress.console.print(
+                    f"FAILED {check.id}: got {evidence.observed}, expected {evidence.expected}",
+                    markup=False,
+                    soft_wrap=True,
+                )
+
+        return suite.run(target, seed, options.quick, options.select, step)
+
+
+def _conclude(found: suite.Report, out: Path, console: Console) -> None:
+    failed = len(found.failures)
+    verdict = "conforms to" if found.conforms else "deviates from"
+    console.print(
+        f"{found.target} {verdict} torch {found.versions['torch']}: {len(found.results) - failed} of "
+        f"{len(found.results)} checks passed in {found.seconds:.0f} s",
+        markup=False,
+    )
+    console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)

@@ -1,0 +1,184 @@
+"""Claims about initializers whose entries are independent draws of one distribution."""
+
+import math
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+import numpy as np
+
+from conformance import reference
+from conformance.checks import Check, Evidence, Promise, Sample, close, exact
+from conformance.statistics import Average, DistinctValues, Kolmogorov, NormalScale, UniformEnds, kolmogorov_distance
+
+# Deviations that are sure to be caught: by fine cases, and by the others.
+PROMISED = {
+    "mean": (0.005, 0.02),
+    "scale": (0.01, 0.02),
+    "bounds": (1e-4, 3e-4),
+    "shape": (0.01, 0.02),
+    "shape beside torch": (0.03, 0.05),
+    "moment 2": (0.02, 0.05),
+    "moment 3": (0.05, 0.1),
+    "moment 4": (0.2, 0.5),
+    "neighbours": (0.02, 0.05),
+    "distinct values": (0.2, 0.2),
+}
+
+
+def checks(sample: Sample) -> Iterator[Check]:
+    """Every claim that this case stands for."""
+    case = sample.case
+    expected = reference.expected(case.initializer, case.keywords, case.torch_shape)
+    wide = jnp.finfo(case.dtype).bits >= 32
+    if hasattr(sample.init(), "distribution"):
+        yield exact(case.initializer, "distribution", case.label, lambda: _same_distribution(sample, expected))
+    promises = [_mean(sample, expected), _shape(sample, expected)]
+    if expected.kind == "normal" and wide:
+        promises.append(_scale(sample, expected))
+    if expected.kind == "uniform" and wide:
+        promises.append(_bounds(sample, expected))
+    if case.fine:
+        promises += [_moment(sample, expected, order) for order in (2, 3, 4)]
+        promises += [_neighbours(sample, expected, axis) for axis in (None, *range(len(case.shape)))]
+        promises.append(_beside_torch(sample))
+        yield exact(case.initializer, "keys", case.label, lambda: _keys(sample))
+    if not wide:
+        promises.append(_distinct(sample, expected))
+    # The largest samples first: those of the others are parts of them.
+    yield from (promise.check(case) for promise in sorted(promises, key=lambda promise: promise.claim != "mean"))
+    yield exact(case.initializer, "support", case.label, lambda: _support(sample, expected))
+
+
+def _promised(claim: str, sample: Sample) -> float:
+    return PROMISED[claim][0 if sample.case.fine else 1]
+
+
+def _standardized(values: np.ndarray, expected: reference.Expected) -> np.ndarray:
+    return (values.astype(np.float64) - expected.mean) / expected.std
+
+
+def _same_distribution(sample: Sample, expected: reference.Expected) -> Evidence:
+    """The numbers that an initializer states of itself against those recovered from torch's draws."""
+    stated = sample.init().distribution(sample.case.shape)
+    if stated.kind != expected.kind:
+        return Evidence(False, stated.kind, expected.kind)
+    pairs = [(stated.mean, expected.mean), (stated.std, expected.std)]
+    pairs += [(a, b) for a, b in zip(stated.support, (expected.low, expected.high), strict=True) if a != b]
+    # torch states no moments of a truncated normal; those of `expected` come from a quadrature.
+    allowed = 1e-12 if expected.kind == "truncated_normal" else 1e-14
+    return close(max(abs(a - b) for a, b in pairs) / expected.scale, allowed)
+
+
+def _mean(sample: Sample, expected: reference.Expected) -> Promise:
+    def measure(count: int) -> tuple[float, int]:
+        values = sample.values(count)
+        return abs(_standardized(values, expected).mean()), values.size
+
+    return Promise("mean", Average(1.0), _promised("mean", sample), measure)
+
+
+def _moment(sample: Sample, expected: reference.Expected, order: int) -> Promise:
+    first, second, third = (expected.moment(times * order) for times in (1, 2, 3))
+    spread = math.sqrt(second - first**2)
+    skewness = (third - 3 * first * second + 2 * first**3) / spread**3
+
+    def measure(count: int) -> tuple[float, int]:
+        values = sample.values(count)
+        return abs((_standardized(values, expected) ** order).mean() - first), values.size
+
+    return Promise(f"moment {order}", Average(spread, skewness), _promised(f"moment {order}", sample), measure)
+
+
+def _scale(sample: Sample, expected: reference.Expected) -> Promise:
+    def measure(count: int) -> tuple[float, int]:
+        values = sample.values(count)
+        return abs(math.sqrt((_standardized(values, expected) ** 2).mean()) - 1), values.size
+
+    return Promise("scale", NormalScale(), _promised("scale", sample), measure)
+
+
+def _bounds(sample: Sample, expected: reference.Expected) -> Promise:
+    def measure(count: int) -> tuple[float, int]:
+        values = sample.values(count).astype(np.float64)
+        short = max(values.min() - expected.low, expected.high - values.max()) / (expected.high - expected.low)
+        return short, values.size
+
+    return Promise("bounds", UniformEnds(), _promised("bounds", sample), measure)
+
+
+def _shape(sample: Sample, expected: reference.Expected) -> Promise:
+    def measure(count: int) -> tuple[float, int]:
+        values = sample.values(count)
+        distinct, counts = np.unique(values, return_counts=True)
+        return kolmogorov_distance(counts, *_rounded_cdf(distinct, expected)), values.size
+
+    return Promise("shape", Kolmogorov(), _promised("shape", sample), measure)
+
+
+def _rounded_cdf(values: np.ndarray, expected: reference.Expected) -> tuple[np.ndarray, np.ndarray]:
+    """P(X < v) and P(X <= v) for X rounded to nearest in the dtype of sorted `values`, kept in the support."""
+    exact_values = values.astype(np.float64)
+    following = np.nextafter(values, values.dtype.type(np.inf)).astype(np.float64)
+    preceding = np.nextafter(values, values.dtype.type(-np.inf)).astype(np.float64)
+    below = np.where(preceding < expected.low, 0.0, expected.scipy.cdf((preceding + exact_values) / 2))
+    upto = np.where(following >= expected.high, 1.0, expected.scipy.cdf((exact_values + following) / 2))
+    return below, upto
+
+
+def _beside_torch(sample: Sample) -> Promise:
+    """Two samples of one size, the other being torch's own; their distance at every seen value."""
+
+    def measure(count: int) -> tuple[float, int]:
+        ours, theirs = np.sort(sample.values(count)[:count]), np.sort(sample.torch_values(count))
+        seen = np.concatenate([ours, theirs])
+        shares = (np.searchsorted(each, seen, side="right") / count for each in (ours, theirs))
+        return float(np.abs(np.subtract(*shares)).max()), count
+
+    return Promise("shape beside torch", Kolmogorov(sides=2), _promised("shape beside torch", sample), measure)
+
+
+def _neighbours(sample: Sample, expected: reference.Expected, axis: int | None) -> Promise:
+    """Correlation of entries side by side along an axis, or in the arrays of neighbouring keys."""
+    shape = sample.case.shape
+    pairs = math.prod(shape) if axis is None else math.prod(shape) // shape[axis] * (shape[axis] - 1)
+
+    def measure(count: int) -> tuple[float, int]:
+        arrays = _standardized(sample.arrays(-(-count // pairs) + (axis is None)), expected)
+        arrays = np.moveaxis(arrays, 0 if axis is None else axis + 1, 0)
+        products = arrays[1:] * arrays[:-1]
+        return abs(products.mean()), products.size
+
+    where = "keys" if axis is None else f"axis {axis}"
+    return Promise(f"neighbours along {where}", Average(1.0), _promised("neighbours", sample), measure)
+
+
+def _distinct(sample: Sample, expected: reference.Expected) -> Promise:
+    """How many different values are seen, against the number that the rounded distribution has in store."""
+    dtype = jnp.dtype(sample.case.dtype)
+    words = np.arange(2 ** (8 * dtype.itemsize)).astype(f"u{dtype.itemsize}").view(dtype)
+    grid = np.unique(words[np.isfinite(words)])
+    below, upto = _rounded_cdf(grid, expected)
+    statistic = DistinctValues(np.clip(upto - below, 0.0, 1.0))
+
+    def measure(count: int) -> tuple[float, int]:
+        values = sample.values(count)
+        return abs(np.unique(values).size / statistic.expected(values.size) - 1), values.size
+
+    return Promise("distinct values", statistic, _promised("distinct values", sample), measure)
+
+
+def _support(sample: Sample, expected: reference.Expected) -> Evidence:
+    """No value lies outside, the bounds being rounded to the dtype; the upper end of a uniform is never reached."""
+    values = sample.values(1)
+    low, high = (np.asarray(bound).astype(values.dtype) for bound in (expected.low, expected.high))
+    above = values >= high if expected.kind == "uniform" else values > high
+    outside = int((values < low).sum() + above.sum() + (~np.isfinite(values.astype(np.float64))).sum())
+    return Evidence(outside == 0, f"{outside} outside", "0 outside", samples=int(values.size))
+
+
+def _keys(sample: Sample) -> Evidence:
+    """One key gives one array, another key another."""
+    first, second = sample.arrays(2)
+    same, repeated = bool((first == sample.fresh_arrays(2)[0]).all()), float((first == second).mean())
+    seen = f"same key equal: {same}; another key: {repeated:.2%} equal"
+    return Evidence(same and repeated < 0.01, seen, "same key equal: True; another key: less than 1% equal")

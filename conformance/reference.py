@@ -1,0 +1,147 @@
+"""What torch does, asked of the installed torch itself.
+
+Its draws; its distributions, recovered exactly from draws with equal seeds; its fans,
+gains, signatures and refusals. Nothing of any target is used here.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import ml_dtypes
+import numpy as np
+import torch
+from scipy import stats
+
+Arguments = Mapping[str, Any]
+Shape = tuple[int, ...]
+
+version = torch.__version__
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's global generator seeded, and afterwards as it was before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def function(name: str) -> Callable[..., Any]:
+    """`torch.nn.init.NAME_`, or the one without an underscore that changes no tensor."""
+    found: Callable[..., Any] | None = getattr(torch.nn.init, f"{name}_", None) or getattr(torch.nn.init, name, None)
+    if found is None:
+        raise LookupError(f"torch.nn.init has no {name}")
+    return found
+
+
+def initializers() -> tuple[str, ...]:
+    """The names of torch's initializers, without the underscore."""
+    return tuple(name[:-1] for name in torch.nn.init.__all__ if name.endswith("_"))
+
+
+def signature(name: str) -> inspect.Signature:
+    """The signature of torch's function as a factory: without the tensor and the generator."""
+    given = inspect.signature(function(name)).parameters.values()
+    return inspect.Signature([parameter for parameter in given if parameter.name not in ("tensor", "generator")])
+
+
+def parameters(name: str) -> dict[str, Any]:
+    """The arguments of torch's function by name, in order, with their defaults."""
+    return {parameter.name: parameter.default for parameter in signature(name).parameters.values()}
+
+
+def fill(name: str, arguments: Arguments, shape: Shape, dtype: str, count: int = 1) -> np.ndarray:
+    """`count` tensors of `shape` as torch fills them, stacked; to be called inside `seeded`."""
+    tensors = torch.empty((count, *shape), dtype=getattr(torch, dtype))
+    for tensor in tensors:
+        function(name)(tensor, **arguments)
+    if dtype == "bfloat16":
+        return tensors.float().numpy().astype(ml_dtypes.bfloat16)
+    return tensors.numpy()
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """One entry's distribution: the kind, and what its scipy counterpart is built from."""
+
+    kind: Literal["uniform", "normal", "truncated_normal"]
+    loc: float
+    scale: float
+    low: float = -math.inf
+    high: float = math.inf
+
+    @functools.cached_property
+    def scipy(self) -> Any:
+        if self.kind == "uniform":
+            return stats.uniform(self.low, self.high - self.low)
+        if self.kind == "normal":
+            return stats.norm(self.loc, self.scale)
+        window = (self.low - self.loc) / self.scale, (self.high - self.loc) / self.scale
+        return stats.truncnorm(*window, self.loc, self.scale)
+
+    @functools.cached_property
+    def mean(self) -> float:
+        return self._average(lambda x: x)
+
+    @functools.cached_property
+    def std(self) -> float:
+        return math.sqrt(self._average(lambda x: (x - self.mean) ** 2))
+
+    def moment(self, order: int) -> float:
+        """The standardized central moment."""
+        return self._average(lambda x: ((x - self.mean) / self.std) ** order)
+
+    def _average(self, f: Callable[[np.ndarray], np.ndarray]) -> float:
+        """The expectation of f, by Gauss-Legendre quadrature over all but 1e-40 of the mass."""
+        low, high = self.scipy.support()
+        low, high = max(low, self.scipy.isf(1 - 1e-16) - 4 * self.scale), min(high, self.scipy.isf(1e-40))
+        nodes, weights = np.polynomial.legendre.leggauss(400)
+        x = (low + high) / 2 + (high - low) / 2 * nodes
+        mass = weights * self.scipy.pdf(x)
+        return float((mass * f(x)).sum() / mass.sum())
+
+
+@functools.cache
+def _standard(draw: str, shape: Shape) -> np.ndarray:
+    tensor = torch.empty(shape, dtype=torch.float64)
+    with seeded(0):
+        return (tensor.uniform_(0, 1) if draw == "uniform" else tensor.normal_(0, 1)).numpy()
+
+
+def expected(name: str, arguments: Arguments, shape: Shape) -> Expected:
+    """torch's distribution for one entry of a tensor of `shape`, to about 1e-15.
+
+    With equal seeds torch's numbers are those of a standard draw, moved and scaled; the
+    entries farthest apart give both. Truncated normals are given by their arguments.
+    """
+    if name == "trunc_normal":
+        given = {**parameters(name), **arguments}
+        return Expected("truncated_normal", given["mean"], given["std"], given["a"], given["b"])
+    kind: Literal["uniform", "normal"] = "uniform" if "uniform" in name else "normal"
+    standard = _standard(kind, shape)
+    with seeded(0):
+        drawn = fill(name, arguments, shape, "float64")[0]
+    least, most = standard.argmin(), standard.argmax()
+    scale = float((drawn.flat[most] - drawn.flat[least]) / (standard.flat[most] - standard.flat[least]))
+    nearest = abs(standard).argmin()
+    loc = float(drawn.flat[nearest] - scale * standard.flat[nearest])
+    if kind == "uniform":
+        return Expected(kind, loc, scale, loc, loc + scale)
+    return Expected(kind, loc, scale)
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """torch's (fan_in, fan_out) of a tensor of `shape`.
+
+    Read off its public functions: std is 1 / sqrt(fan) for a linear kaiming_normal.
+    """
+    fan_in, fan_out = (
+        expected("kaiming_normal", {"mode": mode, "nonlinearity": "linear"}, shape).scale ** -2
+        for mode in ("fan_in", "fan_out")
+    )
+    return round(fan_in), round(fan_out)

@@ -1,0 +1,65 @@
+"""report.json, report.html, report.md and junit.xml of one run."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jinja2
+
+from conformance import interface, pictures
+from conformance.suite import Report
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("conformance"),
+    autoescape=jinja2.select_autoescape(["html.j2"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def write(report: Report, out: Path) -> None:
+    """Writes all four files into `out`."""
+    content = _finite(report.as_json())
+    (out / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    (out / "junit.xml").write_bytes(_junit(content))
+    context = {
+        "report": content,
+        "conforms": report.conforms,
+        "claims": list(dict.fromkeys(check["claim"] for check in content["checks"])),
+        "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
+        "pictures": pictures.histograms(report.samples),
+        "differences": interface.AGREED_DIFFERENCES if report.target == "jaxinit" else (),
+    }
+    for name in ("report.html", "report.md"):
+        (out / name).write_text(_TEMPLATES.get_template(f"{name}.j2").render(context))
+
+
+def _finite(value: Any) -> Any:
+    """`value` with NaN and infinities, which JSON lacks, as words."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _junit(content: dict[str, Any]) -> bytes:
+    summary = content["summary"]
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"conformance of {content['target']}",
+        tests=str(summary["passed"] + summary["failed"]),
+        failures=str(summary["failed"]),
+        time=str(summary["seconds"]),
+    )
+    for check in content["checks"]:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=check["initializer"], name=f"{check['claim']} [{check['case']}]"
+        )
+        if not check["passed"]:
+            message = f"got {check['observed']}, expected {check['expected']}"
+            ElementTree.SubElement(case, "failure", message=message)
+    return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)

@@ -1,0 +1,193 @@
+"""Tests whose two error rates are chosen, not discovered.
+
+Every statistic measures how far a sample lies from a claim, as one number that is 0 for a
+perfect match. It knows the *threshold* that a sample of a true claim exceeds with
+probability at most `false_alarm`, and from it the *detectable* deviation: the smallest
+one that a sample exceeds the threshold for with probability at least 1 - `miss`. How many
+samples a check draws follows from the deviation that it promises to catch. The rates of a
+run are split evenly over its checks (Bonferroni), so the union bound holds for the run.
+
+After the design of TensorFlow Probability's statistical_testing: assert with both rates,
+and say what would have been caught.
+"""
+
+import dataclasses
+import math
+from typing import Protocol
+
+import numpy as np
+from scipy import stats
+
+
+@dataclasses.dataclass(frozen=True)
+class Rates:
+    """Probabilities of the two errors: a true claim refused, a promised deviation passed."""
+
+    false_alarm: float
+    miss: float
+
+    def over(self, checks: int) -> "Rates":
+        """Each check's part when the errors of `checks` checks together keep these rates."""
+        return Rates(self.false_alarm / max(checks, 1), self.miss / max(checks, 1))
+
+
+class Statistic(Protocol):
+    """A deviation from a claim, with what `samples` of them can tell."""
+
+    def threshold(self, samples: int, rates: Rates) -> float: ...
+
+    def detectable(self, samples: int, rates: Rates) -> float: ...
+
+
+def samples_for(statistic: Statistic, promised: float, rates: Rates) -> int:
+    """The fewest samples with which `statistic` detects a deviation of `promised`."""
+    most = 2
+    while statistic.detectable(most, rates) > promised:
+        most *= 2
+    fewest = most // 2
+    while most - fewest > max(1, most // 1000):
+        middle = (most + fewest) // 2
+        fewest, most = (fewest, middle) if statistic.detectable(middle, rates) <= promised else (middle, most)
+    return most
+
+
+def _two_sided(rates: Rates) -> float:
+    return float(stats.norm.isf(rates.false_alarm / 2))
+
+
+@dataclasses.dataclass(frozen=True)
+class Kolmogorov:
+    """Largest distance between the empirical and the claimed distribution function.
+
+    By the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant, for every
+    distribution and sample size. Two sides are two samples of one size, compared with each
+    other; each may then stray from its own distribution.
+    """
+
+    sides: int = 1
+
+    def threshold(self, samples: int, rates: Rates) -> float:
+        return self.sides * _massart(samples, rates.false_alarm / self.sides)
+
+    def detectable(self, samples: int, rates: Rates) -> float:
+        return self.threshold(samples, rates) + self.sides * _massart(samples, rates.miss / self.sides)
+
+
+def _massart(samples: int, probability: float) -> float:
+    return math.sqrt(math.log(2 / probability) / (2 * samples))
+
+
+@dataclasses.dataclass(frozen=True)
+class Average:
+    """Distance of an average from its claimed value, where one term has standard deviation `spread`.
+
+    Normal approximation, with the skewness of the terms brought in by one Cornish-Fisher term.
+    """
+
+    spread: float = 1.0
+    skewness: float = 0.0
+
+    def threshold(self, samples: int, rates: Rates) -> float:
+        z = _two_sided(rates)
+        bend = abs(self.skewness) * (z * z - 1) / (6 * math.sqrt(samples))
+        return self.spread * (z + bend) / math.sqrt(samples)
+
+    def detectable(self, samples: int, rates: Rates) -> float:
+        return self.threshold(samples, rates) + self.spread * float(stats.norm.isf(rates.miss)) / math.sqrt(samples)
+
+
+@dataclasses.dataclass(frozen=True)
+class NormalScale:
+    """Relative distance of a normal's standard deviation from its claimed one, about the claimed mean.
+
+    Exact: the sum of squares of n standard normals is chi-square with n degrees of freedom.
+    """
+
+    def threshold(self, samples: int, rates: Rates) -> float:
+        low, high = (stats.chi2.ppf(rates.false_alarm / 2, samples), stats.chi2.isf(rates.false_alarm / 2, samples))
+        return float(max(1 - math.sqrt(low / samples), math.sqrt(high / samples) - 1))
+
+    def detectable(self, samples: int, rates: Rates) -> float:
+        threshold = self.threshold(samples, rates)
+        low, high = (stats.chi2.ppf(rates.miss, samples), stats.chi2.isf(rates.miss, samples))
+        above = (1 + threshold) / math.sqrt(low / samples) - 1
+        below = 1 - (1 - threshold) / math.sqrt(high / samples)
+        return float(max(above, below))
+
+
+@dataclasses.dataclass(frozen=True)
+class UniformEnds:
+    """How far the extremes of a uniform sample stop short of its bounds, as a share of the width.
+
+    Exact: all n samples miss an end of relative length e with probability (1 - e)^n. A
+    value beyond a bound needs no statistics; a bound too wide by e goes unnoticed with
+    probability (1 - e)^n as well.
+    """
+
+    def threshold(self, samples: int, rates: Rates) -> float:
+        return -math.expm1(math.log(rates.false_alarm / 2) / samples)
+
+    def detectable(self, samples: int, rates: Rates) -> float:
+        return self.threshold(samples, rates) - math.expm1(math.log(rates.miss) / samples)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pearson:
+    """Chi-square over `cells` equally likely cells per sample, as the excess that one sample carries.
+
+    The deviation is sum over cells of (share - expected)^2 / expected, by which a wrong
+    distribution shifts the statistic of n samples by n times that.
+    """
+
+    cells: int
+
+    def threshold(self, samples: int, rates: Rates) -> float:
+        return float(stats.chi2.isf(rates.false_alarm, self.cells - 1)) / samples
+
+    def detectable(self, samples: int, rates: Rates) -> float:
+        critical = self.threshold(samples, rates) * samples
+        shift = critical
+        while stats.ncx2.cdf(critical, self.cells - 1, shift) > rates.miss:
+            shift *= 1.05
+        return shift / samples
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DistinctValues:
+    """Relative distance of the number of different values seen from the number to be expected.
+
+    Normal approximation; whether one value is seen makes it less likely that another is,
+    so the variance is at most that of independent sightings.
+    """
+
+    chances: np.ndarray
+    """The probability of each value that there is."""
+
+    def expected(self, samples: int) -> float:
+        return float(self._seen(samples).sum())
+
+    def threshold(self, samples: int, rates: Rates) -> float:
+        return _two_sided(rates) * self._spread(samples)
+
+    def detectable(self, samples: int, rates: Rates) -> float:
+        return self.threshold(samples, rates) + float(stats.norm.isf(rates.miss)) * self._spread(samples)
+
+    def _seen(self, samples: int) -> np.ndarray:
+        return -np.expm1(samples * np.log1p(-np.minimum(self.chances, 1 - 1e-16)))
+
+    def _spread(self, samples: int) -> float:
+        seen = self._seen(samples)
+        return math.sqrt((seen * (1 - seen)).sum()) / seen.sum()
+
+
+def kolmogorov_distance(values: np.ndarray, below: np.ndarray, upto: np.ndarray) -> float:
+    """Largest distance of the empirical distribution of sorted distinct `values` given as counts.
+
+    Args:
+        values: how often each distinct value was seen, in increasing order.
+        below: the claimed probability of less than each value.
+        upto: the claimed probability of at most each value.
+    """
+    reached = np.cumsum(values) / values.sum()
+    before = np.concatenate([[0.0], reached[:-1]])
+    return float(max(np.abs(reached - upto).max(), np.abs(before - below).max()))

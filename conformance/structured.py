@@ -1,0 +1,145 @@
+"""Claims about initializers that fill an array as a whole: constants, identities, orthogonal, sparse."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import stats
+
+from conformance import layouts, reference
+from conformance.checks import Check, Evidence, Promise, Sample, close, exact
+from conformance.statistics import Average, Kolmogorov, NormalScale, Pearson, kolmogorov_distance
+
+ROUNDING = {"float32": 1e-5, "float64": 1e-12}
+HAAR_SHAPE, HAAR_SIGN = 0.05, 0.1
+SPARSE_POSITIONS, SPARSE_COLUMNS, SPARSE_SCALE = 0.05, 0.05, 0.03
+
+
+def constants(sample: Sample) -> Iterator[Check]:
+    """Nothing is random: the array is torch's, element for element."""
+    yield exact(sample.case.initializer, "equal to torch", sample.case.label, lambda: _equal_to_torch(sample))
+
+
+def _equal_to_torch(sample: Sample) -> Evidence:
+    case = sample.case
+    ours = layouts.to_torch(sample.arrays(1)[0], case.axes)
+    theirs = reference.fill(case.initializer, case.keywords, case.torch_shape, case.dtype)
+    different = int((ours != theirs).sum())
+    return Evidence(different == 0, f"{different} different", f"0 of {ours.size} different")
+
+
+def orthogonal(sample: Sample) -> Iterator[Check]:
+    """Rows or columns, whichever are fewer, have length `gain` and right angles."""
+    yield exact(sample.case.initializer, "orthonormal", sample.case.label, lambda: _orthonormal(sample))
+
+
+def _orthonormal(sample: Sample) -> Evidence:
+    case = sample.case
+    weights = layouts.to_torch(sample.arrays(2), case.axes).astype(np.float64)
+    matrices = weights.reshape(len(weights), weights.shape[1], -1)
+    if matrices.shape[1] > matrices.shape[2]:
+        matrices = matrices.transpose(0, 2, 1)
+    products = matrices @ matrices.transpose(0, 2, 1) / case.keywords.get("gain", 1.0) ** 2
+    return close(float(np.abs(products - np.eye(products.shape[-1])).max()), ROUNDING[case.dtype])
+
+
+def haar(sample: Sample) -> Iterator[Check]:
+    """Uniform over all (semi-)orthogonal matrices: each entry is a coordinate of a random unit vector."""
+    rows, *rest = sample.case.torch_shape
+    columns = math.prod(rest)
+    size = max(rows, columns)
+    for row, column in sorted({(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1)}):
+        yield _haar_marginal(sample, row, column, size).check(sample.case)
+    if rows == columns:
+        yield _determinant(sample).check(sample.case)
+
+
+def _matrices(sample: Sample, count: int) -> np.ndarray:
+    weights = layouts.to_torch(sample.arrays(count), sample.case.axes).astype(np.float64)
+    return weights.reshape(count, weights.shape[1], -1)
+
+
+def _haar_marginal(sample: Sample, row: int, column: int, size: int) -> Promise:
+    coordinate = stats.beta((size - 1) / 2, (size - 1) / 2, loc=-1, scale=2)
+
+    def measure(count: int) -> tuple[float, int]:
+        values, counts = np.unique(_matrices(sample, count)[:, row, column], return_counts=True)
+        claimed = coordinate.cdf(values)
+        return kolmogorov_distance(counts, claimed, claimed), count
+
+    return Promise(f"Haar marginal [{row}, {column}]", Kolmogorov(), HAAR_SHAPE, measure)
+
+
+def _determinant(sample: Sample) -> Promise:
+    """Rotations and reflections are equally likely."""
+
+    def measure(count: int) -> tuple[float, int]:
+        return abs(np.sign(np.linalg.det(_matrices(sample, count))).mean()), count
+
+    return Promise("determinant sign", Average(1.0), HAAR_SIGN, measure)
+
+
+def sparse(sample: Sample) -> Iterator[Check]:
+    """Zeros: as many in every column, at positions alike and unrelated; other entries normal."""
+    case = sample.case
+    rows = case.torch_shape[0]
+    zeros = math.ceil(case.keywords["sparsity"] * rows)
+    yield exact(case.initializer, "zeros in each column", case.label, lambda: _zeros_in_columns(sample, zeros))
+    yield exact(case.initializer, "keys", case.label, lambda: _keys(sample))
+    yield _positions(sample, rows, zeros).check(case)
+    yield _columns(sample, rows, zeros).check(case)
+    std = case.keywords.get("std", reference.parameters("sparse")["std"])
+    yield Promise("scale", NormalScale(), SPARSE_SCALE, lambda count: _scale(sample, std, count)).check(case)
+
+
+def _weights(sample: Sample, columns: int) -> np.ndarray:
+    """Weights with at least so many columns altogether, each `(out, in)`."""
+    weights = sample.arrays(-(-columns // (math.prod(sample.case.shape) // sample.case.torch_shape[0])))
+    return layouts.to_torch(weights, sample.case.axes)
+
+
+def _zeros_in_columns(sample: Sample, zeros: int) -> Evidence:
+    seen = (_weights(sample, 1000) == 0).sum(axis=1)
+    return Evidence(bool((seen == zeros).all()), f"{seen.min()} to {seen.max()}", f"{zeros}", samples=int(seen.size))
+
+
+def _keys(sample: Sample) -> Evidence:
+    first, second = sample.arrays(2)
+    zeros = [array == 0 for array in (first, second)]
+    repeated = float((first == second)[~zeros[0]].mean()), bool((zeros[0] == zeros[1]).all())
+    seen = f"values equal: {repeated[0]:.2%}; zeros in the same places: {repeated[1]}"
+    wanted = "values equal: less than 1%; zeros in the same places: False"
+    return Evidence(repeated[0] < 0.01 and not repeated[1], seen, wanted)
+
+
+def _positions(sample: Sample, rows: int, zeros: int) -> Promise:
+    """Zeros in each row, over all columns; a fixed number a column makes them less spread than independent ones."""
+    share = zeros / rows
+
+    def measure(count: int) -> tuple[float, int]:
+        zero = _weights(sample, count) == 0
+        columns = zero.shape[0] * zero.shape[2]
+        excess = zero.sum(axis=(0, 2)) / columns - share
+        return float((excess**2).sum() / (share * (1 - share)) * (rows - 1) / rows), columns
+
+    return Promise("zeros over rows", Pearson(rows), SPARSE_POSITIONS, measure)
+
+
+def _columns(sample: Sample, rows: int, zeros: int) -> Promise:
+    """Correlation of the zeros of neighbouring columns; hypergeometric, so of variance 1 / (rows - 1)."""
+    share = zeros / rows
+
+    def measure(count: int) -> tuple[float, int]:
+        weights = _weights(sample, 2 * count)
+        zero = ((weights == 0) - share) / math.sqrt(share * (1 - share))
+        correlations = (zero[:, :, 1:] * zero[:, :, :-1]).mean(axis=1)
+        return abs(correlations.mean()), correlations.size
+
+    return Promise("zeros of neighbouring columns", Average(1 / math.sqrt(rows - 1)), SPARSE_COLUMNS, measure)
+
+
+def _scale(sample: Sample, std: float, count: int) -> tuple[float, int]:
+    share = 1 - sample.case.keywords["sparsity"]
+    weights = _weights(sample, int(count / share / sample.case.torch_shape[0]) + 1000).astype(np.float64)
+    values = weights[weights != 0]
+    return abs(math.sqrt((values**2).mean()) / std - 1), int(values.size)

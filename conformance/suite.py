@@ -1,0 +1,144 @@
+"""One run: plan the checks, split the error rates over them, evaluate each, collect the report."""
+
+import contextlib
+import dataclasses
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any
+
+import jax
+
+from conformance import elementwise, interface, reference, structured
+from conformance.cases import everything
+from conformance.checks import Check, Evidence, Sample
+from conformance.statistics import Rates
+from conformance.targets import Target
+
+RATES = Rates(false_alarm=1e-6, miss=1e-6)
+"""For a whole run, however many checks it has."""
+
+SECTIONS: dict[str, Callable[[Sample], Iterator[Check]]] = {
+    "elementwise": elementwise.checks,
+    "exact": structured.constants,
+    "orthogonal": structured.orthogonal,
+    "haar": structured.haar,
+    "sparse": structured.sparse,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a run found."""
+
+    target: str
+    versions: dict[str, str]
+    seed: int
+    rates: Rates
+    results: list[tuple[Check, Evidence]]
+    samples: list[Sample]
+    seconds: float
+
+    @property
+    def failures(self) -> list[tuple[Check, Evidence]]:
+        return [(check, evidence) for check, evidence in self.results if not evidence.passed]
+
+    @property
+    def conforms(self) -> bool:
+        return not self.failures
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of report.json."""
+        failed = len(self.failures)
+        return {
+            "target": self.target,
+            "versions": self.versions,
+            "seed": self.seed,
+            "false_alarm": self.rates.false_alarm,
+            "miss": self.rates.miss,
+            "checks": [
+                {
+                    "id": check.id,
+                    "initializer": check.initializer,
+                    "claim": check.claim,
+                    "case": check.case,
+                    **dataclasses.asdict(evidence),
+                }
+                for check, evidence in self.results
+            ],
+            "summary": {"passed": len(self.results) - failed, "failed": failed, "seconds": round(self.seconds, 1)},
+        }
+
+
+def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tuple[list[Check], list[Sample]]:
+    """The checks of a run, and the samples that they share."""
+    samples: list[Sample] = []
+    checks = list(interface.checks(target))
+    for section, cases in everything(quick, target.knows_layouts).items():
+        for case in cases:
+            if target.lacks(case.initializer):
+                continue
+            key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{case.initializer} {case.label}".encode()))
+            samples.append(Sample(target, case, key))
+            checks.extend(_planned(section, samples[-1]))
+    pattern = re.compile(select)
+    return [check for check in checks if pattern.search(check.id)], samples
+
+
+def _planned(section: str, sample: Sample) -> list[Check]:
+    """The checks of a case; one that fails if the target cannot even be built."""
+    try:
+        return list(SECTIONS[section](sample))
+    except Exception as error:  # a target may raise anything; that is a finding, not the end of the run
+        evidence = _refused(error)
+        return [Check(sample.case.initializer, "callable", sample.case.label, lambda rates: evidence)]
+
+
+def _refused(error: Exception) -> Evidence:
+    return Evidence(False, f"{type(error).__name__}: {error}".splitlines()[0][:300], "no exception")
+
+
+def run(
+    target: Target,
+    seed: int,
+    quick: bool = False,
+    select: str = "",
+    progress: Callable[[int, int, Check, Evidence], None] = lambda done, all_checks, check, evidence: None,
+) -> Report:
+    """Checks `target` against the installed torch."""
+    start = time.perf_counter()
+    with _wide_numbers():
+        checks, samples = plan(target, seed, quick, select)
+        rates = RATES.over(sum(check.statistical for check in checks))
+        results = []
+        for done, check in enumerate(checks, start=1):
+            results.append((check, _evaluate(check, rates)))
+            progress(done, len(checks), *results[-1])
+    drawn = [sample for sample in samples if sample.is_drawn]
+    return Report(target.name, versions(), seed, RATES, results, drawn, time.perf_counter() - start)
+
+
+def _evaluate(check: Check, rates: Rates) -> Evidence:
+    try:
+        return check.evaluate(rates)
+    except Exception as error:  # as above: the target raised
+        return _refused(error)
+
+
+@contextlib.contextmanager
+def _wide_numbers() -> Iterator[None]:
+    """float64 and complex128 enabled, for the cases that ask for them; every dtype here is explicit."""
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+def versions() -> dict[str, str]:
+    """What was run with what."""
+    packages = ("jaxinit", "jax", "jaxlib", "numpy", "scipy")
+    return {"torch": reference.version, **{package: metadata.version(package) for package in packages}}

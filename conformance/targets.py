@@ -1,0 +1,102 @@
+"""What is under test: any namespace with torch's names as factories of JAX initializers."""
+
+import dataclasses
+import functools
+import importlib
+import types
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from conformance import layouts, reference
+
+Init = Callable[..., Any]
+
+
+class TargetError(Exception):
+    """The target cannot be tested at all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A namespace under test, and what it is called."""
+
+    name: str
+    namespace: Any
+
+    def lacks(self, name: str) -> bool:
+        return not callable(getattr(self.namespace, name, None))
+
+    def build(self, name: str, arguments: reference.Arguments, axes: str | None = None) -> Init:
+        """The initializer `NAME(**arguments)`, with a layout where the axes are not Flax's."""
+        factory: Callable[..., Init] = getattr(self.namespace, name)
+        if axes is None or layouts.is_flax(axes):
+            return factory(**arguments)
+        return factory(**arguments, layout=self.namespace.Layout(**layouts.keywords(axes)))
+
+    @property
+    def knows_layouts(self) -> bool:
+        return not self.lacks("Layout")
+
+
+def load(name: str) -> Target:
+    """The target of that name: `torch`, or anything importable.
+
+    Raises:
+        TargetError: nothing of that name can be imported.
+    """
+    if name == "torch":
+        return Target(name, torch_namespace())
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:length]))
+        except ImportError as error:
+            reason = error
+            continue
+        try:
+            return Target(name, functools.reduce(getattr, parts[length:], found))
+        except AttributeError as error:
+            raise TargetError(f"cannot import the target {name!r}: {error}") from None
+    raise TargetError(f"cannot import the target {name!r}: {reason}")
+
+
+def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """One array for each key, stacked: in one program where the target is traceable, else one by one."""
+    try:
+        return np.asarray(jax.jit(jax.vmap(lambda key: init(key, shape, dtype)))(keys))
+    except jax.errors.JAXTypeError:
+        return np.stack([np.asarray(init(key, shape, dtype)) for key in keys])
+
+
+def torch_namespace() -> types.SimpleNamespace:
+    """torch.nn.init itself as a target: a key seeds torch's generator."""
+    factories = {name: _torch_factory(name) for name in reference.initializers()}
+    return types.SimpleNamespace(**factories, calculate_gain=reference.function("calculate_gain"))
+
+
+def _torch_factory(name: str) -> Callable[..., Init]:
+    signature = reference.signature(name)
+
+    def factory(*positional: Any, **arguments: Any) -> Init:
+        bound = signature.bind(*positional, **arguments).arguments
+
+        def init(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+            is_kernel = len(shape) > 1
+            weight = (shape[-1], shape[-2], *shape[:-2]) if is_kernel else shape
+            with reference.seeded(seed(key)):
+                drawn = reference.fill(name, bound, weight, np.dtype(dtype).name)
+            return np.moveaxis(drawn[0], (1, 0), (-2, -1)) if is_kernel else drawn[0]
+
+        return init
+
+    factory.__signature__ = signature  # type: ignore[attr-defined]
+    return factory
+
+
+def seed(key: jax.Array) -> int:
+    """A seed for torch's generator, one for each key."""
+    return zlib.crc32(np.asarray(jax.random.key_data(key)).tobytes())
