@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from conformance import reference
@@ -43,7 +44,7 @@ class Check:
 
 def exact(initializer: str, claim: str, case: str, evaluate: Callable[[], Evidence]) -> Check:
     """A check without chance."""
-    return Check(initializer, claim, case, lambda rates: evaluate())
+    return Check(initializer, claim, case, lambda _: evaluate())
 
 
 def equal(observed: object, expected: object) -> Evidence:
@@ -96,13 +97,13 @@ class Sample:
     def arrays(self, count: int) -> np.ndarray:
         """The first `count` arrays, stacked."""
         if self._arrays is None or len(self._arrays) < count:
-            self._arrays = self.fresh_arrays(count)
+            keys = jax.vmap(lambda index: jax.random.fold_in(self.key, index))(np.arange(count))
+            self._arrays = draw(self.init(), keys, self.case.shape, self.case.dtype)
         return self._arrays[:count]
 
-    def fresh_arrays(self, count: int) -> np.ndarray:
-        """The same, drawn anew."""
-        keys = jax.vmap(lambda index: jax.random.fold_in(self.key, index))(np.arange(count))
-        return draw(self.init(), keys, self.case.shape, self.case.dtype)
+    def array(self, index: int) -> np.ndarray:
+        """The array of one key, drawn anew and by itself."""
+        return np.asarray(self.init()(jax.random.fold_in(self.key, index), self.case.shape, jnp.dtype(self.case.dtype)))
 
     def values(self, count: int) -> np.ndarray:
         """At least `count` entries, in whole arrays, flat."""

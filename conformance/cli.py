@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from conformance import report, suite, targets
+from conformance import reference, report, suite, targets
 from conformance.checks import Check, Evidence
 
 
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
     except (targets.TargetError, OSError) as error:
         return _give_up(str(error))
-    console.print(f"Checking {target.name} against torch {suite.reference.version}, seed {seed}", markup=False)
+    console.print(f"Checking {target.name} against torch {reference.version}, seed {seed}", markup=False)
     found = _run(target, seed, options, console)
     if not found.results:
         return _give_up(f"no check matches --select {options.select!r}")

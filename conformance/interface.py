@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -130,33 +130,30 @@ def target_outcome(target: Target, call: Call) -> str:
 
 def checks(target: Target) -> Iterator[Check]:
     """Every claim about the target as an interface."""
-    for name in reference.initializers():
-        yield exact(name, "present", "name", lambda name=name: _present(target, name))
-        if not target.lacks(name):
-            yield exact(name, "signature", "arguments", lambda name=name: _signature(target, name))
-    for call in REFUSED:
-        if not target.lacks(call.initializer):
-            yield exact(call.initializer, "refusal", call.label, lambda call=call: _refusal(target, call))
-    for call in WARNED:
-        if not target.lacks(call.initializer):
-            yield exact(call.initializer, "warning", call.label, lambda call=call: _warning(target, call))
-    if not target.lacks("calculate_gain"):
-        for nonlinearity, param in GAINS:
-            yield exact(
-                "calculate_gain",
-                "gain",
-                f"{nonlinearity}, {param}",
-                lambda n=nonlinearity, p=param: _gain(target, n, p),
-            )
+    names = reference.initializers()
+    yield from (_check(name, "present", "name", _present, target, name) for name in names)
+    yield from (_check(name, "signature", "arguments", _signature, target, name) for name in names if target.has(name))
+    for claim, calls, evaluate in (("refusal", REFUSED, _refusal), ("warning", WARNED, _warning)):
+        for call in calls:
+            if target.has(call.initializer):
+                yield _check(call.initializer, claim, call.label, evaluate, target, call)
+    if target.has("calculate_gain"):
+        for name, param in GAINS:
+            yield _check("calculate_gain", "gain", f"{name}, {param}", _gain, target, name, param)
+    if target.name == "jaxinit":
+        for row in AGREED_DIFFERENCES:
+            yield _check(row.call.initializer, "agreed difference", row.call.label, _difference, target, row)
     if target.knows_layouts:
         for shape, axes in LAYOUTS:
-            yield exact(
-                "calculate_fan_in_and_fan_out", "fans", f"{axes} {shape}", lambda s=shape, a=axes: _fans(target, s, a)
-            )
+            yield _check("calculate_fan_in_and_fan_out", "fans", f"{axes} {shape}", _fans, target, shape, axes)
+
+
+def _check(initializer: str, claim: str, case: str, evaluate: Callable[..., Evidence], *operands: Any) -> Check:
+    return exact(initializer, claim, case, lambda: evaluate(*operands))
 
 
 def _present(target: Target, name: str) -> Evidence:
-    return Evidence(not target.lacks(name), "absent" if target.lacks(name) else "present", "present")
+    return equal("present" if target.has(name) else "absent", "present")
 
 
 def _signature(target: Target, name: str) -> Evidence:
@@ -184,6 +181,12 @@ def _refusal(target: Target, call: Call) -> Evidence:
 
 def _warning(target: Target, call: Call) -> Evidence:
     return equal(target_outcome(target, call), torch_outcome(call))
+
+
+def _difference(target: Target, row: Difference) -> Evidence:
+    """The table holds, row by row."""
+    seen = torch_outcome(row.call), target_outcome(target, row.call)
+    return equal(f"torch: {seen[0]}; {target.name}: {seen[1]}", f"torch: {row.torch}; {target.name}: {row.jaxinit}")
 
 
 def _gain(target: Target, nonlinearity: str, param: float | None) -> Evidence:

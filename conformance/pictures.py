@@ -30,7 +30,7 @@ def _histogram(sample: Sample) -> str:
     axes = figure.add_subplot()
     axes.fill_between(x, expected.scipy.pdf(x), color="#9aa7b8", alpha=0.45, linewidth=0, label="exact density")
     for values, colour, label in ((theirs, "#d9822b", "torch"), (ours, "#2f6fb5", "target")):
-        axes.hist(values, 80, (low, high), density=True, histtype="step", color=colour, label=label)
+        axes.hist(values, bins=80, range=(low, high), density=True, histtype="step", color=colour, label=label)
     axes.set_yticks([])
     axes.legend(frameon=False, fontsize=7)
     for spine in ("top", "right", "left"):

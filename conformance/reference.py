@@ -100,10 +100,13 @@ class Expected:
         """The expectation of f, by Gauss-Legendre quadrature over all but 1e-40 of the mass."""
         low, high = self.scipy.support()
         low, high = max(low, self.scipy.isf(1 - 1e-16) - 4 * self.scale), min(high, self.scipy.isf(1e-40))
-        nodes, weights = np.polynomial.legendre.leggauss(400)
+        nodes, weights = _gauss_legendre(400)
         x = (low + high) / 2 + (high - low) / 2 * nodes
         mass = weights * self.scipy.pdf(x)
         return float((mass * f(x)).sum() / mass.sum())
+
+
+_gauss_legendre = functools.cache(np.polynomial.legendre.leggauss)
 
 
 @functools.cache

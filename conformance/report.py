@@ -62,4 +62,5 @@ def _junit(content: dict[str, Any]) -> bytes:
         if not check["passed"]:
             message = f"got {check['observed']}, expected {check['expected']}"
             ElementTree.SubElement(case, "failure", message=message)
-    return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    page: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return page

@@ -173,11 +173,12 @@ class DistinctValues:
         return self.threshold(samples, rates) + float(stats.norm.isf(rates.miss)) * self._spread(samples)
 
     def _seen(self, samples: int) -> np.ndarray:
-        return -np.expm1(samples * np.log1p(-np.minimum(self.chances, 1 - 1e-16)))
+        seen: np.ndarray = -np.expm1(samples * np.log1p(-np.minimum(self.chances, 1 - 1e-16)))
+        return seen
 
     def _spread(self, samples: int) -> float:
         seen = self._seen(samples)
-        return math.sqrt((seen * (1 - seen)).sum()) / seen.sum()
+        return math.sqrt((seen * (1 - seen)).sum()) / float(seen.sum())
 
 
 def kolmogorov_distance(values: np.ndarray, below: np.ndarray, upto: np.ndarray) -> float:

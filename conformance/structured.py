@@ -104,7 +104,7 @@ def _zeros_in_columns(sample: Sample, zeros: int) -> Evidence:
 
 
 def _keys(sample: Sample) -> Evidence:
-    first, second = sample.arrays(2)
+    first, second = sample.array(0), sample.array(1)
     zeros = [array == 0 for array in (first, second)]
     repeated = float((first == second)[~zeros[0]].mean()), bool((zeros[0] == zeros[1]).all())
     seen = f"values equal: {repeated[0]:.2%}; zeros in the same places: {repeated[1]}"

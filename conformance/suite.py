@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from conformance import elementwise, interface, reference, structured
 from conformance.cases import everything
@@ -78,7 +79,7 @@ def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tu
     checks = list(interface.checks(target))
     for section, cases in everything(quick, target.knows_layouts).items():
         for case in cases:
-            if target.lacks(case.initializer):
+            if not target.has(case.initializer):
                 continue
             key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{case.initializer} {case.label}".encode()))
             samples.append(Sample(target, case, key))
@@ -93,7 +94,7 @@ def _planned(section: str, sample: Sample) -> list[Check]:
         return list(SECTIONS[section](sample))
     except Exception as error:  # a target may raise anything; that is a finding, not the end of the run
         evidence = _refused(error)
-        return [Check(sample.case.initializer, "callable", sample.case.label, lambda rates: evidence)]
+        return [Check(sample.case.initializer, "callable", sample.case.label, lambda _: evidence)]
 
 
 def _refused(error: Exception) -> Evidence:
@@ -105,9 +106,17 @@ def run(
     seed: int,
     quick: bool = False,
     select: str = "",
-    progress: Callable[[int, int, Check, Evidence], None] = lambda done, all_checks, check, evidence: None,
+    progress: Callable[[int, int, Check, Evidence], None] | None = None,
 ) -> Report:
-    """Checks `target` against the installed torch."""
+    """Checks `target` against the installed torch.
+
+    Args:
+        target: what `targets.load` returns.
+        seed: of all draws; any seed must pass.
+        quick: fewer cases, at the same error rates.
+        select: a regular expression that the ids of the checks must match.
+        progress: called after each check with the number done, the number of all, the check and its evidence.
+    """
     start = time.perf_counter()
     with _wide_numbers():
         checks, samples = plan(target, seed, quick, select)
@@ -115,7 +124,8 @@ def run(
         results = []
         for done, check in enumerate(checks, start=1):
             results.append((check, _evaluate(check, rates)))
-            progress(done, len(checks), *results[-1])
+            if progress is not None:
+                progress(done, len(checks), *results[-1])
     drawn = [sample for sample in samples if sample.is_drawn]
     return Report(target.name, versions(), seed, RATES, results, drawn, time.perf_counter() - start)
 
@@ -130,7 +140,7 @@ def _evaluate(check: Check, rates: Rates) -> Evidence:
 @contextlib.contextmanager
 def _wide_numbers() -> Iterator[None]:
     """float64 and complex128 enabled, for the cases that ask for them; every dtype here is explicit."""
-    before = jax.config.jax_enable_x64
+    before = jnp.zeros((), float).dtype == jnp.float64
     jax.config.update("jax_enable_x64", True)
     try:
         yield

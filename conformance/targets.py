@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from conformance import layouts, reference
 
-Init = Callable[..., Any]
+Init = Any
+"""Called with a key, a shape and a dtype; may answer `distribution(shape)`."""
 
 
 class TargetError(Exception):
@@ -27,8 +29,8 @@ class Target:
     name: str
     namespace: Any
 
-    def lacks(self, name: str) -> bool:
-        return not callable(getattr(self.namespace, name, None))
+    def has(self, name: str) -> bool:
+        return callable(getattr(self.namespace, name, None))
 
     def build(self, name: str, arguments: reference.Arguments, axes: str | None = None) -> Init:
         """The initializer `NAME(**arguments)`, with a layout where the axes are not Flax's."""
@@ -39,7 +41,7 @@ class Target:
 
     @property
     def knows_layouts(self) -> bool:
-        return not self.lacks("Layout")
+        return self.has("Layout")
 
 
 def load(name: str) -> Target:
@@ -67,9 +69,9 @@ def load(name: str) -> Target:
 def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """One array for each key, stacked: in one program where the target is traceable, else one by one."""
     try:
-        return np.asarray(jax.jit(jax.vmap(lambda key: init(key, shape, dtype)))(keys))
+        return np.asarray(jax.jit(jax.vmap(lambda key: init(key, shape, jnp.dtype(dtype))))(keys))
     except jax.errors.JAXTypeError:
-        return np.stack([np.asarray(init(key, shape, dtype)) for key in keys])
+        return np.stack([np.asarray(init(key, shape, jnp.dtype(dtype))) for key in keys])
 
 
 def torch_namespace() -> types.SimpleNamespace:

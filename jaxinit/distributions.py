@@ -128,6 +128,9 @@ Random = Uniform | Normal | TruncatedNormal
 Distribution = Random | Constant
 
 
+_gauss_legendre = functools.cache(np.polynomial.legendre.leggauss)
+
+
 @functools.lru_cache
 def _standard_moments(low: float, high: float) -> tuple[float, float]:
     """Mean and std of N(0, 1) truncated to `[low, high]`.
@@ -138,7 +141,7 @@ def _standard_moments(low: float, high: float) -> tuple[float, float]:
     peak = min(max(0.0, low), high)
     reach = math.sqrt(peak * peak + 80.0)
     low, high = max(low, -reach), min(high, reach)
-    nodes, weights = np.polynomial.legendre.leggauss(200)
+    nodes, weights = _gauss_legendre(200)
     middle, offsets = (low + high) / 2, (high - low) / 2 * nodes
     distance = (middle - peak) + offsets
     mass = weights * np.exp(-distance * (distance / 2 + peak))
