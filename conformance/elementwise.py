@@ -86,7 +86,8 @@ def _moment(sample: Sample, expected: reference.Expected, order: int) -> Promise
         values = sample.values(count)
         return abs((_standardized(values, expected) ** order).mean() - first), values.size
 
-    return Promise(f"moment {order}", Average(spread, skewness), _promised(f"moment {order}", sample), measure)
+    statistic = Average(spread, skewness, growth=0.0 if order % 2 else 1 / first)
+    return Promise(f"moment {order}", statistic, _promised(f"moment {order}", sample), measure)
 
 
 def _scale(sample: Sample, expected: reference.Expected) -> Promise:
@@ -118,8 +119,9 @@ def _shape(sample: Sample, expected: reference.Expected) -> Promise:
 def _rounded_cdf(values: np.ndarray, expected: reference.Expected) -> tuple[np.ndarray, np.ndarray]:
     """P(X < v) and P(X <= v) for X rounded to nearest in the dtype of sorted `values`, kept in the support."""
     exact_values = values.astype(np.float64)
-    following = np.nextafter(values, values.dtype.type(np.inf)).astype(np.float64)
-    preceding = np.nextafter(values, values.dtype.type(-np.inf)).astype(np.float64)
+    with np.errstate(over="ignore"):  # beyond the largest value lies infinity
+        following = np.nextafter(values, values.dtype.type(np.inf)).astype(np.float64)
+        preceding = np.nextafter(values, values.dtype.type(-np.inf)).astype(np.float64)
     below = np.where(preceding < expected.low, 0.0, expected.scipy.cdf((preceding + exact_values) / 2))
     upto = np.where(following >= expected.high, 1.0, expected.scipy.cdf((exact_values + following) / 2))
     return below, upto

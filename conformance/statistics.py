@@ -82,10 +82,13 @@ class Average:
     """Distance of an average from its claimed value, where one term has standard deviation `spread`.
 
     Normal approximation, with the skewness of the terms brought in by one Cornish-Fisher term.
+    A deviation of d may raise the spread, by a factor of up to 1 + `growth` d: where the
+    scale of x is off, the average of x^4 and its spread are off by the same factor.
     """
 
     spread: float = 1.0
     skewness: float = 0.0
+    growth: float = 0.0
 
     def threshold(self, samples: int, rates: Rates) -> float:
         z = _two_sided(rates)
@@ -93,7 +96,10 @@ class Average:
         return self.spread * (z + bend) / math.sqrt(samples)
 
     def detectable(self, samples: int, rates: Rates) -> float:
-        return self.threshold(samples, rates) + self.spread * float(stats.norm.isf(rates.miss)) / math.sqrt(samples)
+        drift = self.spread * float(stats.norm.isf(rates.miss)) / math.sqrt(samples)
+        if drift * self.growth >= 1:
+            return math.inf
+        return (self.threshold(samples, rates) + drift) / (1 - drift * self.growth)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""The command as a user runs it: files, exit statuses, one clear line when it cannot run."""
+
+import json
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+
+from conformance.cli import main
+
+SEED = str(secrets.randbelow(2**31))
+CHEAP = r"^(zeros|eye|calculate_gain|kaiming_normal: (distribution|refusal))"
+
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["target", "versions", "seed", "false_alarm", "miss", "checks", "summary"],
+    "properties": {
+        "target": {"type": "string"},
+        "versions": {"type": "object", "additionalProperties": {"type": "string"}},
+        "seed": {"type": "integer"},
+        "false_alarm": {"type": "number"},
+        "miss": {"type": "number"},
+        "checks": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": [
+                    "id", "initializer", "claim", "case", "passed", "observed", "expected", "detectable", "samples"
+                ],
+                "properties": {
+                    **{name: {"type": "string"} for name in ("id", "initializer", "claim", "case")},
+                    **{name: {"type": ["number", "string", "null"]} for name in ("observed", "expected", "detectable")},
+                    "passed": {"type": "boolean"},
+                    "samples": {"type": ["integer", "null"]},
+                },
+            },
+        },
+        "summary": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["passed", "failed", "seconds"],
+            "properties": {name: {"type": "number"} for name in ("passed", "failed", "seconds")},
+        },
+    },
+}  # fmt: skip
+
+
+def test_a_conforming_target_exits_0_and_leaves_four_reports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--quick", "--select", CHEAP, "--seed", SEED, "--out", str(tmp_path)]) == 0
+    content = json.loads((tmp_path / "report.json").read_text())
+    jsonschema.validate(content, SCHEMA)
+    assert content["target"] == "jaxinit"
+    assert content["seed"] == int(SEED)
+    assert content["summary"]["failed"] == 0
+    assert content["summary"]["passed"] == len(content["checks"])
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert len(suite) == len(content["checks"]) == int(suite.attrib["tests"])
+    assert "conforms to torch" in (tmp_path / "report.md").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "conforms to torch.nn.init" in page
+    assert not re.search(r"(src|href)=\"(http|//)", page)
+    assert "conforms to torch" in capsys.readouterr().out
+
+
+def test_a_deviating_target_exits_1_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    select = r"^kaiming_normal: (shape|signature)"
+    arguments = ["run", "--quick", "--target", "jax.nn.initializers", "--select", select, "--out", str(tmp_path)]
+    assert main(arguments) == 1
+    content = json.loads((tmp_path / "report.json").read_text())
+    jsonschema.validate(content, SCHEMA)
+    # JAX truncates its kaiming_normal at two standard deviations.
+    failed = {check["claim"] for check in content["checks"] if not check["passed"]}
+    assert failed == {"shape", "shape beside torch", "signature"}
+    assert "FAILED kaiming_normal: shape" in capsys.readouterr().out
+    assert (
+        len(ElementTree.parse(tmp_path / "junit.xml").getroot().findall(".//failure")) == content["summary"]["failed"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--target", "no.such.thing"], "no.such.thing"),
+        (["--select", "matches nothing"], "matches nothing"),
+        (["--select", "("], "regular expression"),
+        (["--seed", "-1"], "2147483647"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_what_cannot_run_exits_2_with_the_reason(
+    arguments: list[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = main(["run", "--quick", "--out", str(tmp_path / "out"), *arguments])
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    assert status == 2
+    assert line in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_out_that_is_a_file_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").touch()
+    assert main(["run", "--out", str(tmp_path / "taken")]) == 2
+    assert "taken" in capsys.readouterr().err
+
+
+def test_without_torch_it_exits_2_and_names_the_command_that_installs_it() -> None:
+    code = "import sys, runpy; sys.modules['torch'] = None; runpy.run_module('conformance', run_name='__main__')"
+    ended = subprocess.run([sys.executable, "-c", code, "run"], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "conformance: needs torch; install it with: pip install 'jaxinit[conformance]'"
+    ]
