@@ -6,10 +6,13 @@ import secrets
 import sys
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
+from rich.table import Table
 
-from conformance import reference, report, suite, targets
+from conformance import faults, reference, report, suite, targets
 from conformance.checks import Check, Evidence
 
 
@@ -18,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m conformance", description="Check JAX initializers against the installed torch.nn.init."
     )
-    commands = top.add_subparsers(dest="command", required=True)
+    commands = top.add_subparsers(required=True)
     run = commands.add_parser(
         "run",
         help="check a target and write a report",
@@ -38,6 +41,16 @@ def parser() -> argparse.ArgumentParser:
         "--seed", type=_seed, default=None, metavar="N", help="seed of all draws (default: a fresh one, printed)"
     )
     run.add_argument("--quick", action="store_true", help="fewer cases, same error rates")
+    run.set_defaults(command=_run)
+    planted = commands.add_parser(
+        "faults",
+        help="plant mistakes and show what catches each",
+        epilog="Exit status: 0 all are caught; 1 one is missed.",
+    )
+    planted.add_argument(
+        "--seed", type=_seed, default=None, metavar="N", help="seed of all draws (default: a fresh one)"
+    )
+    planted.set_defaults(command=_faults)
     return top
 
 
@@ -58,6 +71,11 @@ def _seed(text: str) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = parser().parse_args(arguments)
+    status: int = options.command(options)
+    return status
+
+
+def _run(options: argparse.Namespace) -> int:
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     console = Console(highlight=False)
     try:
@@ -66,11 +84,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (targets.TargetError, OSError) as error:
         return _give_up(str(error))
     console.print(f"Checking {target.name} against torch {reference.version}, seed {seed}", markup=False)
-    found = _run(target, seed, options, console)
+    found = _checked(target, seed, options, console)
     if not found.results:
         return _give_up(f"no check matches --select {options.select!r}")
-    report.write(found, options.out)
+    caught = [] if options.select else _planted(seed, console)
+    report.write(found, caught, options.out)
     _conclude(found, options.out, console)
+    if missed := [catch.fault for catch in caught if catch.check is None]:
+        return _give_up(f"the suite missed the planted fault {missed[0].name!r} in {missed[0].initializer}")
     return 0 if found.conforms else 1
 
 
@@ -79,7 +100,7 @@ def _give_up(reason: str) -> int:
     return 2
 
 
-def _run(target: targets.Target, seed: int, options: argparse.Namespace, console: Console) -> suite.Report:
+def _checked(target: targets.Target, seed: int, options: argparse.Namespace, console: Console) -> suite.Report:
     """The run, with a bar on a terminal and nothing but failures elsewhere."""
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("planning", total=None)
@@ -105,3 +126,23 @@ def _conclude(found: suite.Report, out: Path, console: Console) -> None:
         markup=False,
     )
     console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _planted(seed: int, console: Console) -> list[faults.Catch]:
+    """What catches each planted fault, at the error rates of one check of a quick run."""
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        caught = faults.catch_all(seed, suite.RATES.over(suite.QUICK_CHECKS))
+        return list(progress.track(caught, total=len(faults.FAULTS), description="planted faults"))
+
+
+def _faults(options: argparse.Namespace) -> int:
+    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    console = Console(highlight=False)
+    caught = _planted(seed, console)
+    table = Table("fault", "initializer", "caught by", "got", "expected", "samples", box=box.MARKDOWN)
+    for catch in caught:
+        table.add_row(*map(escape, report.fault_row(catch)))
+    console.print(table)
+    missed = sum(catch.check is None for catch in caught)
+    console.print(f"{len(caught) - missed} of {len(caught)} planted faults caught, seed {seed}", markup=False)
+    return 1 if missed else 0

@@ -14,13 +14,14 @@ from conformance.statistics import Average, DistinctValues, Kolmogorov, NormalSc
 PROMISED = {
     "mean": (0.005, 0.02),
     "scale": (0.01, 0.02),
-    "bounds": (1e-4, 3e-4),
+    "bounds": (2e-5, 3e-4),
     "shape": (0.01, 0.02),
     "shape beside torch": (0.03, 0.05),
     "moment 2": (0.02, 0.05),
     "moment 3": (0.05, 0.1),
     "moment 4": (0.2, 0.5),
     "neighbours": (0.02, 0.05),
+    "halves": (0.02, 0.05),
     "distinct values": (0.2, 0.2),
 }
 
@@ -40,7 +41,7 @@ def checks(sample: Sample) -> Iterator[Check]:
     if case.fine:
         promises += [_moment(sample, expected, order) for order in (2, 3, 4)]
         promises += [_neighbours(sample, expected, axis) for axis in (None, *range(len(case.shape)))]
-        promises.append(_beside_torch(sample))
+        promises += [_halves(sample, expected), _beside_torch(sample)]
         yield exact(case.initializer, "keys", case.label, lambda: _keys(sample))
     if not wide:
         promises.append(_distinct(sample, expected))
@@ -152,6 +153,18 @@ def _neighbours(sample: Sample, expected: reference.Expected, axis: int | None) 
 
     where = "keys" if axis is None else f"axis {axis}"
     return Promise(f"neighbours along {where}", Average(1.0), _promised("neighbours", sample), measure)
+
+
+def _halves(sample: Sample, expected: reference.Expected) -> Promise:
+    """Correlation of the first half of each array with the second."""
+    size = math.prod(sample.case.shape)
+
+    def measure(count: int) -> tuple[float, int]:
+        arrays = _standardized(sample.arrays(-(-count // (size // 2))), expected).reshape(-1, size)
+        products = arrays[:, : size // 2] * arrays[:, -(size // 2) :]
+        return abs(products.mean()), products.size
+
+    return Promise("halves", Average(1.0), _promised("halves", sample), measure)
 
 
 def _distinct(sample: Sample, expected: reference.Expected) -> Promise:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 import jinja2
 
 from conformance import interface, pictures
+from conformance.faults import Catch
 from conformance.suite import Report
 
 _TEMPLATES = jinja2.Environment(
@@ -20,8 +22,8 @@ _TEMPLATES = jinja2.Environment(
 )
 
 
-def write(report: Report, out: Path) -> None:
-    """Writes all four files into `out`."""
+def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
+    """Writes all four files into `out`, with the planted faults that were `caught` beside the findings."""
     content = _finite(report.as_json())
     (out / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     (out / "junit.xml").write_bytes(_junit(content))
@@ -31,10 +33,27 @@ def write(report: Report, out: Path) -> None:
         "claims": list(dict.fromkeys(check["claim"] for check in content["checks"])),
         "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
         "pictures": pictures.histograms(report.samples),
+        "faults": [fault_row(catch) for catch in caught],
         "differences": interface.AGREED_DIFFERENCES if report.target == "jaxinit" else (),
     }
     for name in ("report.html", "report.md"):
         (out / name).write_text(_TEMPLATES.get_template(f"{name}.j2").render(context))
+
+
+def fault_row(catch: Catch) -> tuple[str, ...]:
+    """A planted fault, its initializer, and the claim that caught it with what was seen, what expected, and samples."""
+    if catch.check is None or catch.evidence is None:
+        return catch.fault.name, catch.fault.initializer, "MISSED", "", "", ""
+    seen = catch.evidence
+    observed = f"{seen.observed:.3g}" if isinstance(seen.observed, float) else str(seen.observed)
+    return (
+        catch.fault.name,
+        catch.fault.initializer,
+        catch.check.claim,
+        observed,
+        str(seen.expected),
+        str(seen.samples or ""),
+    )
 
 
 def _finite(value: Any) -> Any:

@@ -21,6 +21,9 @@ from conformance.targets import Target
 RATES = Rates(false_alarm=1e-6, miss=1e-6)
 """For a whole run, however many checks it has."""
 
+QUICK_CHECKS = 200
+"""At least the statistical checks of a quick run; planted faults are caught at the rates of one of so many."""
+
 SECTIONS: dict[str, Callable[[Sample], Iterator[Check]]] = {
     "elementwise": elementwise.checks,
     "exact": structured.constants,
@@ -118,19 +121,20 @@ def run(
         progress: called after each check with the number done, the number of all, the check and its evidence.
     """
     start = time.perf_counter()
-    with _wide_numbers():
+    with wide_numbers():
         checks, samples = plan(target, seed, quick, select)
         rates = RATES.over(sum(check.statistical for check in checks))
         results = []
         for done, check in enumerate(checks, start=1):
-            results.append((check, _evaluate(check, rates)))
+            results.append((check, evaluate(check, rates)))
             if progress is not None:
                 progress(done, len(checks), *results[-1])
     drawn = [sample for sample in samples if sample.is_drawn]
     return Report(target.name, versions(), seed, RATES, results, drawn, time.perf_counter() - start)
 
 
-def _evaluate(check: Check, rates: Rates) -> Evidence:
+def evaluate(check: Check, rates: Rates) -> Evidence:
+    """The evidence for one check, a failure if the target raises."""
     try:
         return check.evaluate(rates)
     except Exception as error:  # as above: the target raised
@@ -138,7 +142,7 @@ def _evaluate(check: Check, rates: Rates) -> Evidence:
 
 
 @contextlib.contextmanager
-def _wide_numbers() -> Iterator[None]:
+def wide_numbers() -> Iterator[None]:
     """float64 and complex128 enabled, for the cases that ask for them; every dtype here is explicit."""
     before = jnp.zeros((), float).dtype == jnp.float64
     jax.config.update("jax_enable_x64", True)

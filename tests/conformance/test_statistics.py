@@ -39,7 +39,7 @@ def _shifted(width: float) -> Draw:
 
 
 def _scale(values: np.ndarray) -> float:
-    return abs(math.sqrt((values**2).mean()) - 1)
+    return abs(float(np.sqrt((values**2).mean())) - 1)
 
 
 def _pearson(values: np.ndarray) -> float:
@@ -47,7 +47,7 @@ def _pearson(values: np.ndarray) -> float:
 
 
 def _ends(values: np.ndarray) -> float:
-    return max(values.min(), 1 - values.max())
+    return float(max(values.min(), 1 - values.max()))
 
 
 def _biased_cells(rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,176 @@
+"""How mistakes are made: factories that take jaxinit's place and get one thing wrong.
+
+What they build states no distribution, so that it is judged as any foreign target is.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxinit
+
+Factory = Callable[..., Any]
+Arguments = dict[str, Any]
+
+
+def like(name: str, change: Callable[[Arguments], Arguments]) -> Factory:
+    """The factory `name` on changed arguments."""
+    right = getattr(jaxinit, name)
+
+    @functools.wraps(right)
+    def factory(**arguments: Any) -> Any:
+        init = right(**change(arguments))
+        return lambda key, shape, dtype: init(key, shape, dtype)
+
+    return factory
+
+
+def then(name: str, change: Callable[[jax.Array, Any], jax.Array]) -> Factory:
+    """The factory `name` with its arrays changed; the change sees the array and the initializer."""
+    right = getattr(jaxinit, name)
+
+    @functools.wraps(right)
+    def factory(**arguments: Any) -> Any:
+        init = right(**arguments)
+        return lambda key, shape, dtype: change(init(key, shape, dtype), init).astype(dtype)
+
+    return factory
+
+
+def layout(name: str, mistake: Callable[[jaxinit.Layout], jaxinit.Layout]) -> Factory:
+    """The factory `name` with its layout taken for another."""
+    return like(name, lambda given: {**given, "layout": mistake(given.get("layout", jaxinit.FLAX))})
+
+
+def scaled(name: str, factor: Callable[[Any, tuple[int, ...]], float]) -> Factory:
+    """The factory `name` with entries times a factor of the initializer and the shape."""
+    return then(name, lambda array, init: array * np.float32(factor(init, array.shape)).astype(array.dtype))
+
+
+def exchanged(layout: jaxinit.Layout) -> jaxinit.Layout:
+    return jaxinit.Layout(layout.out_axis, layout.in_axis, layout.batch_axis)
+
+
+def fans(init: Any, shape: tuple[int, ...]) -> tuple[int, int]:
+    return jaxinit.calculate_fan_in_and_fan_out(shape, init.layout)
+
+
+def gain(init: Any) -> float:
+    return jaxinit.calculate_gain(init.nonlinearity, init.a)
+
+
+def receptive_field(init: Any, shape: tuple[int, ...]) -> int:
+    return math.gcd(*fans(init, shape)) if len(shape) == 2 else math.prod(shape[:-2])
+
+
+def clipped(mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
+    init = jaxinit.normal(mean, std)
+    return lambda key, shape, dtype: init(key, shape, dtype).clip(a, b)
+
+
+def in_sigmas(mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
+    init = jaxinit.trunc_normal(mean, std, mean + a * std, mean + b * std)
+    return lambda key, shape, dtype: init(key, shape, dtype)
+
+
+def truncated(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    std = init.distribution(shape).std / 0.87962566103423978
+    return jaxinit.trunc_normal(0.0, std, -2 * std, 2 * std)(key, shape, dtype)
+
+
+def redrawn(name: str, draw: Callable[[Any, jax.Array, tuple[int, ...], Any], jax.Array]) -> Factory:
+    """The factory `name` with the drawing replaced."""
+    right = getattr(jaxinit, name)
+
+    @functools.wraps(right)
+    def factory(**arguments: Any) -> Any:
+        return functools.partial(draw, right(**arguments))
+
+    return factory
+
+
+def native_normal(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    return jax.random.normal(key, shape, dtype) * jnp.asarray(init.std, dtype) + jnp.asarray(init.mean, dtype)
+
+
+def one_rounding_late(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    return (init.a + (init.b - init.a) * jax.random.uniform(key, shape, jnp.float32)).astype(dtype)
+
+
+def without_signs(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    matrix = jax.random.normal(key, (shape[-1], math.prod(shape[:-1])), dtype)
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    q = jnp.linalg.qr(tall)[0]
+    q = q if matrix.shape[0] >= matrix.shape[1] else q.T
+    return init.gain * jnp.moveaxis(q.reshape(shape[-1], *shape[:-1]), 0, -1)
+
+
+def not_square_to_each_other(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    array = jaxinit.normal()(key, shape, dtype)
+    return init.gain * array / jnp.linalg.norm(array, axis=-1, keepdims=True)
+
+
+def sparse(choose: Callable[[jax.Array, int, int, float], jax.Array]) -> Factory:
+    """sparse with the zeros, of shape `(in, out)`, chosen otherwise."""
+
+    def draw(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+        into, out = shape
+        zeros = choose(jax.random.fold_in(key, 1), into, out, init.sparsity)
+        return jnp.where(zeros, 0, jaxinit.normal(0.0, init.std)(key, shape, dtype)).astype(dtype)
+
+    return redrawn("sparse", draw)
+
+
+def ranks(key: jax.Array, shape: tuple[int, ...], axis: int) -> Any:
+    return jax.random.uniform(key, shape).argsort(axis).argsort(axis)
+
+
+def by_rows(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
+    return ranks(key, (into, out), 0) < math.ceil(sparsity * into)
+
+
+def floored(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
+    return ranks(key, (into, out), 1) < math.floor(sparsity * out)
+
+
+def the_same_in_every_column(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
+    return jnp.broadcast_to(ranks(key, (1, out), 1) < math.ceil(sparsity * out), (into, out))
+
+
+def one_by_one(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
+    return jax.random.uniform(key, (into, out)) < sparsity
+
+
+def correlated(array: jax.Array, _: Any) -> Any:
+    return array + 0.05 * jnp.roll(array, 1, axis=-1)
+
+
+def repeated(array: jax.Array, _: Any) -> Any:
+    flat = array.reshape(-1)
+    return jnp.concatenate([flat[: flat.size // 2]] * 2).reshape(array.shape)
+
+
+def off_centre(array: jax.Array, _: Any) -> Any:
+    spatial = tuple(axis for axis in range(array.ndim - 2) if array.shape[axis] % 2 == 0)
+    return jnp.roll(array, [-1] * len(spatial), spatial)
+
+
+def silent(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    return jnp.zeros(shape, dtype) if 0 in shape else init(key, shape, dtype)
+
+
+def with_one_key(init: Any, _: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    return init(jax.random.key(0), shape, dtype)
+
+
+def in_another_order(std: float = 1.0, mean: float = 0.0, a: float = -2.0, b: float = 2.0) -> Any:
+    return jaxinit.trunc_normal(mean, std, a, b)
+
+
+def lenient(mode: str = "fan_in", **arguments: Any) -> Any:
+    return jaxinit.kaiming_normal(mode=mode if mode in ("fan_in", "fan_out") else "fan_in", **arguments)  # type: ignore[arg-type]

@@ -1,0 +1,33 @@
+import secrets
+
+import pytest
+
+import jaxinit
+from conformance import faults, suite
+from conformance.targets import Target
+
+RATES = suite.RATES.over(suite.QUICK_CHECKS)
+
+
+@pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: f"{fault.name} in {fault.initializer}")
+def test_every_planted_fault_is_caught_where_it_is(fault: faults.Fault) -> None:
+    caught = faults.catch(fault, secrets.randbelow(2**31), RATES)
+    assert caught.check is not None
+    assert caught.check.initializer == fault.initializer
+
+
+def test_without_a_fault_the_same_checks_pass() -> None:
+    for name in {fault.initializer for fault in faults.FAULTS}:
+        claims = "|".join(fault.claims for fault in faults.FAULTS if fault.initializer == name)
+        sound = faults.Fault("none", name, claims, getattr(jaxinit, name))
+        assert faults.catch(sound, secrets.randbelow(2**31), RATES).check is None
+
+
+def test_there_are_at_least_thirty() -> None:
+    assert len(faults.FAULTS) >= 30
+    assert len({(fault.name, fault.initializer) for fault in faults.FAULTS}) == len(faults.FAULTS)
+
+
+def test_a_quick_run_has_fewer_statistical_checks_than_faults_are_rated_for() -> None:
+    checks, _ = suite.plan(Target("jaxinit", jaxinit), 0, quick=True)
+    assert sum(check.statistical for check in checks) <= suite.QUICK_CHECKS
