@@ -16,10 +16,10 @@ report-full: .venv/report ## the same with every case
 	$(BIN)/python -m conformance run --out report
 
 test: .venv/test ## run every test and every example of the documentation
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-oldest: .venv-oldest/test ## the same with the oldest jax and flax that pyproject admits
-	.venv-oldest/bin/python -m pytest --numprocesses 2
+	.venv-oldest/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/lint ## format check, lint and strict types
 	$(BIN)/ruff format --check .

@@ -55,10 +55,11 @@ class orthogonal(Structured):
         q, r = jnp.linalg.qr(sampling.sample(Normal(0.0, 1.0), key, tall, wide_enough))
         q = q * _phase(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
         q = q if rows >= columns else q.mT
-        return (q * jnp.asarray(self.gain, q.real.dtype)).reshape(torch_shape.whole).astype(dtype)
+        return (q * jnp.asarray(self.gain, q.dtype)).reshape(torch_shape.whole).astype(dtype)
 
 
 def _phase(diagonal: jax.Array) -> jax.Array:
     """d / |d|, and 1 where d is 0 (jnp.sign would erase a whole column there)."""
     size = abs(diagonal)
-    return jnp.where(size == 0, 1, diagonal / jnp.where(size == 0, 1, size)).astype(diagonal.dtype)
+    divisor = jnp.where(size == 0, 1, size).astype(diagonal.dtype)
+    return jnp.where(size == 0, 1, diagonal / divisor)
