@@ -1,6 +1,7 @@
 """The command line: `python -m conformance run`."""
 
 import argparse
+import collections
 import re
 import secrets
 import sys
@@ -12,7 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from conformance import faults, reference, report, suite, targets
+from conformance import calibration, difference, faults, reference, report, suite, targets
 from conformance.checks import Check, Evidence
 
 
@@ -51,6 +52,28 @@ def parser() -> argparse.ArgumentParser:
         "--seed", type=_seed, default=None, metavar="N", help="seed of all draws (default: a fresh one)"
     )
     planted.set_defaults(command=_faults)
+    measured = commands.add_parser(
+        "calibrate",
+        help="measure both error rates over fresh seeds",
+        epilog="Exit status: 0 no error was seen; 1 one was.",
+    )
+    measured.add_argument("--runs", type=_count, default=10, metavar="N", help="quick runs (default: %(default)s)")
+    measured.add_argument(
+        "--fault-runs",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="seeds to plant all faults with (default: %(default)s)",
+    )
+    measured.set_defaults(command=_calibrate)
+    compared = commands.add_parser(
+        "diff",
+        help="compare two reports",
+        epilog="Exit status: 0 the verdicts are the same; 1 they differ; 2 a file is not a report.",
+    )
+    compared.add_argument("before", type=Path, metavar="A.json")
+    compared.add_argument("after", type=Path, metavar="B.json")
+    compared.set_defaults(command=_diff)
     return top
 
 
@@ -60,6 +83,12 @@ def _pattern(text: str) -> str:
     except re.error as error:
         raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from None
     return text
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
+    return int(text)
 
 
 def _seed(text: str) -> int:
@@ -146,3 +175,40 @@ def _faults(options: argparse.Namespace) -> int:
     missed = sum(catch.check is None for catch in caught)
     console.print(f"{len(caught) - missed} of {len(caught)} planted faults caught, seed {seed}", markup=False)
     return 1 if missed else 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    console = Console(highlight=False)
+    found = calibration.Calibration()
+    seeds = [secrets.randbelow(2**31) for _ in range(max(options.runs, options.fault_runs))]
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        runs = calibration.quick_runs(targets.load("jaxinit"), seeds[: options.runs], found)
+        collections.deque(progress.track(runs, total=options.runs, description="quick runs"), maxlen=0)
+        plantings = calibration.planted(seeds[: options.fault_runs], found)
+        collections.deque(progress.track(plantings, total=options.fault_runs, description="planted faults"), maxlen=0)
+    for name, tallies in (("false alarms", found.false_alarms), ("misses", found.misses)):
+        table = Table("claim" if name == "false alarms" else "fault", "judged", name, box=box.MARKDOWN)
+        for claim, tally in tallies.items():
+            table.add_row(escape(claim), str(tally.judged), str(tally.wrong))
+        console.print(table)
+    wrong = [sum(tally.wrong for tally in tallies.values()) for tallies in (found.false_alarms, found.misses)]
+    judged = sum(tally.judged for tally in found.false_alarms.values())
+    console.print(
+        f"{wrong[0]} false alarms in {judged} statistical checks of {options.runs} runs; "
+        f"{wrong[1]} misses in {options.fault_runs} times {len(faults.FAULTS)} planted faults",
+        soft_wrap=True,
+    )
+    return 1 if any(wrong) else 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    try:
+        before, after = difference.read(options.before), difference.read(options.after)
+    except difference.ReportError as error:
+        return _give_up(str(error))
+    found = difference.changes(before, after)
+    words = {None: "absent", True: "passed", False: "failed"}
+    for change in found:
+        print(f"{words[change.before]} -> {words[change.after]}  {change.id}")
+    print(f"{len(found)} verdicts differ between {before.get('target')} and {after.get('target')}")
+    return 1 if found else 0

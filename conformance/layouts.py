@@ -13,8 +13,9 @@ Shape = tuple[int, ...]
 
 
 def is_flax(axes: str) -> bool:
-    """Whether these are the axes of a Flax kernel, which need no layout to be named."""
-    return axes.endswith("io") and "b" not in axes and axes.count("i") == axes.count("o") == 1
+    """Whether no layout need be named: these are the axes of a Flax kernel, or play no part at all."""
+    parts = [letter for letter in axes if letter in "iob"]
+    return not parts or (axes.endswith("io") and len(parts) == 2)
 
 
 def keywords(axes: str) -> dict[str, tuple[int, ...]]:

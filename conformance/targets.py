@@ -5,7 +5,7 @@ import functools
 import importlib
 import types
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
@@ -69,9 +69,16 @@ def load(name: str) -> Target:
 def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """One array for each key, stacked: in one program where the target is traceable, else one by one."""
     try:
-        return np.asarray(jax.jit(jax.vmap(lambda key: init(key, shape, jnp.dtype(dtype))))(keys))
+        hashable = init if isinstance(init, Hashable) else functools.partial(init)
+        return np.asarray(_together(keys, init=hashable, shape=shape, dtype=jnp.dtype(dtype)))
     except jax.errors.JAXTypeError:
         return np.stack([np.asarray(init(key, shape, jnp.dtype(dtype))) for key in keys])
+
+
+@functools.partial(jax.jit, static_argnames=("init", "shape", "dtype"))
+def _together(keys: jax.Array, *, init: Init, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+    arrays: jax.Array = jax.vmap(lambda key: init(key, shape, dtype))(keys)
+    return arrays
 
 
 def torch_namespace() -> types.SimpleNamespace:
