@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,17 +11,22 @@ from xml.etree import ElementTree
 
 import jinja2
 
-from conformance import interface, pictures
+from conformance import interface, layouts, pictures, reference
+from conformance.cases import FAN_SCHEMES
+from conformance.checks import Sample
 from conformance.faults import Catch
 from conformance.suite import Report
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("conformance"),
     autoescape=jinja2.select_autoescape(["html.j2"]),
+    finalize=lambda value: "" if value is None else value,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_TEMPLATES.filters["short"] = lambda value: f"{value:.3g}" if isinstance(value, float) else value
+_TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_id)}$")
 
 
 def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
@@ -32,12 +39,26 @@ def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
         "conforms": report.conforms,
         "claims": list(dict.fromkeys(check["claim"] for check in content["checks"])),
         "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
-        "pictures": pictures.histograms(report.samples),
+        "pictures": pictures.of_samples(report.samples),
+        "fans": _fans(report.samples),
+        "command": _command(report),
         "faults": [fault_row(catch) for catch in caught],
         "differences": interface.AGREED_DIFFERENCES if report.target == "jaxinit" else (),
     }
     for name in ("report.html", "report.md"):
         (out / name).write_text(_TEMPLATES.get_template(f"{name}.j2").render(context))
+
+
+def _fans(samples: Sequence[Sample]) -> list[tuple[str, ...]]:
+    """Each array of the run that has fans: its axes, shape, torch's shape, fan_in and fan_out."""
+    arrays = dict.fromkeys((s.case.axes, s.case.shape) for s in samples if s.case.initializer in FAN_SCHEMES)
+    rows = [(axes, shape, layouts.torch_shape(shape, axes)) for axes, shape in arrays]
+    return [(axes, str(ours), str(torchs), *map(str, reference.fans(torchs))) for axes, ours, torchs in rows]
+
+
+def _command(report: Report) -> str:
+    """The command that runs the report's checks again, but for the selection of one."""
+    return f"python -m conformance run --target {report.target} --seed {report.seed}{' --quick' * report.quick}"
 
 
 def fault_row(catch: Catch) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class Report:
     target: str
     versions: dict[str, str]
     seed: int
+    quick: bool
     rates: Rates
     results: list[tuple[Check, Evidence]]
     samples: list[Sample]
@@ -130,7 +131,7 @@ def run(
             if progress is not None:
                 progress(done, len(checks), *results[-1])
     drawn = [sample for sample in samples if sample.is_drawn]
-    return Report(target.name, versions(), seed, RATES, results, drawn, time.perf_counter() - start)
+    return Report(target.name, versions(), seed, quick, RATES, results, drawn, time.perf_counter() - start)
 
 
 def evaluate(check: Check, rates: Rates) -> Evidence:
