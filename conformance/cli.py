@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    console = Console(highlight=False)
+    console = _console()
     try:
         target = targets.load(options.target)
         options.out.mkdir(parents=True, exist_ok=True)
@@ -122,6 +122,12 @@ def _run(options: argparse.Namespace) -> int:
     if missed := [catch.fault for catch in caught if catch.check is None]:
         return _give_up(f"the suite missed the planted fault {missed[0].name!r} in {missed[0].initializer}")
     return 0 if found.conforms else 1
+
+
+def _console() -> Console:
+    """The terminal as it is; elsewhere, lines long enough for a row of a table."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
 
 
 def _give_up(reason: str) -> int:
@@ -166,7 +172,7 @@ def _planted(seed: int, console: Console) -> list[faults.Catch]:
 
 def _faults(options: argparse.Namespace) -> int:
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    console = Console(highlight=False)
+    console = _console()
     caught = _planted(seed, console)
     table = Table("fault", "initializer", "caught by", "got", "expected", "samples", box=box.MARKDOWN)
     for catch in caught:
@@ -178,7 +184,7 @@ def _faults(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    console = Console(highlight=False)
+    console = _console()
     found = calibration.Calibration()
     seeds = [secrets.randbelow(2**31) for _ in range(max(options.runs, options.fault_runs))]
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
