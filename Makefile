@@ -29,7 +29,7 @@ lint: .venv/lint ## format check, lint and strict types
 docs: .venv/docs ## build the site into docs/_build
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
 
-bench: .venv/bench ## speed and quality, as ratios to jax.nn.initializers and torch
+bench: .venv/test ## speed and quality, as ratios to jax.nn.initializers and torch
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## remove what these commands made
@@ -57,10 +57,6 @@ INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .venv/docs: .venv/test
 	$(INSTALL) --group docs
-	@touch $@
-
-.venv/bench: .venv/test
-	$(INSTALL) --group bench
 	@touch $@
 
 .venv-oldest/test: constraints.txt pyproject.toml

@@ -192,11 +192,13 @@ def _distinct(sample: Sample, expected: reference.Expected) -> Promise:
 
 
 def _support(sample: Sample, expected: reference.Expected) -> Evidence:
-    """No value lies outside, the bounds being rounded to the dtype; the upper end of a uniform is never reached."""
+    """No value lies outside, give or take the rounding of the bounds; the upper end of a uniform is never reached."""
     values = sample.values(1)
-    low, high = (np.asarray(bound).astype(values.dtype) for bound in (expected.low, expected.high))
-    above = values >= high if expected.kind == "uniform" else values > high
-    outside = int((values < low).sum() + above.sum() + (~np.isfinite(values.astype(np.float64))).sum())
+    rounded = (float(np.asarray(bound).astype(values.dtype)) for bound in (expected.low, expected.high))
+    low, high = min(expected.low, next(rounded)), max(expected.high, next(rounded))
+    seen = values.astype(np.float64)
+    above = seen >= high if expected.kind == "uniform" else seen > high
+    outside = int((seen < low).sum() + above.sum() + (~np.isfinite(seen)).sum())
     return Evidence(outside == 0, f"{outside} outside", "0 outside", samples=int(values.size))
 
 

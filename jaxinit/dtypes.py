@@ -13,6 +13,8 @@ from jaxinit.distributions import Random, Uniform
 
 def parse(dtype: Any) -> np.dtype:
     """`dtype`, a dtype or the name of one, as NumPy's object for it."""
+    if isinstance(dtype, (jax.Array, np.ndarray)):
+        raise TypeError(f"`dtype` must be a dtype or the name of one, got an array of {dtype.dtype}")
     try:
         parsed: np.dtype = jnp.dtype(dtype)
     except TypeError:
@@ -31,7 +33,7 @@ def resolve(dtype: Any) -> np.dtype:
 
 def require_inexact(dtype: np.dtype) -> None:
     """Refuses dtypes that torch does not draw either, and those that lack a sign."""
-    if not jnp.issubdtype(dtype, jnp.inexact) or jnp.finfo(dtype).min >= 0:
+    if not jnp.issubdtype(dtype, jnp.inexact) or float(jnp.finfo(dtype).min) >= 0:
         raise ValueError(f"`dtype` must be a signed floating or complex dtype for random values, got {dtype}")
 
 
@@ -60,7 +62,9 @@ def inside(distribution: Random, dtype: np.dtype) -> tuple[float, float]:
     least, greatest = (np.asarray(bound).astype(info.dtype) for bound in (low, high))
     if float(least) < low:
         least = np.nextafter(least, info.max.astype(info.dtype))
-    if float(greatest) > high or (isinstance(distribution, Uniform) and float(greatest) == distribution.high):
+    # The upper end of a uniform is open, in wide dtypes also for who compares with it rounded.
+    is_open = isinstance(distribution, Uniform) and (info.bits >= 32 or float(greatest) == distribution.high)
+    if float(greatest) > high or (is_open and high == distribution.support[1]):
         greatest = np.nextafter(greatest, info.min.astype(info.dtype))
     if least > greatest:
         least = greatest = np.asarray(low).astype(info.dtype)

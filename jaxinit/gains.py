@@ -6,6 +6,9 @@ from jaxinit import arguments
 
 _SLOPE_WHEN_NOT_GIVEN = 0.01
 
+# Beyond it the square overflows.
+_STEEPEST = 1e150
+
 _GAINS = {
     "linear": 1.0,
     "conv1d": 1.0,
@@ -61,6 +64,6 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def slope(name: str, value: float) -> float:
     """A negative slope as a float; torch answers ValueError to anything but an int or a float."""
     try:
-        return arguments.finite(name, value)
+        return arguments.within(name, value, -_STEEPEST, _STEEPEST)
     except TypeError as error:
         raise ValueError(str(error)) from None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +43,7 @@ class orthogonal(Structured):
     """
 
     gain: float = 1.0
+    _is_random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

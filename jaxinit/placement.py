@@ -11,12 +11,17 @@ OutSharding = NamedSharding | PartitionSpec | None
 Draw = Callable[..., jax.Array]
 
 
-def named(out_sharding: OutSharding) -> NamedSharding | None:
-    """`out_sharding` with its mesh: a bare PartitionSpec takes the mesh in context."""
-    if out_sharding is None or isinstance(out_sharding, NamedSharding):
-        return out_sharding
-    if not isinstance(out_sharding, PartitionSpec):
+def named(out_sharding: OutSharding, rank: int) -> NamedSharding | None:
+    """`out_sharding` of an array of `rank` axes, with its mesh: a bare PartitionSpec takes the mesh in context."""
+    if out_sharding is None:
+        return None
+    if not isinstance(out_sharding, (NamedSharding, PartitionSpec)):
         raise TypeError(f"`out_sharding` must be a NamedSharding or a PartitionSpec, got {out_sharding!r}")
+    spec = out_sharding.spec if isinstance(out_sharding, NamedSharding) else out_sharding
+    if len(spec) > rank:
+        raise ValueError(f"`out_sharding` must name at most the rank {rank} of `shape` axes, got {spec}")
+    if isinstance(out_sharding, NamedSharding):
+        return out_sharding
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty:
         raise ValueError(

@@ -30,7 +30,7 @@ def sample(
     Raises:
         ValueError: `dtype` cannot hold draws, or not the numbers of the distribution.
     """
-    sharding = named(out_sharding)
+    sharding = named(out_sharding, len(shape))
     if isinstance(distribution, Constant):
         return compiled(_fill, sharding)(dtypes.cast(distribution.value, dtype), shape=shape)
     dtypes.require_inexact(dtype)

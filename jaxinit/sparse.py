@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +45,7 @@ class sparse(Structured):
 
     sparsity: float
     std: float = 0.01
+    _is_random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,7 +57,6 @@ class sparse(Structured):
             raise ValueError(f"`shape` must give weights of 2 dimensions for sparse, got torch's {torch_shape.weight}")
 
     def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
-        arguments.check_key(key)
         key_of_zeros, key_of_values = jax.random.split(key)
         torch_shape = self._torch_shape(shape)
         columns = (*torch_shape.batch, torch_shape.into)

@@ -2,11 +2,13 @@
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxinit import arguments
 from jaxinit.initializer import WithLayout
 from jaxinit.placement import OutSharding, compiled, named
 
@@ -33,6 +35,8 @@ class TorchShape:
 class Structured(WithLayout):
     """An initializer given by the array that torch would have made."""
 
+    _is_random: ClassVar[bool] = False
+
     def _check_weight(self, torch_shape: TorchShape) -> None:
         """Raises ValueError where torch does."""
 
@@ -46,7 +50,10 @@ class Structured(WithLayout):
 
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
         self._check_weight(self._torch_shape(shape))
-        return compiled(_build, named(out_sharding))(key, init=self, shape=shape, dtype=dtype)
+        sharding = named(out_sharding, len(shape))
+        if self._is_random:
+            arguments.check_key(key)
+        return compiled(_build, sharding)(key if self._is_random else None, init=self, shape=shape, dtype=dtype)
 
     def _torch_shape(self, shape: tuple[int, ...]) -> TorchShape:
         stacked = len(self.layout.roles(len(shape)).batch)

@@ -1,0 +1,44 @@
+"""Every initializer lowers for every platform, and costs nothing to describe."""
+
+import time
+
+import chex
+import jax
+import jax.numpy as jnp
+import pytest
+
+from tests.jaxinit import cases
+
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@cases.each_name
+def test_lowers_for_every_platform(name: str, dtype: str) -> None:
+    init, shape = cases.build(name), cases.shape_of(name)
+    with jax.enable_x64(dtype == "float64"):
+        key = jax.random.key(0)
+        draw = jax.jit(lambda key: init(key, shape, dtype))
+        exported = jax.export.export(draw, platforms=PLATFORMS)(key)
+        assert exported.platforms == PLATFORMS
+        assert [(aval.shape, aval.dtype) for aval in exported.out_avals] == [(shape, jnp.dtype(dtype))]
+
+
+@cases.each_name
+def test_an_exported_initializer_draws_the_same(name: str) -> None:
+    init, shape = cases.build(name), cases.shape_of(name)
+    exported = jax.export.export(jax.jit(lambda key: init(key, shape)))(jax.random.key(0))
+    cases.assert_same(name, exported.call(jax.random.key(5)), init(jax.random.key(5), shape))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@cases.each_name
+def test_a_huge_shape_is_described_at_once(name: str, dtype: str) -> None:
+    init = cases.build(name)
+    shape = (3, 100_000, 100_000) if name == "dirac" else (100_000, 100_000)
+    began = time.perf_counter()
+    described = jax.eval_shape(lambda key: init(key, shape, dtype), jax.random.key(0))
+    # A single pass over 40 GB takes longer, were there room for it.
+    assert time.perf_counter() - began < 5
+    chex.assert_shape(described, shape)
+    assert described.dtype == jnp.dtype(dtype)

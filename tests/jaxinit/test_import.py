@@ -1,0 +1,72 @@
+"""`import jaxinit` needs jax and numpy alone, and its public face is complete."""
+
+import ast
+import inspect
+import pathlib
+import subprocess
+import sys
+
+import jaxinit
+from tests.jaxinit import cases
+
+PACKAGE = pathlib.Path(jaxinit.__file__).parent
+NOT_NEEDED = ["flax", "torch", "scipy", "conformance", "matplotlib", "jinja2", "rich", "chex", "optax", "tests"]
+
+
+def imported_after(program: str) -> set[str]:
+    result = subprocess.run(
+        [sys.executable, "-c", f"{program}; import sys; print(*{{name.partition('.')[0] for name in sys.modules}})"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return set(result.stdout.split())
+
+
+def test_import_loads_nothing_that_jax_does_not() -> None:
+    loaded = imported_after("import jaxinit")
+    # jax loads parts of scipy itself where it needs them; jaxinit must add none.
+    assert loaded - imported_after("import jax.numpy, jax.export") <= {"jaxinit"}
+    assert not loaded & {"flax", "torch", "conformance", "tests"}
+
+
+def test_drawing_loads_nothing_more() -> None:
+    loaded = imported_after("import jax, jaxinit; jaxinit.normal()(jax.random.key(0), (2, 3))")
+    assert not loaded & set(NOT_NEEDED) - imported_after("import jax.numpy, jax.export, jax.random")
+
+
+def test_the_source_imports_only_jax_and_numpy() -> None:
+    roots = set()
+    for path in PACKAGE.glob("**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0
+                roots.add((node.module or "").partition(".")[0])
+    assert not roots & set(NOT_NEEDED)
+    assert roots - set(sys.stdlib_module_names) == {"jax", "numpy", "jaxinit"}
+
+
+def test_every_public_name_is_documented_by_example() -> None:
+    for name in jaxinit.__all__:
+        value = getattr(jaxinit, name)
+        if callable(value):
+            assert ">>> " in (inspect.getdoc(value) or ""), name
+
+
+def test_every_initializer_states_its_arguments_and_errors() -> None:
+    for name, factory in cases.FACTORIES.items():
+        text = inspect.getdoc(factory) or ""
+        for argument in inspect.signature(factory).parameters:
+            assert f"\n    {argument}: " in text, (name, argument)
+
+
+def test_all_is_sorted_and_complete() -> None:
+    assert len(set(jaxinit.__all__)) == len(jaxinit.__all__)
+    public = {name for name, value in vars(jaxinit).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert public == set(jaxinit.__all__)
+
+
+def test_the_package_is_typed() -> None:
+    assert (PACKAGE / "py.typed").exists()
