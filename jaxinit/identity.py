@@ -34,8 +34,10 @@ class eye(Structured):
         if torch_shape.spatial:
             raise ValueError(f"`shape` must give weights of 2 dimensions for eye, got torch's {torch_shape.weight}")
 
-    def _torch_array(self, key: jax.Array, torch_shape: TorchShape, dtype: np.dtype) -> jax.Array:
-        return jnp.broadcast_to(jnp.eye(torch_shape.out, torch_shape.into, dtype=dtype), torch_shape.whole)
+    def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+        torch_shape = self._torch_shape(shape)
+        one = jnp.eye(torch_shape.out, torch_shape.into, dtype=dtype)
+        return self.layout.from_torch(jnp.broadcast_to(one, torch_shape.whole), shape)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -77,9 +79,10 @@ class dirac(Structured):
         if torch_shape.out % self.groups:
             raise ValueError(f"`groups` must divide the {torch_shape.out} outputs, got {self.groups}")
 
-    def _torch_array(self, key: jax.Array, torch_shape: TorchShape, dtype: np.dtype) -> jax.Array:
+    def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+        torch_shape = self._torch_shape(shape)
         index = functools.partial(jax.lax.broadcasted_iota, jnp.int32, torch_shape.weight)
         passes = index(0) % (torch_shape.out // self.groups) == index(1)
         for axis, size in enumerate(torch_shape.spatial, start=2):
             passes &= index(axis) == size // 2
-        return jnp.broadcast_to(passes.astype(dtype), torch_shape.whole)
+        return self.layout.from_torch(jnp.broadcast_to(passes.astype(dtype), torch_shape.whole), shape)

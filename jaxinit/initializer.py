@@ -1,5 +1,6 @@
 """What every initializer is: a value that can be called, compared, hashed, pickled and printed."""
 
+import abc
 import dataclasses
 import math
 import zlib
@@ -17,7 +18,7 @@ from jaxinit.placement import OutSharding
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Initializer:
+class Initializer(abc.ABC):
     """The base class: JAX's `Initializer` protocol as an immutable value.
 
     The same key, shape and dtype give the same array eagerly, under `jit` and `vmap`, and
@@ -72,8 +73,9 @@ class Initializer:
         dtype = dtypes.resolve(self.dtype if dtype is None else dtype)
         return self._array(key, arguments.dimensions(shape), dtype, out_sharding)
 
+    @abc.abstractmethod
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
-        raise TypeError(f"`Initializer` is a base class; subclass it or use one of jaxinit's, got {type(self)}")
+        """The array, once its shape and dtype are settled."""
 
     def _canonical(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -106,6 +108,7 @@ def _literal(value: Any) -> str:
 class Elementwise(Initializer):
     """An initializer whose entries are independent and alike."""
 
+    @abc.abstractmethod
     def distribution(self, shape: Sequence[int]) -> Distribution:
         """What each entry of an array of `shape` is drawn from.
 
@@ -113,7 +116,6 @@ class Elementwise(Initializer):
             >>> jaxinit.xavier_normal().distribution((300, 200))
             Normal(mean=0.0, std=0.06324555320336758)
         """
-        raise NotImplementedError
 
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
         return sampling.sample(self.distribution(shape), key, shape, dtype, out_sharding)

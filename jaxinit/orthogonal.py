@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxinit import arguments, dtypes, sampling
 from jaxinit.distributions import Normal
-from jaxinit.structured import Structured, TorchShape
+from jaxinit.structured import Structured
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -49,15 +49,17 @@ class orthogonal(Structured):
         super().__post_init__()
         self._canonical("gain", arguments.finite("gain", self.gain))
 
-    def _torch_array(self, key: jax.Array, torch_shape: TorchShape, dtype: np.dtype) -> jax.Array:
+    def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
         dtypes.require_inexact(dtype)
+        torch_shape = self._torch_shape(shape)
         rows, columns = torch_shape.out, torch_shape.into * math.prod(torch_shape.spatial)
         tall = (*torch_shape.batch, max(rows, columns), min(rows, columns))
         wide_enough = dtype if jnp.issubdtype(dtype, jnp.complexfloating) else dtypes.working(dtype)
         q, r = jnp.linalg.qr(sampling.sample(Normal(0.0, 1.0), key, tall, wide_enough))
         q = q * _phase(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
         q = q if rows >= columns else q.mT
-        return (q * jnp.asarray(self.gain, q.dtype)).reshape(torch_shape.whole).astype(dtype)
+        weights = (q * jnp.asarray(self.gain, q.dtype)).reshape(torch_shape.whole)
+        return self.layout.from_torch(weights, shape).astype(dtype)
 
 
 def _phase(diagonal: jax.Array) -> jax.Array:

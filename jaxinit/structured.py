@@ -1,5 +1,6 @@
 """Initializers that are defined on torch's array as a whole, and carried into your layout."""
 
+import abc
 import dataclasses
 import math
 from typing import ClassVar
@@ -40,13 +41,9 @@ class Structured(WithLayout):
     def _check_weight(self, torch_shape: TorchShape) -> None:
         """Raises ValueError where torch does."""
 
+    @abc.abstractmethod
     def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
-        """Your array; called inside a compiled function."""
-        return self.layout.from_torch(self._torch_array(key, self._torch_shape(shape), dtype), shape)
-
-    def _torch_array(self, key: jax.Array, torch_shape: TorchShape, dtype: np.dtype) -> jax.Array:
-        """torch's array, of shape `torch_shape.whole`."""
-        raise NotImplementedError
+        """Your array; called inside a compiled function, for a shape that has entries."""
 
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
         self._check_weight(self._torch_shape(shape))

@@ -1,5 +1,6 @@
 """Initializers that scale with the fans: xavier and kaiming."""
 
+import abc
 import dataclasses
 import math
 import warnings
@@ -18,9 +19,9 @@ _MODES = ("fan_in", "fan_out")
 class VarianceScaling(Elementwise, WithLayout):
     """Entries whose variance is set by the fans of the shape."""
 
+    @abc.abstractmethod
     def _std(self, shape: Sequence[int]) -> float | None:
         """The standard deviation; None for a shape without entries."""
-        raise NotImplementedError
 
     def _uniform(self, shape: Sequence[int]) -> Distribution:
         std = self._std(shape)
