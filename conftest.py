@@ -18,6 +18,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_check_tracer_leaks", True)
 
+# The site's own scripts need sphinx, which is not for tests.
+collect_ignore_glob = ["docs/*.py", "docs/_build/*"]
+
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), DocTestDirectiveParser()], patterns=["*.md"], excludes=["**/.venv*/**"]
 ).pytest()

@@ -79,19 +79,9 @@ def assert_conforms(
     target = targets.Target("init", types.SimpleNamespace(init=lambda: init))
     key = jax.random.key(secrets.randbelow(2**31) if seed is None else seed)
     with suite.wide_numbers():
-        checks = list(elementwise.claims(Sample(target, case, key), _expected(distribution)))
+        checks = list(elementwise.claims(Sample(target, case, key), Expected.stated(distribution)))
         rates = Rates(false_alarm, miss).over(sum(check.statistical for check in checks))
         evidence = [(check.claim, suite.evaluate(check, rates)) for check in checks]
     wrong = [f"{claim}: got {seen.observed}, expected {seen.expected}" for claim, seen in evidence if not seen.passed]
     if wrong:
         raise AssertionError(f"{init} does not draw {distribution}:\n" + "\n".join(wrong))
-
-
-def _expected(distribution: Any) -> Expected:
-    """A distribution as jaxinit states it, in the suite's terms."""
-    low, high = distribution.support
-    if distribution.kind == "truncated_normal":
-        return Expected(distribution.kind, distribution.loc, distribution.scale, low, high)
-    if distribution.kind == "uniform":
-        return Expected("uniform", low, high - low, low, high)
-    return Expected("normal", distribution.mean, distribution.std)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from conformance import calibration, difference, faults, reference, report, suite, targets
+from conformance import calibration, difference, faults, reference, report, suite, targets, weights_cli
 from conformance.checks import Check, Evidence
 
 
@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     compared.add_argument("before", type=Path, metavar="A.json")
     compared.add_argument("after", type=Path, metavar="B.json")
     compared.set_defaults(command=_diff)
+    weights_cli.add_commands(commands)
     return top
 
 

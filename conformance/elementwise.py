@@ -120,20 +120,9 @@ def _shape(sample: Sample, expected: reference.Expected) -> Promise:
     def measure(count: int) -> tuple[float, int]:
         values = sample.values(count)
         distinct, counts = np.unique(values, return_counts=True)
-        return kolmogorov_distance(counts, *_rounded_cdf(distinct, expected)), values.size
+        return kolmogorov_distance(counts, *expected.rounded_cdf(distinct)), values.size
 
     return Promise("shape", Kolmogorov(), _promised("shape", sample), measure)
-
-
-def _rounded_cdf(values: np.ndarray, expected: reference.Expected) -> tuple[np.ndarray, np.ndarray]:
-    """P(X < v) and P(X <= v) for X rounded to nearest in the dtype of sorted `values`, kept in the support."""
-    exact_values = values.astype(np.float64)
-    with np.errstate(over="ignore"):  # beyond the largest value lies infinity
-        following = np.nextafter(values, values.dtype.type(np.inf)).astype(np.float64)
-        preceding = np.nextafter(values, values.dtype.type(-np.inf)).astype(np.float64)
-    below = np.where(preceding < expected.low, 0.0, expected.scipy.cdf((preceding + exact_values) / 2))
-    upto = np.where(following >= expected.high, 1.0, expected.scipy.cdf((exact_values + following) / 2))
-    return below, upto
 
 
 def _beside_torch(sample: Sample) -> Promise:
@@ -181,7 +170,7 @@ def _distinct(sample: Sample, expected: reference.Expected) -> Promise:
     words = np.arange(2 ** (8 * dtype.itemsize)).astype(f"u{dtype.itemsize}").view(dtype)
     with np.errstate(invalid="ignore"):  # some words are signalling NaNs
         grid = np.unique(words[np.isfinite(words)])
-    below, upto = _rounded_cdf(grid, expected)
+    below, upto = expected.rounded_cdf(grid)
     statistic = DistinctValues(np.clip(upto - below, 0.0, 1.0))
 
     def measure(count: int) -> tuple[float, int]:

@@ -75,6 +75,16 @@ class Expected:
     low: float = -math.inf
     high: float = math.inf
 
+    @classmethod
+    def stated(cls, distribution: Any) -> "Expected":
+        """What an initializer of jaxinit states of itself by `distribution(shape)`."""
+        low, high = distribution.support
+        if distribution.kind == "truncated_normal":
+            return cls(distribution.kind, distribution.loc, distribution.scale, low, high)
+        if distribution.kind == "uniform":
+            return cls("uniform", low, high - low, low, high)
+        return cls("normal", distribution.mean, distribution.std)
+
     @functools.cached_property
     def scipy(self) -> Any:
         if self.kind == "uniform":
@@ -96,6 +106,18 @@ class Expected:
         """The standardized central moment."""
         return self._average(lambda x: ((x - self.mean) / self.std) ** order)
 
+    def rounded_cdf(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """P(X < v) and P(X <= v) for X rounded to nearest in the dtype of sorted `values`, kept in the support."""
+        with np.errstate(over="ignore"):  # beyond the largest value lies infinity, or nothing
+            following, preceding = (
+                np.nextafter(values, np.asarray(bound).astype(values.dtype)).astype(np.float64)
+                for bound in (_beyond(values.dtype), -_beyond(values.dtype))
+            )
+        exact = values.astype(np.float64)
+        below = np.where(preceding < self.low, 0.0, self.scipy.cdf((preceding + exact) / 2))
+        upto = np.where(following >= self.high, 1.0, self.scipy.cdf((exact + following) / 2))
+        return below, upto
+
     def _average(self, f: Callable[[np.ndarray], np.ndarray]) -> float:
         """The expectation of f, by Gauss-Legendre quadrature over all but 1e-40 of the mass."""
         low, high = self.scipy.support()
@@ -104,6 +126,11 @@ class Expected:
         x = (low + high) / 2 + (high - low) / 2 * nodes
         mass = weights * self.scipy.pdf(x)
         return float((mass * f(x)).sum() / mass.sum())
+
+
+def _beyond(dtype: np.dtype) -> float:
+    """Infinity, or the largest value of a dtype that lacks it."""
+    return math.inf if np.isinf(np.asarray(math.inf).astype(dtype)) else float(ml_dtypes.finfo(dtype).max)
 
 
 _gauss_legendre = functools.cache(np.polynomial.legendre.leggauss)
