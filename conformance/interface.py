@@ -96,6 +96,13 @@ AGREED_DIFFERENCES = (
         Call("dirac", (("groups", -2),), (4, 3, 3)), "returns", "ValueError", "torch returns zeros that pass nothing"
     ),
     Difference(Call("constant", (("val", math.nan),)), "returns", "ValueError", "NaN is never an initial weight"),
+    Difference(Call("normal", (("mean", math.nan),)), "returns", "ValueError", "NaN is never an initial weight"),
+    Difference(
+        Call("kaiming_normal", (("a", True), ("nonlinearity", "relu"))),
+        "returns",
+        "ValueError",
+        "a slope is checked also where it is not used",
+    ),
     Difference(
         Call("xavier_uniform", (), (0, 0)), "ZeroDivisionError", "returns", "an empty array needs no distribution"
     ),

@@ -6,7 +6,7 @@ for a closed set, the values allowed.
 
 import math
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -14,15 +14,23 @@ import jax.numpy as jnp
 import numpy as np
 
 
+def is_traced(value: Any) -> bool:
+    """Whether `value` has no number yet, being an argument of a function under transformation."""
+    return isinstance(value, jax.core.Tracer)
+
+
 def number(name: str, value: Any) -> float:
     """`value` as a float; ints, NumPy scalars and concrete 0-d arrays pass, booleans and NaN do not."""
-    if isinstance(value, jax.core.Tracer):
+    if is_traced(value):
         raise TypeError(f"`{name}` must be known when the initializer is built, got the traced value {value}")
-    if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0:
-        raise TypeError(f"`{name}` must be a real number, got {value!r}")
     try:
-        result = float(value)
-    except (TypeError, OverflowError):
+        # Booleans, complex numbers, texts and dates convert to float, but are no real numbers.
+        if np.asarray(value).dtype.kind in "bcUSmM" or np.ndim(value) != 0:
+            raise TypeError
+        result = float(value) + 0.0  # one zero, without a sign
+    except (TypeError, ValueError):
+        raise TypeError(f"`{name}` must be a real number, got {value!r}") from None
+    except OverflowError:
         raise TypeError(f"`{name}` must be a real number that fits in a float, got {value!r}") from None
     if math.isnan(result):
         raise ValueError(f"`{name}` must be a number, got nan")
@@ -79,7 +87,7 @@ def choice(name: str, value: Any, allowed: Collection[str]) -> str:
 
 def dimensions(shape: Sequence[int]) -> tuple[int, ...]:
     """`shape` as a tuple of non-negative ints."""
-    if isinstance(shape, (str, bytes)) or np.ndim(shape) == 0:
+    if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable):
         raise TypeError(f"`shape` must be a sequence of integers, got {shape!r}")
     result = tuple(integer("shape", size) for size in shape)
     if any(size < 0 for size in result):

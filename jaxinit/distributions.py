@@ -30,11 +30,11 @@ class Uniform:
 
     @property
     def mean(self) -> float:
-        return (self.low + self.high) / 2
+        return self.low / 2 + self.high / 2
 
     @property
     def std(self) -> float:
-        return (self.high - self.low) / math.sqrt(12.0)
+        return (self.high / 2 - self.low / 2) / math.sqrt(3.0)
 
     @property
     def support(self) -> tuple[float, float]:
@@ -84,7 +84,9 @@ class TruncatedNormal:
 
     @property
     def mean(self) -> float:
-        return self.loc + self.scale * _standard_moments(*self.window)[0]
+        near, far = self.window
+        peak = self.low if near > 0 else self.high if far < 0 else self.loc
+        return peak + self.scale * _standard_moments(near, far)[0]
 
     @property
     def std(self) -> float:
@@ -133,17 +135,17 @@ _gauss_legendre = functools.cache(np.polynomial.legendre.leggauss)
 
 @functools.lru_cache
 def _standard_moments(low: float, high: float) -> tuple[float, float]:
-    """Mean and std of N(0, 1) truncated to `[low, high]`.
+    """Mean, counted from the peak, and std of N(0, 1) truncated to `[low, high]`.
 
-    By Gauss-Legendre quadrature about the window's middle: the closed form cancels to
-    nothing in a thin or far window. Beyond `reach` the density is e^-40 of its peak.
+    By Gauss-Legendre quadrature: the closed form cancels to nothing in a thin or far
+    window. Beyond `reach` from the peak the density is e^-40 of what it is there.
     """
     peak = min(max(0.0, low), high)
-    reach = math.sqrt(peak * peak + 80.0)
-    low, high = max(low, -reach), min(high, reach)
+    reach = 80.0 / (abs(peak) + math.sqrt(peak * peak + 80.0))
+    low, high = max(low - peak, -reach), min(high - peak, reach)
     nodes, weights = _gauss_legendre(200)
     middle, offsets = (low + high) / 2, (high - low) / 2 * nodes
-    distance = (middle - peak) + offsets
+    distance = middle + offsets
     mass = weights * np.exp(-distance * (distance / 2 + peak))
     mass /= mass.sum()
     mean = float(mass @ offsets)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit.distributions import Random, Uniform
+from jaxinit.distributions import Normal, Random, TruncatedNormal, Uniform
 
 
 def parse(dtype: Any) -> np.dtype:
@@ -19,6 +19,8 @@ def parse(dtype: Any) -> np.dtype:
         parsed: np.dtype = jnp.dtype(dtype)
     except TypeError:
         raise TypeError(f"`dtype` must be a dtype or the name of one, got {dtype!r}") from None
+    if not (jnp.issubdtype(parsed, jnp.number) or jnp.issubdtype(parsed, jnp.bool_)):
+        raise TypeError(f"`dtype` must be a dtype of numbers, got {parsed}")
     return parsed
 
 
@@ -26,8 +28,8 @@ def resolve(dtype: Any) -> np.dtype:
     """`dtype` as JAX would store it: its default float for None, 32 bits wide while x64 is off."""
     asked = parse(float if dtype is None else dtype)
     stored = jax.dtypes.canonicalize_dtype(asked)
-    if dtype is not None and stored != asked:
-        warnings.warn(f"`dtype` {asked} needs jax_enable_x64; {stored} is used instead", stacklevel=4)
+    if stored != asked and dtype not in (None, float, complex, int):  # Python's own mean JAX's default
+        warnings.warn(f"`dtype` {asked} needs jax_enable_x64; {stored} is used instead", stacklevel=3)
     return stored
 
 
@@ -47,8 +49,22 @@ def operand(number: float, real: np.dtype, distribution: Random) -> np.generic:
     if isinstance(number, int):
         return np.uint64(number) if real == np.float64 else np.uint32(number)
     if abs(number) > float(jnp.finfo(real).max):
-        raise ValueError(f"`dtype` {real} must hold the numbers of the distribution, got {distribution}")
+        raise ValueError(f"`dtype` must reach the values of the distribution, got {real} for {distribution}")
     return np.float64(number) if real == np.float64 else np.float32(number)
+
+
+def require_room(distribution: Random, dtype: np.dtype) -> None:
+    """Refuses a dtype whose values end before the distribution is under way."""
+    most = float(jnp.finfo(dtype).max)
+    match distribution:
+        case Uniform(low, high):
+            fits = -most <= low and high <= most
+        case Normal(mean, std):
+            fits = max(abs(mean), std) <= most
+        case TruncatedNormal(_, _, low, high):
+            fits = low <= most and high >= -most
+    if not fits:
+        raise ValueError(f"`dtype` must reach the values of the distribution, got {dtype} for {distribution}")
 
 
 def inside(distribution: Random, dtype: np.dtype) -> tuple[float, float]:
@@ -79,7 +95,7 @@ def cast(value: complex, dtype: np.dtype) -> np.ndarray:
         raise ValueError(f"`val` must fit in dtype {dtype}, got {value}")
     with np.errstate(over="ignore"):
         result = np.asarray(value).astype(dtype)
-    if jnp.issubdtype(dtype, jnp.inexact) and np.isfinite(value) and not np.isfinite(result):
+    if jnp.issubdtype(dtype, jnp.inexact) and np.isfinite(complex(value)) and not np.isfinite(result):
         raise ValueError(f"`val` must fit in dtype {dtype}, got {value}")
     return result
 

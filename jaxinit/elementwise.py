@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxinit import arguments
@@ -157,14 +158,21 @@ class constant(Elementwise):
 
 def _scalar(name: str, value: Any) -> complex:
     """The plainest Python number that equals `value`."""
-    if isinstance(value, (complex, np.complexfloating)):
+    if (
+        isinstance(value, (np.generic, np.ndarray, jax.Array))
+        and np.ndim(value) == 0
+        and not arguments.is_traced(value)
+    ):
+        value = value.item()
+    if isinstance(value, complex):
         real, imag = arguments.number(name, value.real), arguments.number(name, value.imag)
         return complex(real, imag) if imag else real
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, bool):
         return float(value)
     result = arguments.number(name, value)
-    # Integers beyond 2^53 are kept, for integer dtypes.
-    return value if isinstance(value, int) and value != result else result
+    if isinstance(value, int):
+        return value if value != result else result  # beyond 2^53 kept, for integer dtypes
+    return float(value)  # with the sign of a zero
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -31,8 +31,7 @@ class eye(Structured):
     """
 
     def _check_weight(self, torch_shape: TorchShape) -> None:
-        if torch_shape.spatial:
-            raise ValueError(f"`shape` must give weights of 2 dimensions for eye, got torch's {torch_shape.weight}")
+        torch_shape.require_matrix("eye")
 
     def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
         torch_shape = self._torch_shape(shape)

@@ -99,6 +99,8 @@ class Initializer(abc.ABC):
 def _literal(value: Any) -> str:
     if isinstance(value, float) and math.isinf(value):
         return f"float('{value}')"
+    if isinstance(value, complex):
+        return f"complex({_literal(value.real)}, {_literal(value.imag)})"
     if isinstance(value, np.dtype):
         return repr(value.name)
     return repr(value)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxinit import arguments, dtypes, sampling
-from jaxinit.distributions import Normal
+from jaxinit.distributions import Normal, Uniform
 from jaxinit.structured import Structured
 
 
@@ -51,6 +51,7 @@ class orthogonal(Structured):
 
     def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
         dtypes.require_inexact(dtype)
+        dtypes.require_room(Uniform(-abs(self.gain), abs(self.gain)), dtype)
         torch_shape = self._torch_shape(shape)
         rows, columns = torch_shape.out, torch_shape.into * math.prod(torch_shape.spatial)
         tall = (*torch_shape.batch, max(rows, columns), min(rows, columns))

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 
 import jax
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 OutSharding = NamedSharding | PartitionSpec | None
 Draw = Callable[..., jax.Array]
@@ -43,9 +43,11 @@ def compiled(draw: Draw, sharding: NamedSharding | None) -> Draw:
     def lay_out(*operands: jax.Array, **static: object) -> jax.Array:
         return _automatic(functools.partial(draw, **static), sharding)(*operands)
 
+    # Explicit axes of the mesh in context are laid out by _automatic alone: so they may be mapped over.
+    is_laid_out = sharding is not None and sharding.mesh.are_all_axes_explicit and not isinstance(sharding.mesh, Mesh)
     parameters = inspect.signature(draw).parameters.values()
     static = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-    return jax.jit(lay_out, static_argnames=static, out_shardings=sharding)
+    return jax.jit(lay_out, static_argnames=static, out_shardings=None if is_laid_out else sharding)
 
 
 def _automatic(draw: Draw, sharding: NamedSharding | None) -> Draw:

@@ -7,7 +7,6 @@ with `jit`, `vmap` and sharded ones to the bit.
 """
 
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +37,7 @@ def sample(
     if jnp.issubdtype(dtype, jnp.complexfloating):
         distribution = _component(distribution, dtype)
     arguments.check_key(key)
+    dtypes.require_room(distribution, dtype)
     kernel, numbers = kernels.select(distribution, real)
     bounds = dtypes.inside(distribution, dtype)
     operands = [dtypes.operand(number, real, distribution) for number in (*bounds, *numbers)]
@@ -58,24 +58,25 @@ def _fill(value: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
     return jnp.broadcast_to(value, shape)
 
 
-def _opaque(numbers: Sequence[jax.Array], key: jax.Array) -> list[jax.Array]:
-    """The numbers, the real ones read from a table at a row that depends on the key.
+def _opaque(number: jax.Array, key: jax.Array) -> jax.Array:
+    """The number, or-ed with a zero that no compiler knows to be one.
 
-    Both rows are the same. Were the numbers constants of a caller's program, XLA would
-    fold them into the arithmetic and round otherwise than it does where they are operands,
-    so that `jit` would change bits. (It drops lax.optimization_barrier before it folds.)
+    Were it a constant of a caller's program, XLA or LLVM would fold it into the arithmetic
+    and round otherwise than where it is an operand, so that `jit` would change bits.
+    (lax.optimization_barrier does not help: it is dropped before constants are folded.)
+    The zero is n^3 - n modulo 3, for n a byte of the key.
     """
-    real = [number for number in numbers if jnp.issubdtype(number.dtype, jnp.floating)]
-    table = jnp.stack([jnp.stack(real)] * 2)
-    row = jax.random.key_data(key).reshape(-1)[0] & jnp.uint32(1)
-    hidden = iter(jax.lax.dynamic_index_in_dim(table, row, keepdims=False))
-    return [next(hidden) if jnp.issubdtype(number.dtype, jnp.floating) else number for number in numbers]
+    word = jnp.uint64 if number.dtype.itemsize == 8 else jnp.uint32
+    n = jax.random.key_data(key).reshape(-1)[0] & jnp.uint32(255)
+    nothing = (n * n * n - n) % jnp.uint32(3)
+    bits = jax.lax.bitcast_convert_type(number, word) | nothing.astype(word)
+    return jax.lax.bitcast_convert_type(bits, number.dtype)
 
 
 def _draw(
     key: jax.Array, *numbers: jax.Array, kernel: kernels.Kernel, shape: tuple[int, ...], dtype: np.dtype
 ) -> jax.Array:
-    least, greatest, *rest = _opaque(numbers, key)
+    least, greatest, *rest = (_opaque(number, key) for number in numbers)
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
     word = jnp.uint64 if least.dtype == jnp.float64 else jnp.uint32
     bits = jax.random.bits(key, (2, *shape) if is_complex else shape, word)

@@ -12,9 +12,13 @@ from jaxinit import arguments, sampling
 from jaxinit.distributions import Normal
 from jaxinit.structured import Structured, TorchShape
 
-# Rows decided from one random word. Each halves what is left of its 24 bits at most, so
-# probabilities are off by less than 2^-20.
+# Rows decided from one random word. A choice of probability p costs log2(1 / p) of its
+# bits, so where zeros (or other entries) are few each row has a word of its own.
 _ROWS_PER_WORD = 4
+_FEW = 1 / 16
+
+# Counts are float32 in the selection.
+_MOST_ROWS = 2**24
 
 Pair = tuple[jax.Array, jax.Array]
 
@@ -53,8 +57,9 @@ class sparse(Structured):
         self._canonical("std", arguments.within("std", self.std, 0.0))
 
     def _check_weight(self, torch_shape: TorchShape) -> None:
-        if torch_shape.spatial:
-            raise ValueError(f"`shape` must give weights of 2 dimensions for sparse, got torch's {torch_shape.weight}")
+        torch_shape.require_matrix("sparse")
+        if torch_shape.out > _MOST_ROWS:
+            raise ValueError(f"`shape` must give at most {_MOST_ROWS} outputs for sparse, got {torch_shape.out}")
 
     def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
         key_of_zeros, key_of_values = jax.random.split(key)
@@ -76,19 +81,21 @@ def _choose(key: jax.Array, count: int, rows: int, columns: tuple[int, ...]) -> 
     """
     below_one = np.float32(1 - 2.0**-24)
 
+    rows_per_word = _ROWS_PER_WORD if _FEW <= count / rows <= 1 - _FEW else 1
+    words = jax.random.bits(key, (-(-rows // rows_per_word), *columns), jnp.uint32)
+
     def step(carry: Pair, word: jax.Array) -> tuple[Pair, list[jax.Array]]:
         needed, left = carry
-        u = (word >> jnp.uint32(8)).astype(jnp.float32) * np.float32(2.0**-24)
+        u = jnp.minimum(word.astype(jnp.float32) * np.float32(2.0**-32), below_one)
         chosen = []
-        for _ in range(_ROWS_PER_WORD):
+        for _ in range(rows_per_word):
             position = u * left
             chosen.append(position < needed)
             within = jnp.where(chosen[-1], position, position - needed)
-            u = jnp.minimum(within / jnp.maximum(jnp.where(chosen[-1], needed, left - needed), 1), below_one)
+            u = jnp.clip(within / jnp.maximum(jnp.where(chosen[-1], needed, left - needed), 1), 0, below_one)
             needed, left = needed - chosen[-1].astype(needed.dtype), left - 1
         return (needed, left), chosen
 
-    words = jax.random.bits(key, (-(-rows // _ROWS_PER_WORD), *columns), jnp.uint32)
-    start = jnp.full(columns, count, jnp.float32), jnp.float32(rows)
+    start = jnp.full_like(words[0], count, jnp.float32), jnp.float32(rows)
     _, chosen = jax.lax.scan(step, start, words)
     return jnp.stack(chosen, axis=1).reshape(-1, *columns)[:rows]

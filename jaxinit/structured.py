@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit import arguments
+from jaxinit import arguments, dtypes
 from jaxinit.initializer import WithLayout
 from jaxinit.placement import OutSharding, compiled, named
 
@@ -26,6 +26,11 @@ class TorchShape:
     @property
     def weight(self) -> tuple[int, ...]:
         return (self.out, self.into, *self.spatial)
+
+    def require_matrix(self, name: str) -> None:
+        """Refuses weights with spatial axes."""
+        if self.spatial:
+            raise ValueError(f"`shape` must give weights of 2 dimensions for {name}, got torch's {self.weight}")
 
     @property
     def whole(self) -> tuple[int, ...]:
@@ -50,6 +55,8 @@ class Structured(WithLayout):
         sharding = named(out_sharding, len(shape))
         if self._is_random:
             arguments.check_key(key)
+        else:
+            dtypes.cast(0.0, dtype)
         return compiled(_build, sharding)(key if self._is_random else None, init=self, shape=shape, dtype=dtype)
 
     def _torch_shape(self, shape: tuple[int, ...]) -> TorchShape:

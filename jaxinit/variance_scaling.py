@@ -7,10 +7,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Literal
 
+import jax
+import numpy as np
+
 from jaxinit import arguments, gains
 from jaxinit.distributions import Constant, Distribution, Normal, Uniform
 from jaxinit.fans import calculate_fan_in_and_fan_out
 from jaxinit.initializer import Elementwise, WithLayout
+from jaxinit.placement import OutSharding
 
 _MODES = ("fan_in", "fan_out")
 
@@ -54,24 +58,30 @@ class Xavier(VarianceScaling):
 class Kaiming(VarianceScaling):
     """std = gain / sqrt(fan)."""
 
-    a: float = 0.0
+    a: float | None = 0.0
     mode: Literal["fan_in", "fan_out"] = "fan_in"
     nonlinearity: str = "leaky_relu"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._canonical("a", gains.slope("a", self.a))
+        if self.a is not None:
+            self._canonical("a", gains.slope("a", self.a))
         mode = self.mode.lower() if isinstance(self.mode, str) else self.mode
-        self._canonical("mode", arguments.choice("mode", mode, _MODES))
+        self._canonical("mode", str(arguments.choice("mode", mode, _MODES)))
         gains.calculate_gain(self.nonlinearity, self.a)
+        self._canonical("nonlinearity", str(self.nonlinearity))
 
     def _std(self, shape: Sequence[int]) -> float | None:
         shape = arguments.dimensions(shape)
         if 0 in shape:
-            warnings.warn(f"`shape` {shape} has no elements; there is nothing to initialize", stacklevel=5)
             return None
         fan = calculate_fan_in_and_fan_out(shape, self.layout)[_MODES.index(self.mode)]
         return gains.calculate_gain(self.nonlinearity, self.a) / math.sqrt(fan)
+
+    def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
+        if 0 in shape:
+            warnings.warn(f"`shape` {shape} has no elements; there is nothing to initialize", stacklevel=3)
+        return super()._array(key, shape, dtype, out_sharding)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -135,7 +145,7 @@ class kaiming_uniform(Kaiming):
         x ~ U(-bound, bound),  bound = gain * sqrt(3 / fan),  gain = calculate_gain(nonlinearity, a)
 
     Args:
-        a: negative slope of the leaky_relu; other nonlinearities ignore it.
+        a: negative slope of the leaky_relu, None for 0.01; other nonlinearities make nothing of it.
         mode: the fan that counts, "fan_in" to keep the scale forward, "fan_out" backward.
         nonlinearity: a name that `calculate_gain` knows.
         layout: which axes of your array are torch's.
@@ -167,7 +177,7 @@ class kaiming_normal(Kaiming):
         x ~ N(0, std**2),  std = gain / sqrt(fan),  gain = calculate_gain(nonlinearity, a)
 
     Args:
-        a: negative slope of the leaky_relu; other nonlinearities ignore it.
+        a: negative slope of the leaky_relu, None for 0.01; other nonlinearities make nothing of it.
         mode: the fan that counts, "fan_in" to keep the scale forward, "fan_out" backward.
         nonlinearity: a name that `calculate_gain` knows.
         layout: which axes of your array are torch's.

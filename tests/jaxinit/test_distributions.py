@@ -188,3 +188,10 @@ def test_truncated_moments_far_beyond_any_sample() -> None:
 def test_a_window_of_one_point() -> None:
     distribution = TruncatedNormal(0.0, 1.0, 0.5, 0.5)
     assert (distribution.mean, distribution.std) == (0.5, 0.0)
+
+
+def test_far_windows_keep_their_moments() -> None:
+    assert TruncatedNormal(0.0, 1e-30, 1.0, 2.0).mean == 1.0
+    assert TruncatedNormal(1e10, 1.0, -2.0, 2.0).std == pytest.approx(1e-10, rel=1e-6)
+    assert TruncatedNormal(1e10, 1.0, -2.0, 2.0).mean == pytest.approx(2.0 - 1e-10, rel=1e-15)
+    assert Uniform(1e308, 1.5e308).mean == 1.25e308

@@ -22,7 +22,7 @@ DRAWS = [
     jaxinit.uniform(-0.7, 0.7),
     jaxinit.uniform(1.0, 1.001),
     jaxinit.normal(),
-    jaxinit.normal(0.3, 1e4),
+    jaxinit.normal(0.3, 10.0),
     jaxinit.normal(std=1e-3),
     jaxinit.trunc_normal(),
     jaxinit.trunc_normal(a=-0.3, b=0.1),
@@ -149,7 +149,7 @@ def test_large_integers_stay_exact() -> None:
 
 
 def test_numbers_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="`dtype` float32 must hold the numbers of the distribution, got Normal"):
+    with pytest.raises(ValueError, match="`dtype` must reach the values of the distribution, got float32 for Normal"):
         jaxinit.normal(1e300)(jax.random.key(0), (2,))
     with jax.enable_x64(True):
         assert jaxinit.normal(1e300)(jax.random.key(0), (2,), "float64").tolist() == [1e300, 1e300]
@@ -187,3 +187,22 @@ def test_complex_words_are_those_of_the_key(seed: int) -> None:
 def test_a_truncated_normal_refuses_complex_as_torch_does() -> None:
     with pytest.raises(ValueError, match=r"`dtype` must be real for a truncated_normal distribution.*got complex64"):
         jaxinit.trunc_normal()(jax.random.key(0), (2,), "complex64")
+
+
+@pytest.mark.parametrize(
+    "init",
+    [
+        jaxinit.uniform(1e6, 2e6),
+        jaxinit.normal(0.0, 1e6),
+        jaxinit.trunc_normal(1e6, 1.0, 1e6, 2e6),
+        jaxinit.orthogonal(1e6),
+    ],
+    ids=repr,
+)
+def test_a_dtype_that_ends_before_the_values_is_refused(init: jaxinit.Initializer) -> None:
+    with pytest.raises(ValueError, match="`dtype` must reach the values of the distribution, got float16"):
+        init(jax.random.key(0), (4, 4), jnp.float16)
+
+
+def test_pythons_own_float_means_the_default_dtype() -> None:
+    assert jaxinit.normal()(jax.random.key(0), (2,), float).dtype == jnp.float32

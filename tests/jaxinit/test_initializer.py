@@ -178,3 +178,27 @@ def test_shapes_may_be_lists_and_numpy_arrays(name: str) -> None:
     results = [init(key, form) for form in forms]
     for result in results:
         cases.assert_same(name, result, results[0])
+
+
+def test_numbers_of_every_library_are_one_number() -> None:
+    single: Any = np.float32(0.5)
+    half: Any = jnp.asarray(0.5)
+    whole: Any = np.int64(2**53 + 1)
+    imaginary: Any = np.array(1 + 2j)
+    same: list[tuple[Any, Any]] = [
+        (jaxinit.normal(std=single), jaxinit.normal(std=0.5)),
+        (jaxinit.normal(std=half), jaxinit.normal(std=0.5)),
+        (jaxinit.uniform(-0.0, 1), jaxinit.uniform(0.0, 1.0)),
+        (jaxinit.kaiming_uniform(nonlinearity=np.str_("relu")), jaxinit.kaiming_uniform(nonlinearity="relu")),
+        (jaxinit.constant(whole).val, 2**53 + 1),
+        (jaxinit.constant(imaginary), jaxinit.constant(1 + 2j)),
+        (jaxinit.kaiming_normal(a=None).distribution((50, 9)), jaxinit.kaiming_normal(a=0.01).distribution((50, 9))),
+    ]
+    for one, other in same:
+        assert one == other
+
+
+@pytest.mark.parametrize("value", [np.array(True), np.complex64(1 + 2j), np.array("1"), [[1], [1, 2]]], ids=repr)
+def test_what_only_converts_to_a_number_is_none(value: Any) -> None:
+    with pytest.raises(TypeError, match="`std` must be a real number"):
+        jaxinit.normal(std=value)

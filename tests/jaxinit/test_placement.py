@@ -4,6 +4,7 @@ import re
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -107,3 +108,37 @@ def test_a_sharding_that_does_not_fit_is_refused(kinds: tuple[AxisType, AxisType
         jaxinit.normal()(jax.random.key(0), (7, 3), out_sharding=sharding)
     with pytest.raises(ValueError, match="rank"):
         jaxinit.normal()(jax.random.key(0), (), out_sharding=sharding)
+
+
+# Not orthogonal: jnp.linalg.qr takes no explicitly sharded batch.
+@pytest.mark.parametrize("name", [name for name in cases.RANDOM if name != "orthogonal"])
+def test_keys_that_are_themselves_sharded_can_be_mapped_over(name: str) -> None:
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
+    init, shape = cases.build(name), cases.shape_of(name)
+    keys = jax.random.split(jax.random.key(0), 8)
+    alone = jnp.stack([init(key, shape) for key in keys])
+    with jax.set_mesh(mesh):
+        placed = jax.device_put(keys, NamedSharding(mesh, PartitionSpec("x")))
+        mapped = jax.jit(jax.vmap(lambda key: init(key, shape)))(placed)
+    cases.assert_same(name, np.asarray(mapped), alone)
+
+
+@pytest.mark.parametrize("name", cases.RANDOM)
+def test_inside_shard_map_each_device_draws_from_its_own_key(name: str) -> None:
+    mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
+    init, shape = cases.build(name), cases.shape_of(name)
+    keys = jax.random.split(jax.random.key(0), 8)
+    draw = jax.shard_map(
+        lambda own: init(own[0], shape)[None], mesh=mesh, in_specs=PartitionSpec("x"), out_specs=PartitionSpec("x")
+    )
+    cases.assert_same(name, np.asarray(jax.jit(draw)(keys)), jnp.stack([init(key, shape) for key in keys]))
+
+
+def test_out_sharding_holds_under_vmap_on_an_explicit_mesh() -> None:
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
+    keys = jax.random.split(jax.random.key(0), 4)
+    with jax.set_mesh(mesh):
+        drawn = jax.jit(jax.vmap(lambda key: jaxinit.normal()(key, (16, 8), out_sharding=PartitionSpec("x", "y"))))(
+            keys
+        )
+        assert drawn.sharding.is_equivalent_to(NamedSharding(mesh, PartitionSpec(None, "x", "y")), 3)

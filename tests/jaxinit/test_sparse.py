@@ -1,6 +1,7 @@
 """sparse: exactly so many zeros in every torch column, at uniform places."""
 
 import math
+import secrets
 
 import jax
 import numpy as np
@@ -103,3 +104,12 @@ def test_complex_weights_are_zero_in_both_parts(seed: int) -> None:
     values = np.asarray(jaxinit.sparse(0.25)(jax.random.key(seed), (5, 8), "complex64"))
     assert ((values == 0).sum(axis=1) == 2).all()
     assert np.count_nonzero(values.imag) == 5 * 6
+
+
+def test_two_zeros_among_many_rows_are_as_far_apart_as_chance_has_it() -> None:
+    """Within 1000 of 2^17 rows of each other with probability 0.0152; the bound is exceeded once in 10^9 runs."""
+    rows, columns = 2**17, 400
+    weights = jaxinit.sparse(2 / rows, layout=jaxinit.TORCH)(jax.random.key(secrets.randbits(31)), (rows, columns))
+    places = np.nonzero(np.asarray(weights).T == 0)[1].reshape(columns, 2)
+    close = int((places[:, 1] - places[:, 0] <= 1000).sum())
+    assert close <= stats.binom.isf(1e-9, columns, 2 * 1000 / rows)
