@@ -13,6 +13,8 @@ from jaxinit.distributions import Normal, Random, TruncatedNormal, Uniform
 
 def parse(dtype: Any) -> np.dtype:
     """`dtype`, a dtype or the name of one, as NumPy's object for it."""
+    if isinstance(dtype, str) and dtype not in _NAMES:  # NumPy would parse it, as "," or as "a4"
+        raise TypeError(f"`dtype` must be a dtype or the name of one, got {dtype!r}")
     if isinstance(dtype, (jax.Array, np.ndarray)):
         raise TypeError(f"`dtype` must be a dtype or the name of one, got an array of {dtype.dtype}")
     try:
@@ -22,6 +24,9 @@ def parse(dtype: Any) -> np.dtype:
     if not (jnp.issubdtype(parsed, jnp.number) or jnp.issubdtype(parsed, jnp.bool_)):
         raise TypeError(f"`dtype` must be a dtype of numbers, got {parsed}")
     return parsed
+
+
+_NAMES = {scalar.dtype.name for scalar in vars(jnp).values() if isinstance(getattr(scalar, "dtype", None), np.dtype)}
 
 
 def resolve(dtype: Any) -> np.dtype:

@@ -206,3 +206,14 @@ def test_a_dtype_that_ends_before_the_values_is_refused(init: jaxinit.Initialize
 
 def test_pythons_own_float_means_the_default_dtype() -> None:
     assert jaxinit.normal()(jax.random.key(0), (2,), float).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("name", ["", ",", "a4", "<f4", "f4,f4", "\x0c", "float3"])
+def test_a_text_that_names_no_dtype_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match="`dtype` must be a dtype or the name of one"):
+        jaxinit.normal(dtype=name)
+
+
+@pytest.mark.parametrize("name", [*LOW, "float32", "float64", "complex64", "complex128", "int8", "uint32", "bool"])
+def test_every_dtype_is_known_by_its_name(name: str) -> None:
+    assert jaxinit.zeros(dtype=name).dtype == jnp.dtype(name)
