@@ -119,6 +119,10 @@ def test_keys_that_are_themselves_sharded_can_be_mapped_over(name: str) -> None:
     alone = jnp.stack([init(key, shape) for key in keys])
     with jax.set_mesh(mesh):
         placed = jax.device_put(keys, NamedSharding(mesh, PartitionSpec("x")))
+        if jax.__version_info__ < (0, 9):  # JAX's own bits cannot be drawn from such keys there
+            with pytest.raises(ValueError, match="Resource axis"):
+                jax.jit(jax.vmap(lambda key: jax.random.bits(key, shape)))(placed)
+            return
         mapped = jax.jit(jax.vmap(lambda key: init(key, shape)))(placed)
     cases.assert_same(name, np.asarray(mapped), alone)
 
