@@ -94,10 +94,16 @@ class Sample:
     def init(self) -> Init:
         return self._target.build(self.case.initializer, self.case.keywords, self.case.axes)
 
+    def longer(self) -> "Sample":
+        """Under the same keys, arrays twice as long that begin with this case's shape."""
+        shape = (2 * self.case.shape[0], *self.case.shape[1:])
+        return Sample(self._target, dataclasses.replace(self.case, shape=shape), self.key)
+
     def arrays(self, count: int) -> np.ndarray:
         """The first `count` arrays, stacked."""
         if self._arrays is None or len(self._arrays) < count:
-            keys = jax.vmap(lambda index: jax.random.fold_in(self.key, index))(np.arange(count))
+            # A power of two, so that cases whose counts differ a little share one program.
+            keys = jax.vmap(lambda index: jax.random.fold_in(self.key, index))(np.arange(2 ** (count - 1).bit_length()))
             self._arrays = draw(self.init(), keys, self.case.shape, self.case.dtype)
         return self._arrays[:count]
 

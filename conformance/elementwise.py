@@ -22,6 +22,7 @@ PROMISED = {
     "moment 4": (0.2, 0.5),
     "neighbours": (0.02, 0.05),
     "halves": (0.02, 0.05),
+    "leaves of a model": (0.02, 0.05),
     "distinct values": (0.2, 0.2),
 }
 
@@ -50,7 +51,7 @@ def claims(sample: Sample, expected: reference.Expected) -> Iterator[Check]:
     if case.fine:
         promises += [_moment(sample, expected, order) for order in (2, 3, 4)]
         promises += [_neighbours(sample, expected, axis) for axis in (None, *range(len(case.shape)))]
-        promises.append(_halves(sample, expected))
+        promises += [_halves(sample, expected), _leaves(sample, expected)]
         yield exact(case.initializer, "keys", case.label, lambda: _keys(sample))
     if not wide:
         promises.append(_distinct(sample, expected))
@@ -162,6 +163,23 @@ def _halves(sample: Sample, expected: reference.Expected) -> Promise:
         return abs(products.mean()), products.size
 
     return Promise("halves", Average(1.0), _promised("halves", sample), measure)
+
+
+def _leaves(sample: Sample, expected: reference.Expected) -> Promise:
+    """Correlation of two leaves of a model: neighbouring keys, shapes that share a prefix.
+
+    (Under one key such leaves do share numbers, in torch as in JAX: the smaller is where the larger begins.)
+    """
+    longer, size = sample.longer(), math.prod(sample.case.shape)
+
+    def measure(count: int) -> tuple[float, int]:
+        leaves = -(-count // size)
+        first = _standardized(sample.arrays(leaves), expected).reshape(leaves, size)
+        second = longer.arrays(leaves + 1)[1:].reshape(leaves, -1)[:, :size].astype(np.float64)
+        # Its fans are others, and so is its scale: measured, which changes a correlation of 0 in second order only.
+        return abs((first * (second - second.mean()) / second.std()).mean()), first.size
+
+    return Promise("leaves of a model", Average(1.0), _promised("leaves of a model", sample), measure)
 
 
 def _distinct(sample: Sample, expected: reference.Expected) -> Promise:

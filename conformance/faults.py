@@ -180,6 +180,7 @@ FAULTS = (
         "keys|neighbours along keys",
         mistakes.redrawn("normal", mistakes.with_one_key),
     ),
+    Fault("key ignored", "uniform", "leaves of a model", mistakes.redrawn("uniform", mistakes.with_one_key)),
     Fault("second half repeats the first", "normal", "halves", mistakes.then("normal", mistakes.repeated)),
     Fault("neighbours correlated at 0.05", "normal", "neighbours .*", mistakes.then("normal", mistakes.correlated)),
     Fault("scale off by 1%", "normal", "scale", mistakes.scaled("normal", lambda *_: 1.01)),

@@ -5,7 +5,7 @@ import functools
 import importlib
 import types
 import zlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -67,18 +67,19 @@ def load(name: str) -> Target:
 
 
 def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """One array for each key, stacked: in one program where the target is traceable, else one by one."""
+    """One array for each key, stacked: mapped over the keys where the target is traceable, else one by one.
+
+    Not under jit, which would compile a program for each initializer; what a target
+    compiles of itself serves all of its cases.
+    """
+
+    def one(key: jax.Array) -> Any:
+        return init(key, shape, jnp.dtype(dtype))
+
     try:
-        hashable = init if isinstance(init, Hashable) else functools.partial(init)
-        return np.asarray(_together(keys, init=hashable, shape=shape, dtype=jnp.dtype(dtype)))
+        return np.asarray(jax.vmap(one)(keys))
     except jax.errors.JAXTypeError:
-        return np.stack([np.asarray(init(key, shape, jnp.dtype(dtype))) for key in keys])
-
-
-@functools.partial(jax.jit, static_argnames=("init", "shape", "dtype"))
-def _together(keys: jax.Array, *, init: Init, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
-    arrays: jax.Array = jax.vmap(lambda key: init(key, shape, dtype))(keys)
-    return arrays
+        return np.stack([np.asarray(one(key)) for key in keys])
 
 
 def torch_namespace() -> types.SimpleNamespace:
