@@ -69,7 +69,7 @@ def fill(name: str, arguments: Arguments, shape: Shape, dtype: str, count: int =
 class Expected:
     """One entry's distribution: the kind, and what its scipy counterpart is built from."""
 
-    kind: Literal["uniform", "normal", "truncated_normal"]
+    kind: Literal["uniform", "triangular", "normal", "truncated_normal"]
     loc: float
     scale: float
     low: float = -math.inf
@@ -81,14 +81,16 @@ class Expected:
         low, high = distribution.support
         if distribution.kind == "truncated_normal":
             return cls(distribution.kind, distribution.loc, distribution.scale, low, high)
-        if distribution.kind == "uniform":
-            return cls("uniform", low, high - low, low, high)
+        if distribution.kind in ("uniform", "triangular"):
+            return cls(distribution.kind, low, high - low, low, high)
         return cls("normal", distribution.mean, distribution.std)
 
     @functools.cached_property
     def scipy(self) -> Any:
         if self.kind == "uniform":
             return stats.uniform(self.low, self.high - self.low)
+        if self.kind == "triangular":
+            return stats.triang(0.5, self.low, self.high - self.low)
         if self.kind == "normal":
             return stats.norm(self.loc, self.scale)
         window = (self.low - self.loc) / self.scale, (self.high - self.loc) / self.scale

@@ -1,4 +1,4 @@
-"""How Sphinx builds the site. The pictures of docs/layouts.md are drawn first."""
+"""How Sphinx builds the site. The pictures of docs/layouts.md and the table of docs/faults.md are made first."""
 
 import dataclasses
 import inspect
@@ -39,10 +39,11 @@ def signature(*event: Any) -> tuple[str, None] | None:
     return (arguments_of(obj), None) if dataclasses.is_dataclass(obj) else None
 
 
-def draw(_: Sphinx) -> None:
+def make(_: Sphinx) -> None:
     runpy.run_path(str(HERE / "draw_axes.py"))["draw_all"](HERE / "_build" / "axes")
+    runpy.run_path(str(HERE / "fault_table.py"))["write"](HERE / "_build" / "faults.md")
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("builder-inited", draw)
+    app.connect("builder-inited", make)
     app.connect("autodoc-process-signature", signature)

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-Kind = Literal["uniform", "normal", "truncated_normal", "constant"]
+Kind = Literal["uniform", "triangular", "normal", "truncated_normal", "constant"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +35,32 @@ class Uniform:
     @property
     def std(self) -> float:
         return (self.high / 2 - self.low / 2) / math.sqrt(3.0)
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return self.low, self.high
+
+
+@dataclasses.dataclass(frozen=True)
+class Triangular:
+    """The sum of two independent U(low / 2, high / 2): a density that rises to the middle and falls again.
+
+    Example:
+        >>> Triangular(-1.0, 1.0).std == Uniform(-0.5, 0.5).std * math.sqrt(2)
+        True
+    """
+
+    low: float
+    high: float
+    kind: ClassVar[Kind] = "triangular"
+
+    @property
+    def mean(self) -> float:
+        return self.low / 2 + self.high / 2
+
+    @property
+    def std(self) -> float:
+        return (self.high / 2 - self.low / 2) / math.sqrt(6.0)
 
     @property
     def support(self) -> tuple[float, float]:
@@ -126,7 +152,7 @@ class Constant:
 # a bound this far out is below its rounding error.
 _FARTHEST = 2.0**60
 
-Random = Uniform | Normal | TruncatedNormal
+Random = Uniform | Triangular | Normal | TruncatedNormal
 Distribution = Random | Constant
 
 

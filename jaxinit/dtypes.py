@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit.distributions import Normal, Random, TruncatedNormal, Uniform
+from jaxinit.distributions import Normal, Random, Triangular, TruncatedNormal, Uniform
 
 
 def parse(dtype: Any) -> np.dtype:
@@ -62,7 +62,7 @@ def require_room(distribution: Random, dtype: np.dtype) -> None:
     """Refuses a dtype whose values end before the distribution is under way."""
     most = float(jnp.finfo(dtype).max)
     match distribution:
-        case Uniform(low, high):
+        case Uniform(low, high) | Triangular(low, high):
             fits = -most <= low and high <= most
         case Normal(mean, std):
             fits = max(abs(mean), std) <= most

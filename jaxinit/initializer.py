@@ -5,7 +5,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
@@ -39,11 +39,13 @@ class Initializer(abc.ABC):
     """
 
     dtype: DTypeLike | None = dataclasses.field(default=None, kw_only=True)
+    _namespace: ClassVar[str] = "jaxinit"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if any(arguments.is_key(argument) for argument in (*args, *kwargs.values())):
             raise TypeError(
-                f"`jaxinit.{cls.__name__}` builds an initializer and takes no key; did you mean `{cls.__name__}()`?"
+                f"`{cls._namespace}.{cls.__name__}` builds an initializer and takes no key; "
+                f"did you mean `{cls.__name__}()`?"
             )
         return super().__new__(cls)
 
@@ -86,7 +88,7 @@ class Initializer(abc.ABC):
             for field in sorted(dataclasses.fields(self), key=lambda field: bool(field.kw_only))
             if not field.kw_only or getattr(self, field.name) != field.default
         ]
-        return f"jaxinit.{type(self).__name__}({', '.join(given)})"
+        return f"{self._namespace}.{type(self).__name__}({', '.join(given)})"
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and repr(self) == repr(other)

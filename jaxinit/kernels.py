@@ -1,4 +1,4 @@
-"""How random bits become values: one kernel a distribution, four in all.
+"""How random bits become values: one kernel a distribution, five in all.
 
 A kernel is elementwise over an array of random words. The numbers that it takes are
 computed here in float64, once a call; whole numbers are compared with the words, the
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxinit import quantiles
-from jaxinit.distributions import Normal, Random, TruncatedNormal, Uniform
+from jaxinit.distributions import Normal, Random, Triangular, TruncatedNormal, Uniform
 
 Kernel = Callable[..., jax.Array]
 Numbers = tuple[int | float, ...]
@@ -28,6 +28,8 @@ def select(distribution: Random, real: np.dtype) -> tuple[Kernel, Numbers]:
     match distribution:
         case Uniform(low, high):
             return _uniform, _uniform_numbers(low, high - low, 2 ** (jnp.finfo(real).nmant + 1))
+        case Triangular(low, high):
+            return _triangle, (words // 2, distribution.mean, high / 2 - low / 2)
         case Normal(mean, std):
             return _bell, _bell_numbers(mean, std, -math.inf, math.inf, words)
         case TruncatedNormal():
@@ -49,6 +51,19 @@ def _uniform(bits: jax.Array, zero: jax.Array, width: jax.Array, origin: jax.Arr
     top = bits >> jnp.asarray(8 * bits.dtype.itemsize - digits, bits.dtype)
     point = top.astype(signed) - zero.astype(signed)
     return point.astype(width.dtype) * 2.0**-digits * width + origin
+
+
+def _triangle(bits: jax.Array, half: jax.Array, mean: jax.Array, width: jax.Array) -> jax.Array:
+    """mean +- width * (1 - sqrt(outside)), where `outside` is the mass farther out than the word, on its side.
+
+    Written as inside / (1 + sqrt(outside)), which loses nothing near the peak.
+    """
+    is_left = bits < half
+    per_word = 2.0 ** (1 - 8 * bits.dtype.itemsize)
+    inside = (jnp.where(is_left, half - 1 - bits, bits - half).astype(width.dtype) + 0.5) * per_word
+    outside = (jnp.where(is_left, bits, ~bits).astype(width.dtype) + 0.5) * per_word
+    distance = inside / (1.0 + jnp.sqrt(outside))
+    return mean + width * jnp.where(is_left, -distance, distance)
 
 
 def _both_tails(z: float) -> tuple[float, float]:

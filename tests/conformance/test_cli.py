@@ -16,41 +16,7 @@ from conformance.cli import main
 SEED = str(secrets.randbelow(2**31))
 CHEAP = r"^(zeros|eye|calculate_gain|kaiming_normal: (distribution|refusal))"
 
-SCHEMA = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["target", "versions", "seed", "false_alarm", "miss", "checks", "summary"],
-    "properties": {
-        "target": {"type": "string"},
-        "versions": {"type": "object", "additionalProperties": {"type": "string"}},
-        "seed": {"type": "integer"},
-        "false_alarm": {"type": "number"},
-        "miss": {"type": "number"},
-        "checks": {
-            "type": "array",
-            "minItems": 1,
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": [
-                    "id", "initializer", "claim", "case", "passed", "observed", "expected", "detectable", "samples"
-                ],
-                "properties": {
-                    **{name: {"type": "string"} for name in ("id", "initializer", "claim", "case")},
-                    **{name: {"type": ["number", "string", "null"]} for name in ("observed", "expected", "detectable")},
-                    "passed": {"type": "boolean"},
-                    "samples": {"type": ["integer", "null"]},
-                },
-            },
-        },
-        "summary": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["passed", "failed", "seconds"],
-            "properties": {name: {"type": "number"} for name in ("passed", "failed", "seconds")},
-        },
-    },
-}  # fmt: skip
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text())
 
 
 def test_a_conforming_target_exits_0_and_leaves_four_reports(

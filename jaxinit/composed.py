@@ -1,0 +1,137 @@
+"""Initializers made of others: what torch's modules do where one call of torch.nn.init does not say it."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit import arguments
+from jaxinit.distributions import Distribution, Triangular
+from jaxinit.initializer import Elementwise, Initializer
+from jaxinit.placement import OutSharding, compiled, named
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class sum_of_uniforms(Elementwise):
+    """The sum of two independent `uniform(a, b)`, as one bias where torch adds two::
+
+        x = x1 + x2,  x1, x2 ~ U(a, b)
+
+    Args:
+        a: lower bound of each.
+        b: upper bound of each.
+        dtype: dtype when the call names none.
+
+    Raises:
+        ValueError: a bound is NaN or infinite, or `a > b`.
+
+    Example:
+        >>> jaxinit.composed.sum_of_uniforms(-0.125, 0.125).distribution((64,))
+        Triangular(low=-0.25, high=0.25)
+    """
+
+    a: float
+    b: float
+    _namespace: ClassVar[str] = "jaxinit.composed"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._canonical("a", arguments.finite("a", self.a))
+        self._canonical("b", arguments.finite("b", self.b))
+        arguments.ordered("a", self.a, "b", self.b)
+
+    def distribution(self, shape: Sequence[int]) -> Distribution:
+        return Triangular(2 * self.a, 2 * self.b)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class with_zero_row(Initializer):
+    """Another initializer's array, but for one row of zeros: an embedding's padding::
+
+        x[row] = 0
+
+    Args:
+        init: draws the array.
+        row: index along the first axis; negative ones count from its end.
+        dtype: dtype when the call names none.
+
+    Raises:
+        TypeError: `init` is not an initializer of jaxinit, or `row` not an integer.
+        ValueError: the array has no such row.
+
+    Example:
+        >>> x = jaxinit.composed.with_zero_row(jaxinit.normal(), 0)(jax.random.key(0), (10, 4))
+        >>> bool((x[0] == 0).all()), bool((x[1:] == 0).any())
+        (True, False)
+    """
+
+    init: Initializer
+    row: int
+    _namespace: ClassVar[str] = "jaxinit.composed"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_initializer("init", self.init)
+        self._canonical("row", arguments.integer("row", self.row))
+
+    def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
+        rows = shape[0] if shape else 0
+        if not -rows <= self.row < rows:
+            raise ValueError(f"`row` must be one of the {rows} rows of `shape` {shape}, got {self.row}")
+        return compiled(_without_row, named(out_sharding, len(shape)))(
+            self.init(key, shape, dtype, out_sharding), row=self.row
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class concatenated(Initializer):
+    """Initializers side by side along the last axis, in equal parts: the gates of a recurrent cell::
+
+        x = [x_1, ..., x_n],  x_i drawn by inits[i]
+
+    Args:
+        inits: the initializers, one a part.
+        dtype: dtype when the call names none.
+
+    Raises:
+        TypeError: one of `inits` is not an initializer of jaxinit.
+        ValueError: the last axis cannot be divided into so many parts.
+
+    Example:
+        >>> jaxinit.composed.concatenated((jaxinit.zeros(), jaxinit.ones()))(jax.random.key(0), (4,))
+        Array([0., 0., 1., 1.], dtype=float32)
+    """
+
+    inits: Sequence[Initializer]
+    _namespace: ClassVar[str] = "jaxinit.composed"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._canonical("inits", tuple(self.inits))
+        for init in self.inits:
+            _require_initializer("inits", init)
+
+    def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
+        parts = len(self.inits)
+        if not shape or shape[-1] % parts:
+            raise ValueError(f"`shape` must end in a multiple of {parts} for the {parts} parts of {self}, got {shape}")
+        part = (*shape[:-1], shape[-1] // parts)
+        keys = (jax.random.fold_in(key, index) for index in range(parts))
+        drawn = [init(own, part, dtype) for init, own in zip(self.inits, keys, strict=True)]
+        return compiled(_side_by_side, named(out_sharding, len(shape)))(*drawn)
+
+
+def _require_initializer(name: str, value: Any) -> None:
+    if not isinstance(value, Initializer):
+        raise TypeError(f"`{name}` must be an initializer such as jaxinit.normal(), got {value!r}")
+
+
+def _without_row(array: jax.Array, *, row: int) -> jax.Array:
+    return array.at[row].set(0)
+
+
+def _side_by_side(*parts: jax.Array) -> jax.Array:
+    return jnp.concatenate(parts, axis=-1)
