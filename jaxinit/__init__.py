@@ -1,5 +1,9 @@
 """torch.nn.init for JAX and Flax: PyTorch's initial weights under PyTorch's names."""
 
+import importlib
+import types
+
+from jaxinit import composed, defaults
 from jaxinit.elementwise import constant, normal, ones, trunc_normal, uniform, zeros
 from jaxinit.fans import calculate_fan_in_and_fan_out
 from jaxinit.gains import calculate_gain
@@ -20,7 +24,9 @@ __all__ = [
     "Layout",
     "calculate_fan_in_and_fan_out",
     "calculate_gain",
+    "composed",
     "constant",
+    "defaults",
     "dirac",
     "eye",
     "kaiming_normal",
@@ -35,3 +41,15 @@ __all__ = [
     "xavier_uniform",
     "zeros",
 ]
+
+
+def __getattr__(name: str) -> types.ModuleType:
+    """`jaxinit.nnx` and `jaxinit.linen`, loaded on first use, for they need flax."""
+    if name not in ("nnx", "linen"):
+        raise AttributeError(f"module 'jaxinit' has no attribute {name!r}")
+    try:
+        return importlib.import_module(f"jaxinit.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != "flax":
+            raise
+        raise ImportError(f"jaxinit.{name} needs flax; install it with: pip install 'jaxinit[flax]'") from None

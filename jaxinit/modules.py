@@ -1,104 +1,20 @@
-"""The table of modules: which Flax layer plays which torch module's part, and how their arrays correspond.
-
-A torch module draws its tensors, whole and in order; each is packed of one or more
-blocks of rows (the gates of an LSTM; query, key and value). A parameter of the Flax layer
-is made of such blocks: most of one, a recurrent bias of the sum of two. From that one
-correspondence follow the initializer of each parameter, the replay of torch's draws and
-the loading of torch's `state_dict`.
+"""The table of modules: which Flax layer plays which torch module's part, and how it is drawn.
 
 A rule reads all sizes off the shapes of a layer's parameters, so that it serves NNX,
 Linen, and layers that were stacked for a scan: further axes in front are batch axes.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from jaxinit import defaults
-from jaxinit.composed import concatenated, sum_of_uniforms
-from jaxinit.elementwise import constant, ones, uniform, zeros
-from jaxinit.initializer import Initializer, WithLayout
+from jaxinit.elementwise import constant, ones, zeros
+from jaxinit.layers import Block, Layer, Parameter, Shapes, Tensor
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
-
-Shapes = Mapping[str, tuple[int, ...]]
-"""Of a layer's parameters, by their paths within it, joined with dots."""
-
-
-class Block(NamedTuple):
-    """Rows of one of torch's tensors."""
-
-    tensor: str
-    index: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Tensor:
-    """One of torch's tensors: what it is drawn from, and of how many blocks of rows it is packed."""
-
-    name: str
-    init: Initializer
-    blocks: int = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Parameter:
-    """One of Flax's parameters: its rows are blocks, each the sum of blocks of torch's tensors.
-
-    With a layout it is a weight; without one it is a vector, whatever its axes.
-    """
-
-    path: str
-    blocks: tuple[tuple[Block, ...], ...]
-    layout: Layout | None = None
-    is_flipped: bool = False
-    """Whether its spatial axes run the other way than torch's."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-    """One torch module in its Flax form. A tensor may be drawn twice: then the last draw stays."""
-
-    torch: str
-    draws: tuple[Tensor, ...]
-    parameters: tuple[Parameter, ...]
-
-    def initializers(self) -> dict[str, Initializer]:
-        """The initializer of each parameter, by its path."""
-        last = {tensor.name: tensor.init for tensor in self.draws}
-        return {
-            parameter.path: _side_by_side([_sum([last[block.tensor] for block in summed]) for summed in parameter.blocks])
-            if parameter.layout is None
-            else relaid(last[parameter.blocks[0][0].tensor], parameter.layout)
-            for parameter in self.parameters
-        }
-
-    def within(self, shapes: Shapes) -> "Layer":
-        """Without the parameters that this layer lacks, and the tensors that only they need."""
-        kept = tuple(parameter for parameter in self.parameters if parameter.path in shapes)
-        needed = {block.tensor for parameter in kept for summed in parameter.blocks for block in summed}
-        return Layer(self.torch, tuple(tensor for tensor in self.draws if tensor.name in needed), kept)
-
 
 Rule = Callable[[Shapes, Any], Layer | None]
 """From the shapes of a layer's parameters and the layer itself; None where torch has no such module."""
-
-
-def relaid(init: Initializer, layout: Layout) -> Initializer:
-    """The initializer for an array of another layout."""
-    return dataclasses.replace(init, layout=layout) if isinstance(init, WithLayout) else init
-
-
-def _sum(inits: list[Initializer]) -> Initializer:
-    match inits:
-        case [one]:
-            return one
-        case [uniform(a=a, b=b) as one, other] if one == other:
-            return sum_of_uniforms(a, b)
-    raise TypeError(f"`inits` must be one initializer or a uniform twice, got {inits}")
-
-
-def _side_by_side(inits: list[Initializer]) -> Initializer:
-    return inits[0] if all(init == inits[0] for init in inits) else concatenated(inits)
 
 
 def _stacked(layout: Layout, further: int) -> Layout:
@@ -119,7 +35,7 @@ def _affine(torch: str, own: defaults.Keywords, kernel: Parameter) -> Layer:
     return Layer(torch, draws, (kernel, _vector("bias", "bias")))
 
 
-def linear(shapes: Shapes, layer: Any) -> Layer:
+def linear(shapes: Shapes, _: Any) -> Layer:
     """`kernel` (in, out)."""
     *further, features, _ = shapes["kernel"]
     return _affine("Linear", defaults.linear(features), _weight("kernel", _stacked(FLAX, len(further))))
@@ -146,7 +62,7 @@ def conv(shapes: Shapes, layer: Any) -> Layer:
 
 
 def conv_transpose(shapes: Shapes, layer: Any) -> Layer:
-    """`kernel` (*spatial, in, out), or (*spatial, out, in) with `transpose_kernel`, which also flips it as torch does."""
+    """`kernel` (*spatial, in, out), or, with `transpose_kernel`, (*spatial, out, in) and flipped as torch does."""
     spatial, further = _spatial(shapes["kernel"], layer)
     is_torchs = layer.transpose_kernel
     own = defaults.conv_transpose(shapes["kernel"][-2 if is_torchs else -1], spatial, transpose_kernel=is_torchs)
@@ -161,7 +77,7 @@ def _spatial(shape: tuple[int, ...], layer: Any) -> tuple[tuple[int, ...], int]:
     return shape[further:-2], further
 
 
-def embed(shapes: Shapes, layer: Any) -> Layer:
+def embed(shapes: Shapes, _: Any) -> Layer:
     """`embedding` (num_embeddings, features)."""
     layout = _stacked(TORCH, len(shapes["embedding"]) - 2)
     layout = dataclasses.replace(layout, in_axis=-1, out_axis=-2)
@@ -172,19 +88,19 @@ def embed(shapes: Shapes, layer: Any) -> Layer:
 def _norm(torch: str, own: defaults.Keywords) -> Rule:
     """`scale`, `bias`, and statistics where the layer keeps them."""
     pairs = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-    inits = {**{"bias_init": zeros(), "mean_init": zeros(), "var_init": ones()}, **own}
+    inits = {"bias_init": zeros(), "mean_init": zeros(), "var_init": ones(), **own}
     draws = tuple(Tensor(tensor, inits[f"{path}_init"]) for path, tensor in pairs.items())
     layer = Layer(torch, draws, tuple(_vector(*pair) for pair in pairs.items()))
-    return lambda shapes, _: layer
+    return lambda *_: layer
 
 
-def prelu(shapes: Shapes, layer: Any) -> Layer:
+def prelu(_: Shapes, __: Any) -> Layer:
     """`negative_slope`, a scalar."""
     slope = constant(defaults.prelu()["negative_slope_init"])
     return Layer("PReLU", (Tensor("weight", slope),), (_vector("negative_slope", "weight"),))
 
 
-def attention(shapes: Shapes, layer: Any) -> Layer | None:
+def attention(shapes: Shapes, _: Any) -> Layer | None:
     """`query`, `key`, `value` (in, heads, head_dim) and `out` (heads, head_dim, out)."""
     *further, size, heads, head_dim = shapes["query.kernel"]
     (kdim, *key), (vdim, *value) = (shapes[f"{part}.kernel"][-3:] for part in ("key", "value"))
@@ -193,7 +109,9 @@ def attention(shapes: Shapes, layer: Any) -> Layer | None:
     own = defaults.multihead_attention(size, kdim, vdim)
     parts = "query", "key", "value"
     is_packed = kdim == vdim == size
-    blocks = [Block("in_proj_weight", i) if is_packed else Block(f"{part[0]}_proj_weight") for i, part in enumerate(parts)]
+    blocks = [
+        Block("in_proj_weight", i) if is_packed else Block(f"{part[0]}_proj_weight") for i, part in enumerate(parts)
+    ]
     inward = _stacked(defaults.PER_HEAD, len(further))
     weights = dict.fromkeys(block.tensor for block in blocks)
     draws = (
@@ -280,7 +198,12 @@ TABLE = (
     Row("BatchNorm1d to BatchNorm3d", "BatchNorm", "BatchNorm", _norm("BatchNorm", defaults.batch_norm())),
     Row("LayerNorm", "LayerNorm", "LayerNorm", _norm("LayerNorm", defaults.layer_norm())),
     Row("GroupNorm", "GroupNorm", "GroupNorm", _norm("GroupNorm", defaults.group_norm())),
-    Row("InstanceNorm1d to InstanceNorm3d", "InstanceNorm", "InstanceNorm", _norm("InstanceNorm", defaults.instance_norm())),
+    Row(
+        "InstanceNorm1d to InstanceNorm3d",
+        "InstanceNorm",
+        "InstanceNorm",
+        _norm("InstanceNorm", defaults.instance_norm()),
+    ),
     Row("RMSNorm", "RMSNorm", "RMSNorm", _norm("RMSNorm", defaults.rms_norm())),
     Row("PReLU", "PReLU", "PReLU", prelu),
 )

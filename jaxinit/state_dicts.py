@@ -1,0 +1,139 @@
+"""torch's `state_dict` into a Flax model: name by name, all of it or nothing."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit.models import Known, Leaves, Path, dotted
+
+State = Mapping[str, Any] | str | PathLike[str]
+Matched = dict[str, tuple[str, ...]]
+
+
+def read(state: State) -> dict[str, np.ndarray]:
+    """The arrays by torch's names; a file of safetensors is opened."""
+    if isinstance(state, Mapping):
+        return {name: _array(value) for name, value in state.items() if not _is_counter(name)}
+    try:
+        from safetensors.flax import load_file
+    except ImportError:
+        raise ImportError("`state` as a file needs safetensors; install it with: pip install 'jaxinit[flax]'") from None
+    return read(load_file(state))
+
+
+def _is_counter(name: str) -> bool:
+    """BatchNorm's count of batches, which Flax does not keep."""
+    return name.rpartition(".")[2] == "num_batches_tracked"
+
+
+def _array(value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except TypeError:  # torch's bfloat16 has no NumPy form of its own
+        return np.asarray(jnp.from_dlpack(value))
+
+
+def match(
+    found: Sequence[Known], free: Iterable[Path], leaves: Leaves, state: Mapping[str, np.ndarray]
+) -> tuple[dict[Path, jax.Array], Matched]:
+    """The arrays of the model by path, and which of torch's tensors each is made of.
+
+    Raises:
+        ValueError: a tensor is missing, left over, or of a shape that does not fit; all are listed.
+    """
+    arrays: dict[Path, np.ndarray] = {}
+    matched: Matched = {}
+    problems: list[str] = []
+    unused = dict(state)
+    for one in found:
+        if one.layer is None:
+            free = [*free, *(path for path, _ in one.draws)]
+            continue
+        shapes = {name: leaves[one.node.at(name)].shape for name in one.inits}
+        wanted = one.layer.tensor_shapes(shapes)
+        names = _named(one, wanted, state)
+        wrong = [problem for own, shape in wanted.items() for problem in _problem(names[own], shape, unused)]
+        problems += wrong
+        tensors = {own: unused.pop(name) for own, name in names.items() if name in unused}
+        if wrong:
+            continue
+        problems += _without_place(one, tensors, names)
+        for name, array in one.layer.assembled(tensors, shapes).items():
+            arrays[one.node.at(name)] = array
+        for parameter in one.layer.parameters:
+            own_names = dict.fromkeys(names[block.tensor] for block in parameter.sources)
+            matched[dotted(one.node.at(parameter.path))] = tuple(own_names)
+    for path in free:
+        name = dotted(path)
+        problems += _problem(name, leaves[path].shape, unused)
+        if name in unused:
+            arrays[path], matched[name] = unused.pop(name), (name,)
+    problems += [f"unexpected {name}, of shape {array.shape}" for name, array in unused.items()]
+    if problems:
+        raise ValueError("`state` does not fit the model, which is unchanged:\n" + "\n".join(problems))
+    return {path: _placed(array, leaves[path]) for path, array in arrays.items()}, matched
+
+
+def _problem(name: str, shape: tuple[int, ...], state: Mapping[str, np.ndarray]) -> Iterator[str]:
+    if name not in state:
+        yield f"missing {name}, of shape {shape}"
+    elif state[name].shape != shape:
+        yield f"{name} must have shape {shape}, got {state[name].shape}"
+
+
+def _without_place(one: Known, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Iterator[str]:
+    """Numbers that the Flax layer would have to ignore."""
+    assert one.layer is not None
+    count = {tensor.name: tensor.blocks for tensor in one.layer.draws}
+    for block in sorted(one.layer.homeless()):
+        if np.split(tensors[block.tensor], count[block.tensor])[block.part].any():
+            yield (
+                f"{names[block.tensor]} has numbers that {one.node} has no place for (block {block.part} of "
+                f"{count[block.tensor]}); give the layer for its state a bias: cell.dense_h = nnx.Linear(n, 3 * n)"
+            )
+
+
+def _named(one: Known, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[str, str]:
+    """torch's full names of a layer's tensors: the first form of its path that the state knows."""
+    forms = [
+        {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted} for prefix, suffix in _forms(one.node.path)
+    ]
+    return next((form for form in forms if all(name in state for name in form.values())), forms[0])
+
+
+def _forms(path: Path) -> Iterator[tuple[str, str]]:
+    """What torch may call a layer: prefixes of its tensors' names, and suffixes.
+
+    An entry of a Linen list is `blocks_0` for `blocks.0`; Sequential's `layers` have no name
+    in torch; a cell in an RNN is a layer `_l0` of torch's, in a list the layer of its index.
+    """
+    listed = tuple(part for name in path for part in re.sub(r"_(\d+)$", r".\1", name).split("."))
+    bare = tuple(
+        name for name, after in zip(listed, (*listed[1:], ""), strict=True) if name != "layers" or not after.isdigit()
+    )
+    for form in dict.fromkeys((path, listed, bare)):
+        yield dotted(form), ""
+    for form in dict.fromkeys((path, listed, bare)):
+        yield from _recurrent(form)
+
+
+def _recurrent(path: Path) -> Iterator[tuple[str, str]]:
+    if path and path[-1] == "cell":
+        path = path[:-1]
+    is_backward = path[-1:] == ("backward_rnn",)
+    if path[-1:] in (("backward_rnn",), ("forward_rnn",)):
+        path = path[:-1]
+    suffix = "_reverse" * is_backward
+    if path and path[-1].isdigit():
+        yield dotted(path[:-1]), f"_l{path[-1]}{suffix}"
+    yield dotted(path), f"_l0{suffix}"
+
+
+def _placed(array: np.ndarray, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    cast = jnp.asarray(array, leaf.dtype)
+    return cast if leaf.sharding is None else jax.device_put(cast, leaf.sharding)
