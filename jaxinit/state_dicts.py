@@ -1,5 +1,6 @@
 """torch's `state_dict` into a Flax model: name by name, all of it or nothing."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -113,9 +114,7 @@ def _forms(path: Path) -> Iterator[tuple[str, str]]:
     in torch; a cell in an RNN is a layer `_l0` of torch's, in a list the layer of its index.
     """
     listed = tuple(part for name in path for part in re.sub(r"_(\d+)$", r".\1", name).split("."))
-    bare = tuple(
-        name for name, after in zip(listed, (*listed[1:], ""), strict=True) if name != "layers" or not after.isdigit()
-    )
+    bare = tuple(name for name, after in itertools.pairwise((*listed, "")) if name != "layers" or not after.isdigit())
     for form in dict.fromkeys((path, listed, bare)):
         yield dotted(form), ""
     for form in dict.fromkeys((path, listed, bare)):
