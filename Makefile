@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OLDEST_JAX := $(shell sed -n 's/^dependencies.*"jax>=\([0-9.]*\)".*/\1/p' pyproject.toml)
-OLDEST_FLAX := $(shell sed -n 's/^flax = \["flax>=\([0-9.]*\)"\]/\1/p' pyproject.toml)
+OLDEST_FLAX := $(shell sed -n 's/^flax = \["flax>=\([0-9.]*\)".*/\1/p' pyproject.toml)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20

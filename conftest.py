@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from sybil import Sybil
 from sybil.parsers.myst import DocTestDirectiveParser, PythonCodeBlockParser
 
@@ -28,4 +29,4 @@ pytest_collect_file = Sybil(
 
 @pytest.fixture(autouse=True)
 def _names_of_examples(doctest_namespace: dict[str, object]) -> None:
-    doctest_namespace.update(jax=jax, jnp=jnp, np=np, math=math, jaxinit=jaxinit)
+    doctest_namespace.update(jax=jax, jnp=jnp, np=np, math=math, nnx=nnx, jaxinit=jaxinit)

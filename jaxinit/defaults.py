@@ -240,8 +240,8 @@ def multihead_attention(embed_dim: int, kdim: int | None = None, vdim: int | Non
         ValueError: a size is negative.
 
     Example:
-        >>> jaxinit.defaults.multihead_attention(96)["kernel_init"]
-        jaxinit.uniform(a=-0.125, b=0.125)
+        >>> jaxinit.defaults.multihead_attention(150)["kernel_init"]
+        jaxinit.uniform(a=-0.1, b=0.1)
 
     Differs from Flax, whose kernels are lecun_normal.
     """
