@@ -79,12 +79,17 @@ def differences(sample: Sample, found: dict[str, Evidence]) -> Iterator[str]:
 
 
 def spread(values: np.ndarray, expected: reference.Expected) -> Iterator[str]:
-    """The ends of a sample that has some and its standard deviation, where they are not torch's."""
+    """The ends of a sample that has some and its standard deviation, where they are not torch's.
+
+    A sample's extremes settle fast, its standard deviation slowly: one digit of it is told, and a cut is measured in
+    what is told, or in torch's.
+    """
     std, ends, wanted = values.std(), interval(values.min(), values.max()), interval(expected.low, expected.high)
     bounded = abs(values - values.mean()).max() < WIDEST * std or std == 0
     if expected.kind == "normal" or not bounded:
-        yield from [] if abs(std / expected.std - 1) < 0.05 else [f"std {std:.2g}"]
-        yield from [f"cut at {abs(values).max() / std:.2g} std"] if bounded else []
+        told = expected.std if abs(std / expected.std - 1) < 0.05 else float(f"{std:.1g}")
+        yield from [f"std {told:g}"] if told != expected.std else []
+        yield from [f"cut at {abs(values).max() / told:.2g} std"] if bounded else []
     elif ends != wanted:
         yield ends
 
