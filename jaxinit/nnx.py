@@ -65,7 +65,7 @@ def reset_parameters(model: nnx.Module, rngs: nnx.Rngs | jax.Array) -> None:
     Example:
         >>> model = nnx.Linear(64, 256, rngs=nnx.Rngs(0))
         >>> jaxinit.nnx.reset_parameters(model, nnx.Rngs(1))
-        >>> round(float(model.bias[...].std()), 3), bool(abs(model.kernel[...]).max() <= 0.125)
+        >>> round(float(model.kernel[...].std()), 3), bool(abs(model.kernel[...]).max() <= 0.125)
         (0.072, True)
     """
     key, view = _key(rngs), _View(model)
@@ -125,7 +125,7 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: nnx.Rngs | jax.Array) -> Mode
 
     Example:
         >>> model = jaxinit.nnx.init(lambda rngs: nnx.Linear(64, 256, rngs=rngs), nnx.Rngs(0))
-        >>> round(float(model.bias[...].std()), 3)
+        >>> round(float(model.kernel[...].std()), 3)
         0.072
     """
     key = _key(rngs)
