@@ -126,9 +126,10 @@ def _forms(path: Path) -> Iterator[tuple[str, str]]:
     """What torch may call a layer: prefixes of its tensors' names, and suffixes.
 
     An entry of a Linen list is `blocks_0` for `blocks.0`; Sequential's `layers` have no name
-    in torch; a cell in an RNN is a layer `_l0` of torch's, in a list the layer of its index.
+    in torch; a cell in an RNN is a layer `_l0` of torch's, in a list the layer of its index,
+    if it is not named `lstm_l0` itself.
     """
-    listed = tuple(part for name in path for part in re.sub(r"_(\d+)$", r".\1", name).split("."))
+    listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
     following = (*listed[1:], "")[: len(listed)]
     bare = tuple(name for name, after in zip(listed, following, strict=True) if name != "layers" or not after.isdigit())
     for form in dict.fromkeys((path, listed, bare)):
@@ -144,6 +145,8 @@ def _recurrent(path: Path) -> Iterator[tuple[str, str]]:
     if path[-1:] in (("backward_rnn",), ("forward_rnn",)):
         path = path[:-1]
     suffix = "_reverse" * is_backward
+    if named := re.fullmatch(r"(.*)(_l\d+(?:_reverse)?)", path[-1] if path else ""):
+        yield dotted((*path[:-1], named[1])), named[2]
     if path and path[-1].isdigit():
         yield dotted(path[:-1]), f"_l{path[-1]}{suffix}"
     yield dotted(path), f"_l0{suffix}"
