@@ -1,12 +1,15 @@
-"""A LeNet for 32 x 32 colour images, in Flax NNX: kaiming where relu follows, xavier at the output.
+"""A LeNet for 32 x 32 colour images, in Flax NNX: torch's defaults, kaiming where relu follows, xavier at the output.
 
-In torch, after the layers are built:
+In torch, at the end of the constructor, which has drawn the defaults already:
 
     nn.init.kaiming_normal_(self.fc1.weight, mode="fan_in", nonlinearity="relu")
     nn.init.kaiming_normal_(self.fc2.weight, mode="fan_in", nonlinearity="relu")
     nn.init.xavier_normal_(self.fc3.weight)
 
-All else is torch's default: U(-b, b) with b = 1 / sqrt(fan_in), for weights and biases.
+and, for all linear layers of a model that is built:
+
+    if isinstance(m, nn.Linear): nn.init.xavier_uniform_(m.weight)
+    net.apply(init_weights)
 """
 
 import math
@@ -17,51 +20,55 @@ from flax import nnx
 
 import jaxinit
 
-KAIMING = jaxinit.kaiming_normal(mode="fan_in", nonlinearity="relu")
-XAVIER = jaxinit.xavier_normal()
-DEFAULT = jaxinit.kaiming_uniform(a=math.sqrt(5))
-
-
-def default_bias(fan_in: int) -> jaxinit.Initializer:
-    return jaxinit.uniform(-1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
-
-
-def convolution(inputs: int, outputs: int, size: int, rngs: nnx.Rngs) -> nnx.Conv:
-    bias_init = default_bias(inputs * size * size)
-    return nnx.Conv(inputs, outputs, (size, size), padding="VALID", kernel_init=DEFAULT, bias_init=bias_init, rngs=rngs)
-
-
-def linear(inputs: int, outputs: int, kernel_init: jaxinit.Initializer, rngs: nnx.Rngs) -> nnx.Linear:
-    return nnx.Linear(inputs, outputs, kernel_init=kernel_init, bias_init=default_bias(inputs), rngs=rngs)
-
 
 class LeNet(nnx.Module):
     def __init__(self, rngs: nnx.Rngs):
-        self.conv1 = convolution(3, 6, 5, rngs)
-        self.conv2 = convolution(6, 16, 5, rngs)
-        self.fc1 = linear(16 * 5 * 5, 120, KAIMING, rngs)
-        self.fc2 = linear(120, 84, KAIMING, rngs)
-        self.fc3 = linear(84, 10, XAVIER, rngs)
+        self.conv1 = nnx.Conv(3, 6, (5, 5), padding="VALID", rngs=rngs)
+        self.conv2 = nnx.Conv(6, 16, (5, 5), padding="VALID", rngs=rngs)
+        self.fc1 = nnx.Linear(16 * 5 * 5, 120, rngs=rngs)
+        self.fc2 = nnx.Linear(120, 84, rngs=rngs)
+        self.fc3 = nnx.Linear(84, 10, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for conv in (self.conv1, self.conv2):
             x = nnx.max_pool(nnx.relu(conv(x)), (2, 2), (2, 2))
-        x = x.reshape(len(x), -1)
+        x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)  # torch flattens channels first
         x = nnx.relu(self.fc2(nnx.relu(self.fc1(x))))
         return nnx.sigmoid(self.fc3(x))
 
 
+def mixed(module: nnx.Module) -> dict[str, jaxinit.Initializer] | None:
+    kaiming = jaxinit.kaiming_normal(mode="fan_in", nonlinearity="relu")
+    if isinstance(module, LeNet):
+        return {"fc1.kernel": kaiming, "fc2.kernel": kaiming, "fc3.kernel": jaxinit.xavier_normal()}
+    return None
+
+
+def init_weights(module: nnx.Module) -> dict[str, jaxinit.Initializer] | None:
+    return {"kernel": jaxinit.xavier_uniform()} if isinstance(module, nnx.Linear) else None
+
+
+def build(rngs: nnx.Rngs) -> LeNet:
+    net = jaxinit.nnx.init(LeNet, rngs)
+    jaxinit.nnx.apply(net, mixed, rngs)
+    return net
+
+
 def main() -> None:
-    net = LeNet(nnx.Rngs(0))
-    wanted = {"conv1": DEFAULT, "conv2": DEFAULT, "fc1": KAIMING, "fc2": KAIMING, "fc3": XAVIER}
-    for name, init in wanted.items():
-        kernel = getattr(net, name).kernel[...]
-        std = init.distribution(kernel.shape).std
+    rngs = nnx.Rngs(0)
+    net = build(rngs)
+    fans = {"conv1": 3 * 25, "conv2": 6 * 25, "fc1": 400, "fc2": 120, "fc3": 84}
+    wanted = {name: 1 / math.sqrt(3 * fan_in) for name, fan_in in fans.items()}  # torch's default
+    wanted |= {"fc1": math.sqrt(2 / 400), "fc2": math.sqrt(2 / 120), "fc3": math.sqrt(2 / (84 + 10))}
+    for name, std in wanted.items():
+        kernel, bias = getattr(net, name).kernel[...], getattr(net, name).bias[...]
         assert abs(kernel.std() / std - 1) < 6 / math.sqrt(kernel.size)
-        print(f"{name} {kernel.shape}: std {kernel.std():.4f}, wanted {std:.4f}")
-    output = net(jnp.ones((4, 32, 32, 3)))
-    assert output.shape == (4, 10)
-    print("output", output.shape)
+        assert abs(bias).max() <= 1 / math.sqrt(fans[name])
+        print(f"{name} {kernel.shape}: std {kernel.std():.4f}, wanted {std:.4f}; bias up to {abs(bias).max():.4f}")
+    print("output", net(jnp.ones((4, 32, 32, 3))).shape)
+
+    jaxinit.nnx.apply(net, init_weights, rngs)
+    print(f"xavier_uniform on each nnx.Linear: fc1 std {net.fc1.kernel[...].std():.4f}")
 
 
 if __name__ == "__main__":
