@@ -1,0 +1,1 @@
+"""torch's modules and five whole models, each beside its NNX twin."""
