@@ -23,7 +23,7 @@ def difference(twin: Twin, load: Any, rng: np.random.Generator) -> float:
     state = weights(module, rng)
     twin.without(state)
     module.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()}, strict=False)
-    model = twin.abstract()
+    model = twin.blank()
     load(model, state)
     inputs = twin.input_arrays(rng)
     theirs = twin.output_of_theirs(module, inputs)

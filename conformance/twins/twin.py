@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
@@ -38,13 +39,10 @@ class Twin:
     quick: bool = False
     is_model: bool = False
 
-    @property
-    def label(self) -> str:
-        return self.case
-
-    def abstract(self) -> Any:
-        """The NNX model with shapes for arrays."""
-        return nnx.eval_shape(lambda: self.ours(nnx.Rngs(0)))
+    def blank(self) -> Any:
+        """The NNX model with zeros for numbers, so that nothing is right which was never set."""
+        graphdef, state = nnx.split(nnx.eval_shape(lambda: self.ours(nnx.Rngs(0))))
+        return nnx.merge(graphdef, jax.tree.map(_zeros, state))
 
     def input_arrays(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Random inputs, as torch takes them."""
@@ -66,3 +64,9 @@ class Twin:
     def to_ours(self, array: np.ndarray) -> Any:
         """An input as Flax takes it."""
         return jnp.asarray(np.moveaxis(array, 1, -1) if self.images else array)
+
+
+def _zeros(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jnp.broadcast_to(jax.random.key(0), leaf.shape)
+    return jnp.asarray(np.zeros(leaf.shape, leaf.dtype))
