@@ -109,6 +109,27 @@ def apply(
     view.update(models.draw(draws, view.leaves, _key(rngs)))
 
 
+def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
+    """What `reset_parameters` draws each parameter from, without drawing::
+
+        initializers(model)["head.bias"].distribution(shape)
+
+    Args:
+        model: any NNX module, concrete or abstract.
+
+    Returns:
+        The initializer of each parameter and statistic that a rule knows, by its path joined
+        with dots. What a module's own `reset_parameters` then does is not among them.
+
+    Example:
+        >>> jaxinit.nnx.initializers(nnx.Linear(64, 256, rngs=nnx.Rngs(0)))["bias"]
+        jaxinit.uniform(a=-0.125, b=0.125)
+    """
+    view = _View(model)
+    found, _ = models.known(view.nodes, view.leaves, rule_of)
+    return {models.dotted(path): init for one in found for path, init in one.draws}
+
+
 def init(build: Callable[[nnx.Rngs], Model], rngs: nnx.Rngs | jax.Array) -> Model:
     """Builds a model with torch's defaults, and draws nothing twice.
 
