@@ -3,14 +3,15 @@
 jaxinit.nnx.reset_parameters(model, nnx.Rngs(0))
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import jax
 from flax import nnx
 
-from jaxinit import arguments, models, modules, state_dicts
-from jaxinit.models import Node, Path
+from jaxinit import arguments, graph, models, modules, state_dicts
+from jaxinit.graph import View
+from jaxinit.models import Path
 
 Model = TypeVar("Model", bound=nnx.Module)
 Initializers = Mapping[str, Callable[..., jax.Array]]
@@ -68,7 +69,7 @@ def reset_parameters(model: nnx.Module, rngs: nnx.Rngs | jax.Array) -> None:
         >>> round(float(model.bias[...].std()), 2), bool(abs(model.kernel[...]).max() <= 0.125)
         (0.07, True)
     """
-    key, view = _key(rngs), _View(model)
+    key, view = _key(rngs), View(model)
     found, free = models.known(view.nodes, view.leaves, rule_of)
     view.update(models.draw([draw for one in found for draw in one.draws], view.leaves, key))
     _finish(view, key, free)
@@ -104,7 +105,7 @@ def apply(
         >>> model.layers[0].bias[...]
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
-    view = _View(model)
+    view = View(model)
     draws = models.chosen(view.nodes, view.leaves, fn, only)
     view.update(models.draw(draws, view.leaves, _key(rngs)))
 
@@ -125,7 +126,7 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
         >>> jaxinit.nnx.initializers(nnx.Linear(64, 256, rngs=nnx.Rngs(0)))["bias"]
         jaxinit.uniform(a=-0.125, b=0.125)
     """
-    view = _View(model)
+    view = View(model)
     found, _ = models.known(view.nodes, view.leaves, rule_of)
     return {models.dotted(path): init for one in found for path, init in one.draws}
 
@@ -155,14 +156,14 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: nnx.Rngs | jax.Array) -> Mode
 
     def traced() -> Model:
         model = build(nnx.Rngs(own))
-        order.extend(node.path for node in _nodes(model))  # forgotten by what eval_shape returns
+        order.extend(node.path for node in graph.nodes(model))  # forgotten by what eval_shape returns
         return model
 
-    view = _View(nnx.eval_shape(traced), order)
+    view = View(nnx.eval_shape(traced), order)
     found, free = models.known(view.nodes, view.leaves, rule_of)
     drawn = models.draw([draw for one in found for draw in one.draws], view.leaves, key)
     model: Model = view.filled(drawn, lambda: build(nnx.Rngs(own)))
-    _finish(_View(model, order), key, free)
+    _finish(View(model, order), key, free)
     return model
 
 
@@ -188,9 +189,9 @@ def load(model: nnx.Module, state: state_dicts.State) -> state_dicts.Matched:
         >>> jaxinit.nnx.load(model, {"weight": np.ones((3, 2)), "bias": np.zeros(3)})
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
-    view = _View(model)
+    view = View(model)
     found, free = models.known(view.nodes, view.leaves, rule_of)
-    arrays, matched = state_dicts.match(found, free, view.leaves, state_dicts.read(state), _shared(model))
+    arrays, matched = state_dicts.match(found, free, view.leaves, state_dicts.read(state), graph.shared(model))
     view.update(arrays)
     return matched
 
@@ -210,7 +211,7 @@ def _key(rngs: Any) -> jax.Array:
     return key
 
 
-def _finish(view: "_View", key: jax.Array, free: Iterable[Path]) -> None:
+def _finish(view: View, key: jax.Array, free: Iterable[Path]) -> None:
     """Calls the modules' own methods, and warns of what neither they nor any rule knows."""
     taught = [node for node in view.nodes if callable(getattr(node.module, "reset_parameters", None))]
     for node in taught:
@@ -220,97 +221,3 @@ def _finish(view: "_View", key: jax.Array, free: Iterable[Path]) -> None:
         [path for path in free if path not in own],
         "teach them with jaxinit.nnx.register or a method reset_parameters of their own",
     )
-
-
-class _View:
-    """The modules and arrays of a model by their paths: Flax's own, so that what is shared has one."""
-
-    def __init__(self, model: nnx.Module, order: list[Path] | None = None) -> None:
-        self.model = model
-        self.nodes = _nodes(model)
-        if order is not None:
-            self.nodes.sort(key=lambda node: order.index(node.path))
-        self._graphdef, state = nnx.split(model)
-        self._flat = {_named(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
-        specs = {_named(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
-        kinds = {_named(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)}
-        self.leaves = {
-            path: _leaf(leaf, specs[path])
-            for path, (_, leaf) in self._flat.items()
-            if issubclass(kinds[path], nnx.Param | nnx.BatchStat)
-        }
-
-    def update(self, arrays: Mapping[Path, jax.Array]) -> None:
-        """Puts arrays at their paths, into the model."""
-        nnx.update(self.model, self._state(arrays))
-
-    def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any]) -> Any:
-        """A model with the arrays at their paths, and the rest as `build` makes it."""
-        rest = [path for path in self._flat if path not in arrays]
-
-        def remaining() -> list[jax.Array]:
-            flat = {_named(path): leaf for path, leaf in nnx.to_flat_state(nnx.state(build()))}
-            return [_array(flat[path]) for path in rest]
-
-        placed = [self.leaves[path].sharding if path in self.leaves else None for path in rest]
-        # Compiled, so that what is not asked for is not drawn.
-        others = jax.jit(remaining, out_shardings=placed)()
-        return nnx.merge(self._graphdef, self._state({**arrays, **dict(zip(rest, others, strict=True))}))
-
-    def _state(self, arrays: Mapping[Path, jax.Array]) -> Any:
-        leaves = [(self._flat[path], array) for path, array in arrays.items()]
-        return nnx.from_flat_state([(path, leaf.replace(array)) for (path, leaf), array in leaves])
-
-
-def _named(path: Iterable[Any]) -> Path:
-    return tuple(map(str, path))
-
-
-def _nodes(model: nnx.Module) -> list[Node]:
-    """Every module once, inner ones first, and otherwise in the order in which attributes were set."""
-    paths = _paths(model)
-    modules_once = {id(module): module for _, module in _occurrences(model, (), set())}
-    return [Node(paths[key], module) for key, module in modules_once.items()]
-
-
-def _shared(model: nnx.Module) -> list[tuple[Path, Path]]:
-    """For each module that has several paths, Flax's and each other one."""
-    paths = _paths(model)
-    found = ((paths[id(module)], path) for path, module in _occurrences(model, (), set()))
-    return [(path, other) for path, other in found if path != other]
-
-
-def _paths(model: nnx.Module) -> dict[int, Path]:
-    return {id(value): _named(path) for path, value in nnx.iter_graph(model)}
-
-
-def _occurrences(value: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, nnx.Module]]:
-    """Every module at every path that leads to it."""
-    if not isinstance(value, nnx.Pytree | dict | list | tuple):
-        return
-    if id(value) not in seen:
-        seen.add(id(value))
-        for name, child in _children(value):
-            yield from _occurrences(child, (*path, str(name)), seen)
-    if isinstance(value, nnx.Module):
-        yield path, value
-
-
-def _children(value: Any) -> Iterable[tuple[Any, Any]]:
-    if isinstance(value, list | tuple):
-        return enumerate(value)
-    return value.items() if isinstance(value, dict) else vars(value).items()
-
-
-def _array(variable: Any) -> Any:
-    """The array, or what stands for it, in a leaf of a state."""
-    (array,) = jax.tree.leaves(variable)
-    return array
-
-
-def _leaf(variable: Any, spec: Any) -> jax.ShapeDtypeStruct:
-    """An array's shape, dtype and sharding: its own, or, in a mesh, the one that its metadata asks for."""
-    leaf, mesh, axes = models.spec_of(_array(variable)), jax.sharding.get_abstract_mesh(), jax.tree.leaves(spec)
-    if leaf.sharding is None and not mesh.empty and axes:
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=jax.sharding.NamedSharding(mesh, axes[0]))
-    return leaf

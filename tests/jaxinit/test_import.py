@@ -11,7 +11,14 @@ from tests.jaxinit import cases
 
 PACKAGE = pathlib.Path(jaxinit.__file__).parent
 # Modules that are loaded on first use, or import within a function, and what they import.
-ON_DEMAND = {"nnx.py": {"flax"}, "state_dicts.py": {"safetensors"}}
+ON_DEMAND = {
+    "nnx.py": {"flax"},
+    "graph.py": {"flax"},
+    "linen.py": {"flax"},
+    "calls.py": {"flax"},
+    "variables.py": {"flax"},
+    "state_dicts.py": {"safetensors"},
+}
 NOT_NEEDED = ["flax", "torch", "scipy", "conformance", "matplotlib", "jinja2", "rich", "chex", "optax", "tests"]
 
 

@@ -1,0 +1,104 @@
+"""The modules and arrays of an NNX model, which is a graph: by their paths, shared ones once."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import jax
+from flax import nnx
+
+from jaxinit import models
+from jaxinit.models import Node, Path
+
+
+class View:
+    """The modules and arrays of a model by their paths: Flax's own, so that what is shared has one."""
+
+    def __init__(self, model: nnx.Module, order: list[Path] | None = None) -> None:
+        self.model = model
+        self.nodes = nodes(model)
+        if order is not None:
+            self.nodes.sort(key=lambda node: order.index(node.path))
+        self._graphdef, state = nnx.split(model)
+        self._flat = {_named(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
+        specs = {_named(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
+        kinds = {_named(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)}
+        self.leaves = {
+            path: _leaf(leaf, specs[path])
+            for path, (_, leaf) in self._flat.items()
+            if issubclass(kinds[path], nnx.Param | nnx.BatchStat)
+        }
+
+    def update(self, arrays: Mapping[Path, jax.Array]) -> None:
+        """Puts arrays at their paths, into the model."""
+        nnx.update(self.model, self._state(arrays))
+
+    def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any]) -> Any:
+        """A model with the arrays at their paths, and the rest as `build` makes it."""
+        rest = [path for path in self._flat if path not in arrays]
+
+        def remaining() -> list[jax.Array]:
+            flat = {_named(path): leaf for path, leaf in nnx.to_flat_state(nnx.state(build()))}
+            return [_array(flat[path]) for path in rest]
+
+        placed = [self.leaves[path].sharding if path in self.leaves else None for path in rest]
+        # Compiled, so that what is not asked for is not drawn.
+        others = jax.jit(remaining, out_shardings=placed)()
+        return nnx.merge(self._graphdef, self._state({**arrays, **dict(zip(rest, others, strict=True))}))
+
+    def _state(self, arrays: Mapping[Path, jax.Array]) -> Any:
+        leaves = [(self._flat[path], array) for path, array in arrays.items()]
+        return nnx.from_flat_state([(path, leaf.replace(array)) for (path, leaf), array in leaves])
+
+
+def _named(path: Iterable[Any]) -> Path:
+    return tuple(map(str, path))
+
+
+def nodes(model: nnx.Module) -> list[Node]:
+    """Every module once, inner ones first, and otherwise in the order in which attributes were set."""
+    paths = _paths(model)
+    once = {id(module): module for _, module in _occurrences(model, (), set())}
+    return [Node(paths[key], module) for key, module in once.items()]
+
+
+def shared(model: nnx.Module) -> list[tuple[Path, Path]]:
+    """For each module that has several paths, Flax's and each other one."""
+    paths = _paths(model)
+    found = ((paths[id(module)], path) for path, module in _occurrences(model, (), set()))
+    return [(path, other) for path, other in found if path != other]
+
+
+def _paths(model: nnx.Module) -> dict[int, Path]:
+    return {id(value): _named(path) for path, value in nnx.iter_graph(model)}
+
+
+def _occurrences(value: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, nnx.Module]]:
+    """Every module at every path that leads to it."""
+    if not isinstance(value, nnx.Pytree | dict | list | tuple):
+        return
+    if id(value) not in seen:
+        seen.add(id(value))
+        for name, child in _children(value):
+            yield from _occurrences(child, (*path, str(name)), seen)
+    if isinstance(value, nnx.Module):
+        yield path, value
+
+
+def _children(value: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(value, list | tuple):
+        return enumerate(value)
+    return value.items() if isinstance(value, dict) else vars(value).items()
+
+
+def _array(variable: Any) -> Any:
+    """The array, or what stands for it, in a leaf of a state."""
+    (array,) = jax.tree.leaves(variable)
+    return array
+
+
+def _leaf(variable: Any, spec: Any) -> jax.ShapeDtypeStruct:
+    """An array's shape, dtype and sharding: its own, or, in a mesh, the one that its metadata asks for."""
+    leaf, mesh, axes = models.spec_of(_array(variable)), jax.sharding.get_abstract_mesh(), jax.tree.leaves(spec)
+    if leaf.sharding is None and not mesh.empty and axes:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=jax.sharding.NamedSharding(mesh, axes[0]))
+    return leaf
