@@ -12,6 +12,7 @@ from jaxinit.initializer import Initializer
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
 from jaxinit.orthogonal import orthogonal
 from jaxinit.sparse import sparse
+from jaxinit.torch_rng import TorchGenerator
 from jaxinit.variance_scaling import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform
 
 __version__ = "0.1.0"
@@ -22,6 +23,7 @@ __all__ = [
     "TORCH",
     "Initializer",
     "Layout",
+    "TorchGenerator",
     "calculate_fan_in_and_fan_out",
     "calculate_gain",
     "composed",

@@ -1,0 +1,378 @@
+"""torch's CPU generator: the same numbers from the same seed, and the same state after them.
+
+Uniform and truncated normal numbers, permutations and states are compared bit for bit;
+so are normal numbers with `exact`, and otherwise within 2**-20 standard deviations.
+"""
+
+import copy
+import math
+import pickle
+import random
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from jaxinit import TorchGenerator, cephes, fused, mersenne
+
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+SIZES = [*range(71), 4095, 4096, 4097, 2**16 - 1, 2**16 + 16, 2**16 + 17, 10**6]
+Window = tuple[float, float, float, float]
+WINDOWS: list[Window] = [
+    (0.0, 1.0, -2.0, 2.0),
+    (0.0, 0.02, -0.04, 0.04),
+    (0.1, 0.5, -0.4, math.inf),
+    (0.0, 1.0, 2.0, 3.0),
+    (0.3, 0.7, 1.5, 1.9),
+    (-0.2, 0.1, -0.6, -0.5),
+]
+
+# The bits of torch where it was built for AVX2 and runs with it; elsewhere torch's own differ.
+as_on_avx2 = pytest.mark.skipif(
+    not torch.backends.cpu.get_cpu_capability().startswith("AVX"), reason="torch runs without AVX2 here"
+)
+each_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def torch_generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def values_of(tensor: torch.Tensor) -> np.ndarray:
+    values: np.ndarray = tensor.to(torch.float64).numpy()
+    return values
+
+
+def assert_same_bits(ours: np.ndarray, theirs: torch.Tensor) -> None:
+    assert DTYPES[ours.dtype.name] == theirs.dtype
+    np.testing.assert_array_equal(ours.astype(np.float64), values_of(theirs), strict=True)
+    np.testing.assert_array_equal(np.signbit(ours), np.signbit(values_of(theirs)))
+
+
+def assert_same_state(ours: TorchGenerator, theirs: torch.Generator) -> None:
+    np.testing.assert_array_equal(ours.get_state(), theirs.get_state().numpy())
+
+
+@as_on_avx2
+@each_dtype
+@pytest.mark.parametrize("bounds", [(0, 1), (-0.3, 0.3), (-0.1234, 0.7), (3.0, 3.0001), (-1.5, 4.5), (0.25, 0.25)])
+def test_uniforms_are_torchs(bounds: tuple[float, float], dtype: str, seed: int) -> None:
+    ours, theirs = TorchGenerator(seed), torch_generator(seed)
+    for size in SIZES:
+        tensor = torch.empty(size, dtype=DTYPES[dtype]).uniform_(*bounds, generator=theirs)
+        assert_same_bits(ours.uniform(*bounds, (size,), dtype), tensor)
+    assert_same_state(ours, theirs)
+
+
+@as_on_avx2
+@each_dtype
+@pytest.mark.parametrize("numbers", [(0.0, 1.0), (0.0, 0.02), (-0.3, 0.7), (2.0, 0.0)])
+def test_exact_normals_are_torchs(numbers: tuple[float, float], dtype: str, seed: int) -> None:
+    ours, theirs = TorchGenerator(seed, exact=True), torch_generator(seed)
+    for size in SIZES:
+        tensor = torch.empty(size, dtype=DTYPES[dtype]).normal_(*numbers, generator=theirs)
+        assert_same_bits(ours.normal(*numbers, (size,), dtype), tensor)
+        assert_same_state(ours, theirs)
+
+
+@each_dtype
+def test_quick_normals_are_close(dtype: str, seed: int) -> None:
+    ours, theirs, std = TorchGenerator(seed), torch_generator(seed), 0.02
+    for size in SIZES:
+        expected = values_of(torch.empty(size, dtype=DTYPES[dtype]).normal_(0.0, std, generator=theirs))
+        error = np.abs(ours.normal(0.0, std, (size,), dtype).astype(np.float64) - expected)
+        # In 16 bits the nearest other value is farther away than that.
+        neighbour = np.abs(expected) * float(jnp.finfo(dtype).eps) if "16" in dtype else 0.0
+        assert (error <= np.maximum(2.0**-20 * std, neighbour)).all()
+        assert_same_state(ours, theirs)
+    assert (error == 0).mean() > 0.5
+
+
+@as_on_avx2
+@each_dtype
+@pytest.mark.filterwarnings("ignore:mean is more than 2 std from")
+@pytest.mark.parametrize("window", WINDOWS)
+def test_truncated_normals_are_torchs(window: Window, dtype: str, seed: int) -> None:
+    ours, theirs = TorchGenerator(seed), torch_generator(seed)
+    for size in (0, 1, 5, 15, 16, 17, 70, 4097, 100_003):
+        tensor = torch.nn.init.trunc_normal_(torch.empty(size, dtype=DTYPES[dtype]), *window, generator=theirs)
+        assert_same_bits(ours.trunc_normal(*window, (size,), dtype), tensor)
+    assert_same_state(ours, theirs)
+
+
+@as_on_avx2
+@each_dtype
+@pytest.mark.parametrize("window", WINDOWS)
+def test_truncated_normals_of_old_follow_its_source(window: Window, dtype: str, seed: int) -> None:
+    mean, std, a, b = window
+    low, high = ((1 + math.erf((bound - mean) / std / math.sqrt(2))) / 2 for bound in (a, b))
+    ours, theirs = TorchGenerator(seed, torch_version="2.11"), torch_generator(seed)
+    tensor = torch.empty(4097, dtype=DTYPES[dtype]).uniform_(2 * low - 1, 2 * high - 1, generator=theirs)
+    expected = values_of(tensor.erfinv_().mul_(std * math.sqrt(2)).add_(mean).clamp_(min=a, max=b))
+    drawn = ours.trunc_normal(*window, (4097,), dtype).astype(np.float64)
+    # A neighbouring erfinv, in 16 bits of any size up to 4 sigma.
+    apart = max(2.0**-20, 4 * float(jnp.finfo(dtype).eps) if "16" in dtype else 0.0) * std
+    np.testing.assert_allclose(drawn, expected, rtol=0, atol=apart)
+    assert_same_state(ours, theirs)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 70, 1000, 29_999, 30_001, 10**6])
+def test_permutations_are_torchs(n: int, seed: int) -> None:
+    ours, theirs = TorchGenerator(seed), torch_generator(seed)
+    expected = torch.randperm(n, generator=theirs).numpy()
+    head = copy.copy(ours).randperm(n, first=n // 3)
+    np.testing.assert_array_equal(ours.randperm(n), expected, strict=True)
+    np.testing.assert_array_equal(head, expected[: n // 3], strict=True)
+    assert_same_state(ours, theirs)
+
+
+Call = tuple[Callable[[TorchGenerator], np.ndarray], Callable[[torch.Generator], torch.Tensor]]
+
+
+def any_call(dice: random.Random) -> Call:
+    """One call of either kind of generator, with sizes on both sides of every seam."""
+    size, dtype = dice.choice([0, 1, 2, 15, 16, 17, 31, 623, 624, 625, 5000]), dice.choice(list(DTYPES))
+    shape = (size,)
+    low, mean, std = dice.uniform(-2, 0), dice.uniform(-1, 1), dice.uniform(0.1, 2)
+
+    def empty() -> torch.Tensor:
+        return torch.empty(size, dtype=DTYPES[dtype])
+
+    calls: list[Call] = [
+        (lambda ours: ours.uniform(low, 1.0, shape, dtype), lambda g: empty().uniform_(low, 1.0, generator=g)),
+        (lambda ours: ours.normal(mean, std, shape, dtype), lambda g: empty().normal_(mean, std, generator=g)),
+        (
+            lambda ours: ours.trunc_normal(0.0, std, low, 1.5, shape, dtype),
+            lambda g: torch.nn.init.trunc_normal_(empty(), 0.0, std, low, 1.5, generator=g),
+        ),
+        (lambda ours: ours.randperm(size), lambda g: torch.randperm(size, generator=g)),
+    ]
+    return dice.choice(calls)
+
+
+@as_on_avx2
+def test_streams_of_mixed_calls_pass_to_and_fro_in_mid_stream(seed: int) -> None:
+    dice = random.Random(seed)
+    ours, theirs = TorchGenerator(seed, exact=True), torch_generator(seed)
+    for _ in range(300):
+        our_call, their_call = any_call(dice)
+        drawn, tensor = our_call(ours), their_call(theirs)
+        np.testing.assert_array_equal(drawn.astype(np.float64), values_of(tensor), strict=True)
+        if dice.random() < 0.2:
+            states = ours.get_state(), theirs.get_state()
+            np.testing.assert_array_equal(states[0], states[1].numpy())
+            ours = TorchGenerator.from_state(states[1], exact=True)
+            theirs.set_state(torch.from_numpy(states[0]))
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**31, 2**32, 2**40 + 7, 2**63, 2**64 - 1, -1, -(2**63)])
+def test_seeds_are_torchs(number: int) -> None:
+    ours, theirs = TorchGenerator(number), torch_generator(number)
+    assert ours.initial_seed() == theirs.initial_seed()
+    assert_same_state(ours, theirs)
+    assert_same_bits(ours.uniform(0, 1, (700,)), torch.empty(700).uniform_(generator=theirs))
+    ours.normal(0, 1, (1,))
+    assert_same_state(ours.manual_seed(number), theirs.manual_seed(number))
+
+
+def test_states_at_the_seams_of_the_table_are_torchs(seed: int) -> None:
+    ours, theirs = TorchGenerator(seed), torch_generator(seed)
+    for count in (0, 1, 622, 1, 1, 623, 624, 0, 1248):
+        ours.uniform(0, 1, (count,))
+        torch.empty(count).uniform_(generator=theirs)
+        assert_same_state(ours, theirs)
+        assert_same_state(TorchGenerator.from_state(theirs.get_state()), theirs)
+
+
+def test_a_fresh_seed_is_fresh() -> None:
+    generator = TorchGenerator(0)
+    seeds = {generator.seed() for _ in range(8)}
+    assert len(seeds) == 8
+    assert generator.initial_seed() in seeds
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda generator: pickle.loads(pickle.dumps(generator))], ids=str
+)
+def test_a_copy_goes_on_alone(copied: Callable[[TorchGenerator], TorchGenerator], seed: int) -> None:
+    generator = TorchGenerator(seed, exact=True, torch_version="2.11")
+    generator.normal(0, 1, (3,))
+    other = copied(generator)
+    assert repr(other) == repr(generator) == f"jaxinit.TorchGenerator({seed})"
+    before = generator.get_state()
+    drawn = [other.normal(0, 1, (5,)), other.normal(0, 1, (99,)), other.trunc_normal(0, 1, -1, 1, (9,))]
+    np.testing.assert_array_equal(generator.get_state(), before)
+    again = [generator.normal(0, 1, (5,)), generator.normal(0, 1, (99,)), generator.trunc_normal(0, 1, -1, 1, (9,))]
+    np.testing.assert_array_equal(np.concatenate(again), np.concatenate(drawn))
+
+
+def test_shapes_are_filled_in_order(seed: int) -> None:
+    flat = TorchGenerator(seed).normal(0, 1, (60,))
+    np.testing.assert_array_equal(TorchGenerator(seed).normal(0, 1, [3, 4, 5]), flat.reshape(3, 4, 5), strict=True)
+    assert TorchGenerator(seed).uniform(0, 1, ()).shape == ()
+
+
+# As torch 2.13 gives them, and this did when it was first released.
+GOLDEN: list[tuple[Callable[[TorchGenerator], np.ndarray], list[float]]] = [
+    (lambda g: g.uniform(-0.3, 0.7, (2,)), [0.23492252826690674, -0.10119682550430298]),
+    (lambda g: g.normal(0.1, 0.5, (3,)), [-0.04762301966547966, 1.0842739343643188, -0.5257000923156738]),
+    (lambda g: g.normal(0, 1, (17,))[::8], [1.9300168752670288, 0.17437535524368286, 1.6409332752227783]),
+    (
+        lambda g: g.trunc_normal(0, 0.02, -0.04, 0.04, (20,))[::9],
+        [0.03735566884279251, -0.024863792583346367, -0.007731555495411158],
+    ),
+    (lambda g: g.trunc_normal(0, 1, 2, 3, (3,)), [2.0114529132843018, 2.04028582572937, 2.707700490951538]),
+    (lambda g: g.randperm(6), [5, 0, 2, 1, 3, 4]),
+    (lambda g: g.uniform(-1, 1, (2,), "float64"), [0.4376614169641535, 0.5022225569550329]),
+    (lambda g: g.normal(0, 1, (16,), "bfloat16")[:2], [0.1650390625, -0.71484375]),
+    (lambda g: g.uniform(0, 3, (2,), "float16"), [1.2373046875, 1.96875]),
+]
+
+
+def test_golden_values() -> None:
+    generator = TorchGenerator(2**40 + 7, exact=True)
+    for draw, expected in GOLDEN:
+        assert draw(generator).astype(np.float64).tolist() == expected
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_multiply_add_rounds_once(real: type[np.floating[Any]], seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    x = dice.uniform(-1, 1, 500).astype(real)
+    for scale, offset in [*dice.uniform(-2, 2, (4, 2)), (0.7, 3e-9), (1e-9, 0.3), (1.0, -0.5), (0.3, 0.0)]:
+        scale, offset = float(real(scale)), float(real(offset))
+        exact = [Fraction(float(number)) * Fraction(scale) + Fraction(offset) for number in x]
+        assert fused.multiply_add(x.copy(), scale, offset).tolist() == [nearest(number, real) for number in exact]
+
+
+def nearest(number: Fraction, real: type[np.floating[Any]]) -> float:
+    """The value of `real` nearest to an exact number, the even one of two, by comparing neighbours."""
+    start = real(float(number))
+    around = [np.nextafter(start, real(-np.inf)), start, np.nextafter(start, real(np.inf))]
+    return float(min(around, key=lambda value: (abs(Fraction(float(value)) - number), value.tobytes()[0] & 1)))
+
+
+def test_multiply_add_halfway_between_two_float32() -> None:
+    # 1 + 2**-24 lies halfway; what pulls it off is too small for float64 to keep.
+    x = np.array([2.0**-60, -(2.0**-60)], np.float32) + np.float32(0)
+    offset = 1 + 2.0**-23
+    scaled = [float(value) for value in fused._in_double(x, 1.0, offset + 2.0**-24)]
+    assert scaled == [1 + 2.0**-22, 1 + 2.0**-23]
+
+
+def state_before(words: np.ndarray) -> torch.Tensor:
+    """A state from which torch draws these words, up to 623 of them."""
+    packed = np.frombuffer(TorchGenerator(0).get_state().tobytes(), mersenne._BYTES).copy()
+    packed["left"], packed["next"] = 624, 1
+    packed["words"][0, 1 : 1 + words.size] = untempered(words.astype(np.uint32))
+    return torch.from_numpy(np.frombuffer(packed.tobytes(), np.uint8).copy())
+
+
+def untempered(words: np.ndarray) -> np.ndarray:
+    """The table's entries that MT19937 turns into `words`."""
+    words = words ^ words >> 18
+    words = words ^ (words << 15) & np.uint32(0xEFC60000)
+    result = words
+    for _ in range(5):
+        result = words ^ (result << 7) & np.uint32(0x9D2C5680)
+    words = result
+    for _ in range(3):
+        result = words ^ result >> 11
+    return result
+
+
+@as_on_avx2
+def test_polynomials_are_torchs(seed: int) -> None:
+    """For a random half percent of all arguments, and their ends; benchmarks/torch_generator.py tries all."""
+    points = np.random.default_rng(seed).integers(0, 2**24, 270 * 304)
+    quadrants = np.arange(9)[:, None] * 2**21 + np.arange(-16, 16)
+    points[: quadrants.size] = np.clip(quadrants, 0, 2**24 - 1).ravel()
+    assert polynomials_differ(points) == 0
+
+
+def polynomials_differ(points: np.ndarray) -> int:
+    """How many radii, cosines and sines differ from torch's; the points by blocks of 304."""
+    unit = 6601320  # sqrt(-2 log(1 - unit / 2**24)) is 1
+    generator, wrong = torch.Generator(), 0
+    for block in points.reshape(-1, 304):
+        radii = drawn_for(block, np.zeros_like(block), generator)[:, 0].ravel()
+        cosines, sines = drawn_for(np.full_like(block, unit), block, generator).swapaxes(0, 1).reshape(2, -1)
+        cosine, sine = cephes.cos_sin(block)
+        wrong += int((radii != cephes.radius(block)).sum() + (cosines != cosine).sum() + (sines != sine).sum())
+    return wrong
+
+
+def drawn_for(first: np.ndarray, last: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    """What torch makes of these 304 pairs, in blocks of two times eight."""
+    words = np.stack([first.reshape(-1, 8), last.reshape(-1, 8)], axis=1)
+    generator.set_state(state_before(words.ravel()))
+    values: np.ndarray = torch.empty(608).normal_(generator=generator).numpy()
+    return values.reshape(-1, 2, 8)
+
+
+ERRORS: list[tuple[Callable[[], object], type[Exception], str]] = [
+    (lambda: TorchGenerator(2**64), ValueError, "`seed` must be between -9223372036854775808 and 18446744073709551615"),
+    (lambda: TorchGenerator(-(2**63) - 1), ValueError, "got -9223372036854775809"),
+    (lambda: TorchGenerator(1.0), TypeError, "`seed` must be an integer, got 1.0"),  # type: ignore[arg-type]
+    (lambda: TorchGenerator(True), TypeError, "`seed` must be an integer, got True"),
+    (
+        lambda: TorchGenerator(0, torch_version="2.0"),  # type: ignore[arg-type]
+        ValueError,
+        "`torch_version` must be one of '2.11', '2.13', got '2.0'",
+    ),
+    (lambda: TorchGenerator.from_state(np.zeros(5056)), TypeError, "`state` must be an array of uint8, got float64"),
+    (
+        lambda: TorchGenerator.from_state(np.zeros(16, np.uint8)),
+        ValueError,
+        "`state` must have torch's shape (5056,), got (16,)",
+    ),
+    (
+        lambda: TorchGenerator.from_state(np.zeros(5056, np.uint8)),
+        ValueError,
+        "`state` must be that of a seeded CPU generator, got one with left=0 and next=0",
+    ),
+    (
+        lambda: TorchGenerator(0).uniform(1, 0, (3,)),
+        ValueError,
+        "`low` must not exceed `high`, got low=1.0 and high=0.0",
+    ),
+    (lambda: TorchGenerator(0).uniform(0, math.inf, (3,)), ValueError, "`high` must be finite, got inf"),
+    (lambda: TorchGenerator(0).uniform(0, 1e9, (3,), "float16"), ValueError, "`dtype` must reach the values"),
+    (lambda: TorchGenerator(0).uniform(-3e38, 3e38, (3,)), ValueError, "`dtype` must reach the values"),
+    (lambda: TorchGenerator(0).normal(0, -1, (3,)), ValueError, "`std` must be at least 0, got -1.0"),
+    (lambda: TorchGenerator(0).normal(0, 1, (-3,)), ValueError, "`shape` must not have a negative size, got (-3,)"),
+    (
+        lambda: TorchGenerator(0).normal(0, 1, (3,), "int32"),
+        ValueError,
+        "`dtype` must be one of float32, float64, float16, bfloat16, got int32",
+    ),
+    (lambda: TorchGenerator(0).trunc_normal(0, 0, -1, 1, (3,)), ValueError, "`std` must be above 0, got 0.0"),
+    (
+        lambda: TorchGenerator(0).trunc_normal(0, 1, 2, 1, (3,)),
+        ValueError,
+        "`a` must not exceed `b`, got a=2.0 and b=1.0",
+    ),
+    (
+        lambda: TorchGenerator(0).trunc_normal(0, 1, 2, math.inf, (3,)),
+        ValueError,
+        "`a` and `b` must be finite where they hold at most 0.3 of the normal distribution, got a=2.0 and b=inf",
+    ),
+    (lambda: TorchGenerator(0).randperm(-1), ValueError, "`n` must be at least 0 and below 214748364, got -1"),
+    (lambda: TorchGenerator(0).randperm(3, first=4), ValueError, "`first` must be between 0 and n=3, got 4"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), ERRORS)
+def test_errors(call: Callable[[], object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        call()
