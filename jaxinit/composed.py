@@ -12,6 +12,7 @@ from jaxinit import arguments
 from jaxinit.distributions import Distribution, Triangular
 from jaxinit.initializer import Elementwise, Initializer
 from jaxinit.placement import OutSharding, compiled, named
+from jaxinit.torch_rng import TorchGenerator
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -78,12 +79,21 @@ class with_zero_row(Initializer):
         self._canonical("row", arguments.integer("row", self.row))
 
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
-        rows = shape[0] if shape else 0
-        if not -rows <= self.row < rows:
-            raise ValueError(f"`row` must be one of the {rows} rows of `shape` {shape}, got {self.row}")
+        self._check_row(shape)
         return compiled(_without_row, named(out_sharding, len(shape)))(
             self.init(key, shape, dtype, out_sharding), row=self.row
         )
+
+    def replayed(self, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        self._check_row(shape)
+        array = np.array(self.init.replayed(generator, shape, dtype))
+        array[self.row] = 0
+        return array
+
+    def _check_row(self, shape: tuple[int, ...]) -> None:
+        rows = shape[0] if shape else 0
+        if not -rows <= self.row < rows:
+            raise ValueError(f"`row` must be one of the {rows} rows of `shape` {shape}, got {self.row}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -115,13 +125,20 @@ class concatenated(Initializer):
             _require_initializer("inits", init)
 
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
+        part = self._part(shape)
+        keys = (jax.random.fold_in(key, index) for index in range(len(self.inits)))
+        drawn = [init(own, part, dtype) for init, own in zip(self.inits, keys, strict=True)]
+        return compiled(_side_by_side, named(out_sharding, len(shape)))(*drawn)
+
+    def replayed(self, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        part = self._part(shape)
+        return np.concatenate([init.replayed(generator, part, dtype) for init in self.inits], axis=-1)
+
+    def _part(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         parts = len(self.inits)
         if not shape or shape[-1] % parts:
             raise ValueError(f"`shape` must end in a multiple of {parts} for the {parts} parts of {self}, got {shape}")
-        part = (*shape[:-1], shape[-1] // parts)
-        keys = (jax.random.fold_in(key, index) for index in range(parts))
-        drawn = [init(own, part, dtype) for init, own in zip(self.inits, keys, strict=True)]
-        return compiled(_side_by_side, named(out_sharding, len(shape)))(*drawn)
+        return (*shape[:-1], shape[-1] // parts)
 
 
 def _require_initializer(name: str, value: Any) -> None:

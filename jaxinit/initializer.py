@@ -11,10 +11,11 @@ import jax
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxinit import arguments, dtypes, sampling
+from jaxinit import arguments, dtypes, replay, sampling
 from jaxinit.distributions import Distribution
 from jaxinit.layouts import FLAX, Layout
 from jaxinit.placement import OutSharding
+from jaxinit.torch_rng import TorchGenerator
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -55,7 +56,7 @@ class Initializer(abc.ABC):
 
     def __call__(
         self,
-        key: jax.Array,
+        key: jax.Array | TorchGenerator,
         shape: Sequence[int],
         dtype: DTypeLike | None = None,
         out_sharding: OutSharding = None,
@@ -63,17 +64,25 @@ class Initializer(abc.ABC):
         """Draws an array.
 
         Args:
-            key: one PRNG key, typed or legacy; not looked at where nothing is random.
+            key: one PRNG key, typed or legacy, or a TorchGenerator, which gives torch's own
+                numbers for torch's array; not looked at where nothing is random.
             shape: the shape of your array, axes as the layout says.
             dtype: the dtype of the result; by default the initializer's own.
             out_sharding: how the result is laid out, on explicit or automatic mesh axes.
 
         Raises:
-            TypeError: `key`, `shape` or `dtype` is not of its kind.
+            TypeError: `key`, `shape` or `dtype` is not of its kind, or a TorchGenerator meets a trace.
             ValueError: the shape, the dtype or the sharding does not fit the initializer.
         """
-        dtype = dtypes.resolve(self.dtype if dtype is None else dtype)
-        return self._array(key, arguments.dimensions(shape), dtype, out_sharding)
+        shape, dtype = arguments.dimensions(shape), dtypes.resolve(self.dtype if dtype is None else dtype)
+        if isinstance(key, TorchGenerator):
+            replay.require_no_trace()
+            return replay.placed(self.replayed(key, shape, dtype), out_sharding)
+        return self._array(key, shape, dtype, out_sharding)
+
+    @abc.abstractmethod
+    def replayed(self, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """torch's numbers for torch's array, in your layout, as a NumPy array."""
 
     @abc.abstractmethod
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
@@ -123,6 +132,9 @@ class Elementwise(Initializer):
 
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
         return sampling.sample(self.distribution(shape), key, shape, dtype, out_sharding)
+
+    def replayed(self, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return replay.draw(self.distribution(shape), generator, shape, dtype)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

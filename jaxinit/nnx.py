@@ -3,18 +3,21 @@
 jaxinit.nnx.reset_parameters(model, nnx.Rngs(0))
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
 from flax import nnx
 
-from jaxinit import arguments, graph, models, modules, state_dicts
+from jaxinit import arguments, construction, graph, models, modules, state_dicts
 from jaxinit.graph import View
-from jaxinit.models import Path
+from jaxinit.models import Known, Path
+from jaxinit.torch_rng import TorchGenerator
 
 Model = TypeVar("Model", bound=nnx.Module)
 Initializers = Mapping[str, Callable[..., jax.Array]]
+Source = nnx.Rngs | jax.Array | TorchGenerator
+"""Where numbers come from: `nnx.Rngs`, of which the stream `params` is used; a key; or torch's generator."""
 
 _RULES: dict[type, Any] = {getattr(nnx, row.nnx): row.rule for row in modules.TABLE if row.nnx}
 
@@ -45,20 +48,25 @@ def register(kind: type, rule: Callable[[Any], Initializers | None]) -> None:
     _RULES[kind] = lambda _, layer: rule(layer)
 
 
-def reset_parameters(model: nnx.Module, rngs: nnx.Rngs | jax.Array) -> None:
+def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | None = None) -> None:
     """Draws every parameter of the model anew, as torch's modules do; in place.
 
     Each keeps its dtype, its sharding and its metadata. Its key is that of `rngs` with its
     path folded in, so that another layer changes no other numbers; a shared module is set
     once. A module's own method `reset_parameters(rngs)` is called after the modules in it
-    are set, as torch does at the end of a constructor.
+    are set; it is given `nnx.Rngs`, or the TorchGenerator.
 
     Args:
         model: any NNX module.
-        rngs: `nnx.Rngs`, of which the stream `params` is used, or a key.
+        rngs: `nnx.Rngs`, of which the stream `params` is used; a key; or a TorchGenerator,
+            for torch's own numbers: layers are then drawn one after the other, in the order
+            in which their attributes were set, as torch's constructors draw them.
+        order: for a TorchGenerator, where torch builds its model in another order: torch's
+            names of modules or tensors in that order, such as `list(torch_model.state_dict())`.
 
     Raises:
         TypeError: an argument is not of its kind.
+        ValueError: `order` names some layers but not all, or a stacked layer meets a TorchGenerator.
 
     Warns:
         UserWarning: some layers are unknown, and were left as they are; `register` them.
@@ -69,16 +77,16 @@ def reset_parameters(model: nnx.Module, rngs: nnx.Rngs | jax.Array) -> None:
         >>> round(float(model.bias[...].std()), 2), bool(abs(model.kernel[...]).max() <= 0.125)
         (0.07, True)
     """
-    key, view = _key(rngs), View(model)
+    source, view = _source(rngs), View(model)
     found, free = models.known(view.nodes, view.leaves, rule_of)
-    view.update(models.draw([draw for one in found for draw in one.draws], view.leaves, key))
-    _finish(view, key, free)
+    view.update(_drawn(found, view, source, order))
+    _finish(view, source, free)
 
 
 def apply(
     model: nnx.Module,
     fn: Callable[[Any], Initializers | None],
-    rngs: nnx.Rngs | jax.Array,
+    rngs: Source,
     *,
     only: str | None = None,
 ) -> None:
@@ -106,8 +114,12 @@ def apply(
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
     view = View(model)
-    draws = models.chosen(view.nodes, view.leaves, fn, only)
-    view.update(models.draw(draws, view.leaves, _key(rngs)))
+    source, draws = _source(rngs), models.chosen(view.nodes, view.leaves, fn, only)
+    if isinstance(source, TorchGenerator):
+        found, _ = models.known(view.nodes, view.leaves, rule_of)
+        view.update(construction.applied(draws, found, view.leaves, source))
+    else:
+        view.update(models.draw(draws, view.leaves, source))
 
 
 def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
@@ -131,7 +143,7 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
     return {models.dotted(path): init for one in found for path, init in one.draws}
 
 
-def init(build: Callable[[nnx.Rngs], Model], rngs: nnx.Rngs | jax.Array) -> Model:
+def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[str] | None = None) -> Model:
     """Builds a model with torch's defaults, and draws nothing twice.
 
     The model is built abstractly, then filled: as by `reset_parameters`, each array on its
@@ -141,6 +153,7 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: nnx.Rngs | jax.Array) -> Mode
     Args:
         build: called with `nnx.Rngs`; returns the model.
         rngs: as for `reset_parameters`.
+        order: as for `reset_parameters`.
 
     Returns:
         The model.
@@ -150,20 +163,19 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: nnx.Rngs | jax.Array) -> Mode
         >>> round(float(model.bias[...].std()), 2)
         0.07
     """
-    key = _key(rngs)
-    own = models.key_at(key, ("build",))
-    order: list[Path] = []
+    source = _source(rngs)
+    own = _key_at(source, ("build",))
+    attributes: list[Path] = []
 
     def traced() -> Model:
         model = build(nnx.Rngs(own))
-        order.extend(node.path for node in graph.nodes(model))  # forgotten by what eval_shape returns
+        attributes.extend(node.path for node in graph.nodes(model))  # forgotten by what eval_shape returns
         return model
 
-    view = View(nnx.eval_shape(traced), order)
+    view = View(nnx.eval_shape(traced), attributes)
     found, free = models.known(view.nodes, view.leaves, rule_of)
-    drawn = models.draw([draw for one in found for draw in one.draws], view.leaves, key)
-    model: Model = view.filled(drawn, lambda: build(nnx.Rngs(own)))
-    _finish(View(model, order), key, free)
+    model: Model = view.filled(_drawn(found, view, source, order), lambda: build(nnx.Rngs(own)))
+    _finish(View(model, attributes), source, free)
     return model
 
 
@@ -201,21 +213,38 @@ def rule_of(module: nnx.Module) -> Any:
     return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
 
 
-def _key(rngs: Any) -> jax.Array:
-    """The key that all others are folded from."""
+def _source(rngs: Any) -> jax.Array | TorchGenerator:
+    """The generator, or the key that all others are folded from."""
     if isinstance(rngs, nnx.Rngs):
         rngs = rngs.params()
-    if not arguments.is_key(rngs):
-        raise TypeError(f"`rngs` must be nnx.Rngs or a JAX key, got {rngs!r}")
-    key: jax.Array = rngs
-    return key
+    if not isinstance(rngs, TorchGenerator) and not arguments.is_key(rngs):
+        raise TypeError(f"`rngs` must be nnx.Rngs, a JAX key or a TorchGenerator, got {rngs!r}")
+    source: jax.Array | TorchGenerator = rngs
+    return source
 
 
-def _finish(view: View, key: jax.Array, free: Iterable[Path]) -> None:
+def _key_at(source: jax.Array | TorchGenerator, path: Path) -> jax.Array:
+    """A key for what is not torch's, such as dropout."""
+    key = jax.random.key(source.initial_seed() % 2**32) if isinstance(source, TorchGenerator) else source
+    return models.key_at(key, path)
+
+
+def _drawn(
+    found: Sequence[Known], view: View, source: jax.Array | TorchGenerator, order: Iterable[str] | None
+) -> dict[Path, jax.Array]:
+    if isinstance(source, TorchGenerator):
+        return construction.built(found, view.leaves, source, order)
+    return models.draw([draw for one in found for draw in one.draws], view.leaves, source)
+
+
+def _finish(view: View, source: jax.Array | TorchGenerator, free: Iterable[Path]) -> None:
     """Calls the modules' own methods, and warns of what neither they nor any rule knows."""
     taught = [node for node in view.nodes if callable(getattr(node.module, "reset_parameters", None))]
     for node in taught:
-        node.module.reset_parameters(nnx.Rngs(models.key_at(key, (*node.path, "reset_parameters"))))
+        is_torchs = isinstance(source, TorchGenerator)
+        node.module.reset_parameters(
+            source if is_torchs else nnx.Rngs(_key_at(source, (*node.path, "reset_parameters")))
+        )
     own = {node.at(name) for node in taught for name in node.own(view.leaves)}
     models.warn_unknown(
         [path for path in free if path not in own],

@@ -11,6 +11,7 @@ import numpy as np
 from jaxinit import arguments, dtypes, sampling
 from jaxinit.distributions import Normal, Uniform
 from jaxinit.structured import Structured
+from jaxinit.torch_rng import TorchGenerator
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -61,6 +62,14 @@ class orthogonal(Structured):
         q = q if rows >= columns else q.mT
         weights = (q * jnp.asarray(self.gain, q.dtype)).reshape(torch_shape.whole)
         return self.layout.from_torch(weights, shape).astype(dtype)
+
+    def _weight(self, generator: TorchGenerator, weight: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """torch's QR differs from NumPy's in rounding."""
+        normal = generator.normal(0.0, 1.0, (weight[0], math.prod(weight[1:])), dtypes.working(dtype))
+        is_tall = normal.shape[0] >= normal.shape[1]
+        q, r = np.linalg.qr(normal if is_tall else normal.T)
+        q = q * np.where(np.diagonal(r) < 0, -1, 1).astype(q.dtype)
+        return np.asarray((q if is_tall else q.T) * q.dtype.type(self.gain)).reshape(weight).astype(dtype)
 
 
 def _phase(diagonal: jax.Array) -> jax.Array:

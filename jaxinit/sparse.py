@@ -11,6 +11,7 @@ import numpy as np
 from jaxinit import arguments, sampling
 from jaxinit.distributions import Normal
 from jaxinit.structured import Structured, TorchShape
+from jaxinit.torch_rng import TorchGenerator
 
 # Rows decided from one random word. A choice of probability p costs log2(1 / p) of its
 # bits, so where zeros (or other entries) are few each row has a word of its own.
@@ -69,6 +70,13 @@ class sparse(Structured):
         zero = self.layout.from_torch(jnp.moveaxis(zero, 0, -2), shape)
         values = sampling.sample(Normal(0.0, self.std), key_of_values, shape, dtype)
         return jnp.where(zero, jnp.zeros((), dtype), values)
+
+    def _weight(self, generator: TorchGenerator, weight: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        rows, columns = weight
+        values = generator.normal(0.0, self.std, weight, dtype)
+        for column in range(columns):
+            values[generator.randperm(rows, first=math.ceil(self.sparsity * rows)), column] = 0
+        return values
 
 
 def _choose(key: jax.Array, count: int, rows: int, columns: tuple[int, ...]) -> jax.Array:

@@ -116,13 +116,13 @@ def _without_place(one: Known, tensors: Mapping[str, np.ndarray], names: Mapping
 
 def _named(one: Known, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[str, str]:
     """torch's full names of a layer's tensors: that form of its path of which the state knows most."""
-    forms = [
-        {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted} for prefix, suffix in _forms(one.node.path)
+    named = [
+        {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted} for prefix, suffix in forms(one.node.path)
     ]
-    return max(forms, key=lambda form: sum(name in state for name in form.values()))
+    return max(named, key=lambda form: sum(name in state for name in form.values()))
 
 
-def _forms(path: Path) -> Iterator[tuple[str, str]]:
+def forms(path: Path) -> Iterator[tuple[str, str]]:
     """What torch may call a layer: prefixes of its tensors' names, and suffixes.
 
     An entry of a Linen list is `blocks_0` for `blocks.0`; Sequential's `layers` have no name

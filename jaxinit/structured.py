@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit import arguments, dtypes
+from jaxinit import arguments, dtypes, replay
 from jaxinit.initializer import WithLayout
+from jaxinit.layouts import TORCH
 from jaxinit.placement import OutSharding, compiled, named
+from jaxinit.torch_rng import TorchGenerator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,9 @@ class Structured(WithLayout):
     def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
         """Your array; called inside a compiled function, for a shape that has entries."""
 
-    def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
+    def _array(
+        self, key: jax.Array | None, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding
+    ) -> jax.Array:
         self._check_weight(self._torch_shape(shape))
         sharding = named(out_sharding, len(shape))
         if self._is_random:
@@ -58,6 +62,15 @@ class Structured(WithLayout):
         else:
             dtypes.cast(0.0, dtype)
         return compiled(_build, sharding)(key if self._is_random else None, init=self, shape=shape, dtype=dtype)
+
+    def replayed(self, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        self._check_weight(self._torch_shape(shape))
+        return replay.in_layout(self.layout, shape, lambda weight: self._weight(generator, weight, dtype))
+
+    def _weight(self, generator: TorchGenerator, weight: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """torch's array of shape `weight`, by torch's calls; where nothing is random, by no call."""
+        torchs = dataclasses.replace(self, layout=TORCH)
+        return np.asarray(torchs._array(None, weight, dtype, None))
 
     def _torch_shape(self, shape: tuple[int, ...]) -> TorchShape:
         stacked = len(self.layout.roles(len(shape)).batch)

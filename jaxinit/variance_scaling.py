@@ -10,11 +10,12 @@ from typing import Literal
 import jax
 import numpy as np
 
-from jaxinit import arguments, gains
+from jaxinit import arguments, gains, replay
 from jaxinit.distributions import Constant, Distribution, Normal, Uniform
 from jaxinit.fans import calculate_fan_in_and_fan_out
 from jaxinit.initializer import Elementwise, WithLayout
 from jaxinit.placement import OutSharding
+from jaxinit.torch_rng import TorchGenerator
 
 _MODES = ("fan_in", "fan_out")
 
@@ -26,6 +27,10 @@ class VarianceScaling(Elementwise, WithLayout):
     @abc.abstractmethod
     def _std(self, shape: Sequence[int]) -> float | None:
         """The standard deviation; None for a shape without entries."""
+
+    def replayed(self, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        distribution = self.distribution(shape)
+        return replay.in_layout(self.layout, shape, lambda weight: replay.draw(distribution, generator, weight, dtype))
 
     def _uniform(self, shape: Sequence[int]) -> Distribution:
         std = self._std(shape)

@@ -1,0 +1,93 @@
+"""Whole models from torch's generator: as torch builds them, tensor by tensor, in torch's order."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxinit import replay
+from jaxinit.initializer import Elementwise, Initializer
+from jaxinit.layers import Parameter, relaid
+from jaxinit.layouts import TORCH
+from jaxinit.models import Draw, Known, Leaves, Path, dotted
+from jaxinit.state_dicts import forms
+from jaxinit.torch_rng import TorchGenerator
+
+
+def built(
+    found: Sequence[Known], leaves: Leaves, generator: TorchGenerator, order: Iterable[str] | None
+) -> dict[Path, jax.Array]:
+    """The arrays of all known layers, drawn as torch's constructors draw them.
+
+    Raises:
+        ValueError: a layer is stacked, or `order` leaves one out.
+    """
+    replay.require_no_trace()
+    arrays: dict[Path, np.ndarray] = {}
+    for one in found if order is None else sorted_by(found, order):
+        if one.layer is None:
+            arrays |= {path: _array(init, generator, leaves[path], path) for path, init in one.draws}
+        else:
+            arrays |= _layer(one, leaves, generator)
+    return {path: replay.placed(array, leaves[path].sharding) for path, array in arrays.items()}
+
+
+def applied(
+    draws: Sequence[Draw], found: Sequence[Known], leaves: Leaves, generator: TorchGenerator
+) -> dict[Path, jax.Array]:
+    """The arrays at the paths, each drawn as an initializer of torch fills the tensor that it is in torch."""
+    replay.require_no_trace()
+    parameters = {one.node.at(part.path): part for one in found if one.layer for part in one.layer.parameters}
+    arrays = {path: _array(init, generator, leaves[path], path, parameters.get(path)) for path, init in draws}
+    return {path: replay.placed(array, leaves[path].sharding) for path, array in arrays.items()}
+
+
+def sorted_by(found: Sequence[Known], order: Iterable[str]) -> list[Known]:
+    """The layers in the order in which torch's names come; a name may be a module's or a tensor's."""
+    place: dict[str, int] = {}
+    for name in order:
+        for end in range(len(parts := name.split(".")), 0, -1):
+            place.setdefault(".".join(parts[:end]), len(place))
+
+    def index(one: Known) -> int:
+        named = [place[prefix] for prefix, _ in forms(one.node.path) if prefix in place]
+        if not named:
+            raise ValueError(f"`order` must name every layer, got none of {one.node}")
+        return min(named)
+
+    return sorted(found, key=index)
+
+
+def _layer(one: Known, leaves: Leaves, generator: TorchGenerator) -> dict[Path, np.ndarray]:
+    """One layer's arrays, assembled from torch's tensors."""
+    layer, shapes = one.layer, {name: leaves[one.node.at(name)].shape for name in one.inits}
+    assert layer is not None
+    if any(part.layout is not None and part.layout.batch_axis != () for part in layer.parameters):
+        raise ValueError(
+            f"`rngs` must be JAX's for the stacked layers of {one.node}, got a TorchGenerator; torch stacks none"
+        )
+    dtypes = {block.tensor: leaves[one.node.at(p.path)].dtype for p in layer.parameters for block in p.sources}
+    sizes, tensors = layer.tensor_shapes(shapes), {}
+    for tensor in layer.draws:
+        init = relaid(tensor.init, TORCH)
+        tensors[tensor.name] = init.replayed(generator, sizes[tensor.name], dtypes[tensor.name])
+    return {one.node.at(name): array for name, array in layer.assembled(tensors, shapes).items()}
+
+
+def _array(
+    init: Any, generator: TorchGenerator, leaf: jax.ShapeDtypeStruct, path: Path, part: Parameter | None = None
+) -> np.ndarray:
+    """One array; where its place in torch's tensor is known, its numbers come in that order."""
+    if not isinstance(init, Initializer):
+        raise TypeError(
+            f"`fn` must return jaxinit's initializers for a TorchGenerator, got {init!r} for {dotted(path)}"
+        )
+    if part is None:
+        return init.replayed(generator, leaf.shape, leaf.dtype)
+    shape = part.torch_shape(leaf.shape)
+    if isinstance(init, Elementwise):
+        array = replay.draw(init.distribution(leaf.shape), generator, shape, leaf.dtype)
+    else:
+        array = relaid(init, TORCH).replayed(generator, shape, leaf.dtype)
+    return part.from_torch(array, leaf.shape)

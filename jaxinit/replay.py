@@ -1,0 +1,61 @@
+"""From torch's generator to an array: the calls that torch makes, in the order of torch's own array."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit import arguments, dtypes
+from jaxinit.distributions import Constant, Distribution, Normal, Triangular, TruncatedNormal, Uniform
+from jaxinit.layouts import Layout
+from jaxinit.placement import OutSharding, named
+
+if TYPE_CHECKING:
+    from jaxinit.torch_rng import TorchGenerator
+
+Shape = tuple[int, ...]
+
+
+def require_no_trace() -> None:
+    """Refuses to draw where the numbers would become constants of a compiled program, the same at every call."""
+    if arguments.is_traced(jnp.zeros(())):
+        raise TypeError(
+            "`key` must be a JAX PRNG key under jit, eval_shape or scan, got a TorchGenerator, which draws on the "
+            "host; initialise outside and pass the arrays in"
+        )
+
+
+def draw(distribution: Distribution, generator: "TorchGenerator", shape: Shape, dtype: np.dtype) -> np.ndarray:
+    """Independent draws of `distribution`, as torch fills a tensor of `shape`."""
+    match distribution:
+        case Uniform(low, high):
+            return generator.uniform(low, high, shape, dtype)
+        case Normal(mean, std):
+            return generator.normal(mean, std, shape, dtype)
+        case TruncatedNormal(loc, scale, low, high):
+            return generator.trunc_normal(loc, scale, low, high, shape, dtype)
+        case Triangular(low, high):  # torch draws both biases, Flax has their sum
+            first = generator.uniform(low / 2, high / 2, shape, dtype)
+            first += generator.uniform(low / 2, high / 2, shape, dtype)
+            return first
+        case Constant(value):
+            return np.full(shape, dtypes.cast(value, dtype))
+
+
+def in_layout(layout: Layout, shape: Shape, draw_weight: Callable[[Shape], np.ndarray]) -> np.ndarray:
+    """Your array of `shape`, from torch's: stacked weights are drawn one after the other."""
+    stacked = len(layout.roles(len(shape)).batch)
+    sizes = layout.torch_shape(shape)
+    # At least one, for its dtype: an empty stack draws an empty weight, which takes nothing.
+    count, weight = math.prod(sizes[:stacked]), sizes[stacked:] if 0 not in sizes[:stacked] else (0, 0)
+    weights = [draw_weight(weight) for _ in range(max(count, 1))]
+    return layout.from_torch(np.concatenate([weight.reshape(-1) for weight in weights]).reshape(sizes), shape)
+
+
+def placed(array: np.ndarray, out_sharding: OutSharding) -> jax.Array:
+    """The array on its devices."""
+    sharding = named(out_sharding, array.ndim)
+    return jnp.asarray(array) if sharding is None else jax.device_put(array, sharding)
