@@ -85,7 +85,7 @@ def reset_parameters(module: nn.Module, variables: Any, key: jax.Array, *inputs:
         >>> bool(bias.any()), bool(abs(bias).max() <= 1 / 8)
         (True, True)
     """
-    own, view = _key(key), View(module, variables, inputs, kwargs)
+    own, view = _key(key), _view(module, variables, inputs, kwargs)
     found, free = models.known(view.nodes, view.leaves, rule_of)
     _warn(free)
     return view.filled(view.draw([draw for one in found for draw in one.draws], own))
@@ -130,7 +130,7 @@ def apply(
         >>> jaxinit.linen.apply(module, variables, init_weights, jax.random.key(1), x)["params"]["layers_0"]["bias"]
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
-    own, view = _key(key), View(module, variables, inputs, kwargs)
+    own, view = _key(key), _view(module, variables, inputs, kwargs)
     return view.filled(view.draw(models.chosen(view.nodes, view.leaves, fn, only), own))
 
 
@@ -201,7 +201,7 @@ def load(
         >>> matched
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
-    view = View(module, variables, inputs, kwargs)
+    view = _view(module, variables, inputs, kwargs)
     found, free = view.listed(*models.known(view.nodes, view.leaves, rule_of))
     arrays, matched = state_dicts.match(found, free, view.listed_leaves, state_dicts.read(state))
     return view.filled(view.stacked(arrays)), matched
@@ -212,6 +212,12 @@ def rule_of(module: nn.Module) -> Any:
     if callable(getattr(module, "reset_parameters", None)):
         return lambda shapes, layer: layer.reset_parameters(shapes)
     return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
+
+
+def _view(module: nn.Module, variables: Any, inputs: Any, kwargs: Any) -> View:
+    if not isinstance(variables, Mapping):
+        raise TypeError(f"`variables` must be a dict of collections, as `module.init` returns, got {variables!r}")
+    return View(module, variables, inputs, kwargs)
 
 
 def _key(key: Any) -> jax.Array:

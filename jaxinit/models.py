@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxinit.initializer import Initializer
 from jaxinit.layers import Layer, Shapes
+from jaxinit.placement import compiled
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
@@ -129,7 +130,20 @@ def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeS
     except Exception as error:
         error.add_note(f"while drawing {dotted(path)}, an array of shape {leaf.shape}")
         raise
-    return array if is_ours or leaf.sharding is None else jax.device_put(array, leaf.sharding)
+    return array if is_ours else placed(array, leaf)
+
+
+def placed(array: jax.Array, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    """The array on the devices of the leaf, whose mesh may be known by its axes alone."""
+    if leaf.sharding is None:
+        return array
+    if isinstance(leaf.sharding.mesh, jax.sharding.Mesh):
+        return jax.device_put(array, leaf.sharding)
+    return compiled(_same, leaf.sharding)(array)
+
+
+def _same(array: jax.Array) -> jax.Array:
+    return array
 
 
 def key_at(key: jax.Array, path: Path) -> jax.Array:

@@ -74,7 +74,7 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
     Example:
         >>> model = nnx.Linear(64, 256, rngs=nnx.Rngs(0))
         >>> jaxinit.nnx.reset_parameters(model, nnx.Rngs(1))
-        >>> round(float(model.bias[...].std()), 2), bool(abs(model.kernel[...]).max() <= 0.125)
+        >>> round(float(model.kernel[...].std()), 2), bool(abs(model.kernel[...]).max() <= 0.125)
         (0.07, True)
     """
     source, view = _source(rngs), View(model)
@@ -160,7 +160,7 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
 
     Example:
         >>> model = jaxinit.nnx.init(lambda rngs: nnx.Linear(64, 256, rngs=rngs), nnx.Rngs(0))
-        >>> round(float(model.bias[...].std()), 2)
+        >>> round(float(model.kernel[...].std()), 2)
         0.07
     """
     source = _source(rngs)

@@ -33,6 +33,8 @@ class Place:
     @property
     def stack(self) -> jax.ShapeDtypeStruct:
         """The array with the axes that stack layers in front."""
+        if not self.further:
+            return self.spec
         shape, sharding = self.spec.shape, self.spec.sharding
         if sharding is not None:
             entries = (*sharding.spec, *[None] * (len(shape) - len(sharding.spec)))
@@ -53,14 +55,15 @@ class Place:
 
     def restored(self, stack: jax.Array) -> jax.Array:
         """A stack with its axes where the variables have them."""
-        array = stack.transpose(np.argsort(self.order))
-        return array if self.spec.sharding is None or not self.further else jax.device_put(array, self.spec.sharding)
+        return models.placed(stack.transpose(np.argsort(self.order)), self.spec) if self.further else stack
 
 
 class View:
     """The modules and the arrays of a model by their paths, which lack the collections' names."""
 
     def __init__(self, module: nn.Module, variables: Any, inputs: Any, kwargs: Any) -> None:
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"`module` must be a flax.linen.Module, got {module!r}")
         abstract, called = calls.run(module, inputs, kwargs)
         self.nodes = called.nodes
         self.variables = abstract if variables is None else _fitting(variables, flat(abstract))
@@ -150,8 +153,6 @@ def _spec(box: Any) -> jax.ShapeDtypeStruct:
 
 def _fitting(variables: Any, expected: Mapping[Path, Any]) -> Any:
     """The variables, or an error if they are not of the module."""
-    if not isinstance(variables, Mapping):
-        raise TypeError(f"`variables` must be a dict of collections, as `module.init` returns, got {variables!r}")
     collections = sorted({path[0] for path in expected})
     if variables and not any(name in collections for name in variables):
         raise ValueError(f"`variables` must hold collections of the module, {collections}, got {sorted(variables)}")

@@ -38,7 +38,15 @@ def _dense() -> Iterator[Twin]:
 def _convolutions() -> Iterator[Twin]:
     for axes in (1, 2, 3):
         yield _conv(axes, "nnx.Conv, 12 -> 32")
-    yield _conv(2, "nnx.Conv, 12 -> 32, 4 groups, stride 2, padding 2x1, dilation 1x2", groups=4, stride=2, padding=(2, 1), dilation=(1, 2), quick=True)
+    yield _conv(
+        2,
+        "nnx.Conv, 12 -> 32, 4 groups, stride 2, padding 2x1, dilation 1x2",
+        groups=4,
+        stride=2,
+        padding=(2, 1),
+        dilation=(1, 2),
+        quick=True,
+    )
 
 
 def _conv(axes: int, case: str, *, quick: bool = False, groups: int = 1, **options: Any) -> Twin:
@@ -70,7 +78,11 @@ def _transposed() -> Iterator[Twin]:
 def _conv_transpose(axes: int, transpose_kernel: bool, *, quick: bool = False, **options: Any) -> Twin:
     kernel = KERNELS[:axes]
     given = "".join(f", {name} {value}" for name, value in options.items())
-    own = {"strides": options.get("stride", 1), "padding": _cut(kernel, options), "kernel_dilation": options.get("dilation", 1)}
+    own = {
+        "strides": options.get("stride", 1),
+        "padding": _cut(kernel, options),
+        "kernel_dilation": options.get("dilation", 1),
+    }
     return Twin(
         f"nn.ConvTranspose{axes}d",
         f"nnx.ConvTranspose{', transpose_kernel' * transpose_kernel}, 12 -> 32{given}",
@@ -193,7 +205,14 @@ def _attention() -> Iterator[Twin]:
 
 
 def _norms() -> Iterator[Twin]:
-    for kind, rank in (("BatchNorm", 1), ("BatchNorm", 2), ("BatchNorm", 3), ("InstanceNorm", 1), ("InstanceNorm", 2), ("InstanceNorm", 3)):
+    for kind, rank in (
+        ("BatchNorm", 1),
+        ("BatchNorm", 2),
+        ("BatchNorm", 3),
+        ("InstanceNorm", 1),
+        ("InstanceNorm", 2),
+        ("InstanceNorm", 3),
+    ):
         layer = getattr(nnx, kind)
         options = {"affine": True} if kind == "InstanceNorm" else {}
         yield Twin(
