@@ -19,7 +19,8 @@ def run(target: Any = "jaxinit", *, seed: int | None = None, quick: bool = True,
     """Checks a namespace of initializers against the installed torch.
 
     Args:
-        target: a namespace with torch's names as factories, or the name of one to import.
+        target: a namespace with torch's names as factories, or the name of one to import; `torch`, and the
+            libraries of `adapters.LIBRARIES`, by their names.
         seed: of all draws; a fresh one by default. Any seed must pass.
         quick: fewer cases, at the same error rates.
         select: a regular expression that the ids of the checks must match.

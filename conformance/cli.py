@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from conformance import calibration, difference, faults, reference, report, suite, targets, weights_cli
+from conformance import adapters, calibration, difference, faults, reference, report, suite, targets, weights_cli
 from conformance.checks import Check, Evidence
 
 
@@ -32,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
         "--target",
         default="jaxinit",
         metavar="NAMESPACE",
-        help="importable namespace with torch's names (default: %(default)s)",
+        help="importable namespace with torch's names, torch, or a library with an adapter: "
+        f"{', '.join(adapters.LIBRARIES)} (default: %(default)s)",
     )
     run.add_argument(
         "--out", type=Path, default=Path("report"), metavar="DIR", help="where reports go (default: %(default)s)"

@@ -69,7 +69,7 @@ def fill(name: str, arguments: Arguments, shape: Shape, dtype: str, count: int =
 class Expected:
     """One entry's distribution: the kind, and what its scipy counterpart is built from."""
 
-    kind: Literal["uniform", "triangular", "normal", "truncated_normal"]
+    kind: Literal["uniform", "triangular", "normal", "truncated_normal", "constant"]
     loc: float
     scale: float
     low: float = -math.inf
@@ -81,7 +81,7 @@ class Expected:
         low, high = distribution.support
         if distribution.kind == "truncated_normal":
             return cls(distribution.kind, distribution.loc, distribution.scale, low, high)
-        if distribution.kind in ("uniform", "triangular"):
+        if distribution.kind in ("uniform", "triangular", "constant"):
             return cls(distribution.kind, low, high - low, low, high)
         return cls("normal", distribution.mean, distribution.std)
 

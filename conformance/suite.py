@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from conformance import elementwise, interface, reference, structured
+from conformance import adapters, elementwise, interface, reference, structured
 from conformance.cases import everything
 from conformance.checks import Check, Evidence, Sample
 from conformance.statistics import Rates
@@ -131,7 +131,7 @@ def run(
             if progress is not None:
                 progress(done, len(checks), *results[-1])
     drawn = [sample for sample in samples if sample.is_drawn]
-    return Report(target.name, versions(), seed, quick, RATES, results, drawn, time.perf_counter() - start)
+    return Report(target.name, versions(target.name), seed, quick, RATES, results, drawn, time.perf_counter() - start)
 
 
 def evaluate(check: Check, rates: Rates) -> Evidence:
@@ -153,7 +153,8 @@ def wide_numbers() -> Iterator[None]:
         jax.config.update("jax_enable_x64", before)
 
 
-def versions() -> dict[str, str]:
+def versions(target: str) -> dict[str, str]:
     """What was run with what."""
-    packages = ("jaxinit", "jax", "jaxlib", "numpy", "scipy")
+    adapted = [library.package for name, library in adapters.LIBRARIES.items() if name == target]
+    packages = ("jaxinit", "jax", "jaxlib", "numpy", "scipy", *adapted)
     return {"torch": reference.version, **{package: metadata.version(package) for package in packages}}

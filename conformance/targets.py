@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-import importlib
+import pkgutil
 import types
 import zlib
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from conformance import layouts, reference
+from conformance import adapters, layouts, reference
 
 Init = Any
 """Called with a key, a shape and a dtype; may answer `distribution(shape)`."""
@@ -45,25 +45,17 @@ class Target:
 
 
 def load(name: str) -> Target:
-    """The target of that name: `torch`, or anything importable.
+    """The target of that name: `torch`, a library with an adapter, or anything importable.
 
     Raises:
         TargetError: nothing of that name can be imported.
     """
-    if name == "torch":
-        return Target(name, torch_namespace())
-    parts = name.split(".")
-    for length in range(len(parts), 0, -1):
-        try:
-            found: Any = importlib.import_module(".".join(parts[:length]))
-        except ImportError as error:
-            reason = error
-            continue
-        try:
-            return Target(name, functools.reduce(getattr, parts[length:], found))
-        except AttributeError as error:
-            raise TargetError(f"cannot import the target {name!r}: {error}") from None
-    raise TargetError(f"cannot import the target {name!r}: {reason}")
+    adapted = {"torch": torch_namespace, **{each: library.namespace for each, library in adapters.LIBRARIES.items()}}
+    find: Callable[[], Any] = adapted.get(name, functools.partial(pkgutil.resolve_name, name))
+    try:
+        return Target(name, find())
+    except (ImportError, AttributeError, ValueError) as error:
+        raise TargetError(f"cannot import the target {name!r}: {error}") from None
 
 
 def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.ndarray:

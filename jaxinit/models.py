@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxinit.initializer import Initializer
-from jaxinit.layers import Layer
+from jaxinit.layers import Layer, Shapes
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
@@ -61,24 +61,27 @@ def known(nodes: Sequence[Node], leaves: Leaves, rule_of: Callable[[Any], Any]) 
     A module's rule speaks for the modules below it too, so outer ones are asked first.
     """
     free, found = dict(leaves), {}
-    for node in sorted(nodes, key=lambda node: len(node.path)):
-        rule, shapes = rule_of(node.module), node.own(free)
-        answer = _ask(rule, shapes, node) if rule is not None and shapes else None
+    # Of two modules at one path the outer one comes later in `nodes`.
+    for index, node in sorted(enumerate(nodes), key=lambda item: (len(item[1].path), -item[0])):
+        rule, unclaimed = rule_of(node.module), node.own(free)
+        answer = _ask(rule, node.own(leaves), unclaimed, node) if rule is not None and unclaimed else None
         if answer is not None:
-            found[node.path] = answer
+            found[index] = answer
             for name in answer.inits:
                 free.pop(node.at(name))
-    return [found[node.path] for node in nodes if node.path in found], list(free)
+    return [found[index] for index in sorted(found)], list(free)
 
 
-def _ask(rule: Any, shapes: Mapping[str, tuple[int, ...]], node: Node) -> Known | None:
+def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | None:
+    """What the rule says of those parameters that no outer module has claimed."""
     layer = rule(shapes, node.module)
     if layer is None:
         return None
     if isinstance(layer, Layer):
-        within = layer.within(shapes)
+        within = layer.within(unclaimed)
         return Known(node, within.initializers(), within)
-    return Known(node, checked("rule", layer, node, shapes))
+    inits = checked("rule", layer, node, shapes)
+    return Known(node, {name: init for name, init in inits.items() if name in unclaimed})
 
 
 def chosen(nodes: Iterable[Node], leaves: Leaves, fn: Callable[[Any], Any], only: str | None) -> list[Draw]:

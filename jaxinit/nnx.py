@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import jax
 from flax import nnx
 
-from jaxinit import models, modules, state_dicts
+from jaxinit import arguments, models, modules, state_dicts
 from jaxinit.models import Node, Path
 
 Model = TypeVar("Model", bound=nnx.Module)
@@ -109,6 +109,27 @@ def apply(
     view.update(models.draw(draws, view.leaves, _key(rngs)))
 
 
+def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
+    """What `reset_parameters` draws each parameter from, without drawing::
+
+        initializers(model)["head.bias"].distribution(shape)
+
+    Args:
+        model: any NNX module, concrete or abstract.
+
+    Returns:
+        The initializer of each parameter and statistic that a rule knows, by its path joined
+        with dots. What a module's own `reset_parameters` then does is not among them.
+
+    Example:
+        >>> jaxinit.nnx.initializers(nnx.Linear(64, 256, rngs=nnx.Rngs(0)))["bias"]
+        jaxinit.uniform(a=-0.125, b=0.125)
+    """
+    view = _View(model)
+    found, _ = models.known(view.nodes, view.leaves, rule_of)
+    return {models.dotted(path): init for one in found for path, init in one.draws}
+
+
 def init(build: Callable[[nnx.Rngs], Model], rngs: nnx.Rngs | jax.Array) -> Model:
     """Builds a model with torch's defaults, and draws nothing twice.
 
@@ -169,7 +190,7 @@ def load(model: nnx.Module, state: state_dicts.State) -> state_dicts.Matched:
     """
     view = _View(model)
     found, free = models.known(view.nodes, view.leaves, rule_of)
-    arrays, matched = state_dicts.match(found, free, view.leaves, state_dicts.read(state))
+    arrays, matched = state_dicts.match(found, free, view.leaves, state_dicts.read(state), _shared(model))
     view.update(arrays)
     return matched
 
@@ -180,7 +201,12 @@ def rule_of(module: nnx.Module) -> Any:
 
 
 def _key(rngs: Any) -> jax.Array:
-    key: jax.Array = rngs.params() if isinstance(rngs, nnx.Rngs) else rngs
+    """The key that all others are folded from."""
+    if isinstance(rngs, nnx.Rngs):
+        rngs = rngs.params()
+    if not arguments.is_key(rngs):
+        raise TypeError(f"`rngs` must be nnx.Rngs or a JAX key, got {rngs!r}")
+    key: jax.Array = rngs
     return key
 
 
@@ -242,24 +268,38 @@ def _named(path: Iterable[Any]) -> Path:
 
 def _nodes(model: nnx.Module) -> list[Node]:
     """Every module once, inner ones first, and otherwise in the order in which attributes were set."""
-    paths = {id(value): _named(path) for path, value in nnx.iter_graph(model)}
-    return [Node(paths[id(module)], module) for module in _walk(model, set())]
+    paths = _paths(model)
+    modules_once = {id(module): module for _, module in _occurrences(model, (), set())}
+    return [Node(paths[key], module) for key, module in modules_once.items()]
 
 
-def _walk(value: Any, seen: set[int]) -> Iterator[nnx.Module]:
-    if id(value) in seen or not isinstance(value, nnx.Pytree | dict | list | tuple):
+def _shared(model: nnx.Module) -> list[tuple[Path, Path]]:
+    """For each module that has several paths, Flax's and each other one."""
+    paths = _paths(model)
+    found = ((paths[id(module)], path) for path, module in _occurrences(model, (), set()))
+    return [(path, other) for path, other in found if path != other]
+
+
+def _paths(model: nnx.Module) -> dict[int, Path]:
+    return {id(value): _named(path) for path, value in nnx.iter_graph(model)}
+
+
+def _occurrences(value: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, nnx.Module]]:
+    """Every module at every path that leads to it."""
+    if not isinstance(value, nnx.Pytree | dict | list | tuple):
         return
-    seen.add(id(value))
-    for child in _children(value):
-        yield from _walk(child, seen)
+    if id(value) not in seen:
+        seen.add(id(value))
+        for name, child in _children(value):
+            yield from _occurrences(child, (*path, str(name)), seen)
     if isinstance(value, nnx.Module):
-        yield value
+        yield path, value
 
 
-def _children(value: Any) -> Iterable[Any]:
+def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, list | tuple):
-        return value
-    return value.values() if isinstance(value, dict) else vars(value).values()
+        return enumerate(value)
+    return value.items() if isinstance(value, dict) else vars(value).items()
 
 
 def _array(variable: Any) -> Any:

@@ -1,6 +1,5 @@
 """torch's `state_dict` into a Flax model: name by name, all of it or nothing."""
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -40,17 +39,23 @@ def _array(value: Any) -> np.ndarray:
 
 
 def match(
-    found: Sequence[Known], free: Iterable[Path], leaves: Leaves, state: Mapping[str, np.ndarray]
+    found: Sequence[Known],
+    free: Iterable[Path],
+    leaves: Leaves,
+    state: Mapping[str, np.ndarray],
+    shared: Iterable[tuple[Path, Path]] = (),
 ) -> tuple[dict[Path, jax.Array], Matched]:
     """The arrays of the model by path, and which of torch's tensors each is made of.
+
+    A module that is `shared` has two paths; torch names its tensors by both.
 
     Raises:
         ValueError: a tensor is missing, left over, or of a shape that does not fit; all are listed.
     """
     arrays: dict[Path, np.ndarray] = {}
     matched: Matched = {}
-    problems: list[str] = []
     unused = dict(state)
+    problems = list(_without_copies(unused, shared))
     for one in found:
         if one.layer is None:
             free = [*free, *(path for path, _ in one.draws)]
@@ -80,6 +85,16 @@ def match(
     return {path: _placed(array, leaves[path]) for path, array in arrays.items()}, matched
 
 
+def _without_copies(state: dict[str, np.ndarray], shared: Iterable[tuple[Path, Path]]) -> Iterator[str]:
+    """Takes the second names of shared tensors out of the state."""
+    for path, other in shared:
+        prefix = f"{dotted(other)}."
+        for copy in [name for name in state if name.startswith(prefix)]:
+            name = f"{dotted(path)}.{copy.removeprefix(prefix)}"
+            if name in state and not np.array_equal(state[name], state.pop(copy)):
+                yield f"{copy} and {name} must be equal, for the model has one module for both"
+
+
 def _problem(name: str, shape: tuple[int, ...], state: Mapping[str, np.ndarray]) -> Iterator[str]:
     if name not in state:
         yield f"missing {name}, of shape {shape}"
@@ -101,21 +116,23 @@ def _without_place(one: Known, tensors: Mapping[str, np.ndarray], names: Mapping
 
 
 def _named(one: Known, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[str, str]:
-    """torch's full names of a layer's tensors: the first form of its path that the state knows."""
+    """torch's full names of a layer's tensors: that form of its path of which the state knows most."""
     forms = [
         {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted} for prefix, suffix in _forms(one.node.path)
     ]
-    return next((form for form in forms if all(name in state for name in form.values())), forms[0])
+    return max(forms, key=lambda form: sum(name in state for name in form.values()))
 
 
 def _forms(path: Path) -> Iterator[tuple[str, str]]:
     """What torch may call a layer: prefixes of its tensors' names, and suffixes.
 
     An entry of a Linen list is `blocks_0` for `blocks.0`; Sequential's `layers` have no name
-    in torch; a cell in an RNN is a layer `_l0` of torch's, in a list the layer of its index.
+    in torch; a cell in an RNN is a layer `_l0` of torch's, in a list the layer of its index,
+    if it is not named `lstm_l0` itself.
     """
-    listed = tuple(part for name in path for part in re.sub(r"_(\d+)$", r".\1", name).split("."))
-    bare = tuple(name for name, after in itertools.pairwise((*listed, "")) if name != "layers" or not after.isdigit())
+    listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
+    following = (*listed[1:], "")[: len(listed)]
+    bare = tuple(name for name, after in zip(listed, following, strict=True) if name != "layers" or not after.isdigit())
     for form in dict.fromkeys((path, listed, bare)):
         yield dotted(form), ""
     for form in dict.fromkeys((path, listed, bare)):
@@ -129,6 +146,8 @@ def _recurrent(path: Path) -> Iterator[tuple[str, str]]:
     if path[-1:] in (("backward_rnn",), ("forward_rnn",)):
         path = path[:-1]
     suffix = "_reverse" * is_backward
+    if named := re.fullmatch(r"(.*)(_l\d+(?:_reverse)?)", path[-1] if path else ""):
+        yield dotted((*path[:-1], named[1])), named[2]
     if path and path[-1].isdigit():
         yield dotted(path[:-1]), f"_l{path[-1]}{suffix}"
     yield dotted(path), f"_l0{suffix}"

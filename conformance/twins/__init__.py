@@ -1,0 +1,7 @@
+"""torch's modules and five whole models, each beside its NNX twin."""
+
+from conformance.twins import dcgan, layers, resnet, taggers, transformer
+from conformance.twins.twin import Twin
+
+LAYERS: tuple[Twin, ...] = (*layers.everything(), *transformer.layers())
+MODELS: tuple[Twin, ...] = (resnet.twin(width=8), transformer.twin(), *taggers.twins(), dcgan.twin())

@@ -1,0 +1,125 @@
+"""Writes the table of docs/same_name.md: the same call in each library that the suite has an adapter for.
+
+    python docs/same_name.py
+
+A row is a call of the suite's cases; a cell is what the library's report says of it. No
+cell depends on the seed, because it says only what every seed shows; so a test can hold
+the page against fresh reports, and does.
+"""
+
+import math
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from conformance import adapters, reference, suite, targets
+from conformance.cases import ELEMENTWISE, FAN_SCHEMES, Case, everything
+from conformance.checks import Evidence, Sample
+
+PAGE = Path(__file__).parent / "same_name.md"
+HEAD = "| call | torch |"
+TARGETS = ("jaxinit", *adapters.LIBRARIES)
+WIDEST = 3.5
+"""Standard deviations: some of so many normals lie farther out, none of truncated or uniform ones."""
+
+
+def rows() -> dict[str, list[Case]]:
+    """The cases of each call: every set of arguments once, and what a narrow dtype makes of the defaults."""
+    chosen: dict[tuple[str, ...], Case] = {}
+    for kind, cases in everything(quick=False, knows_layouts=False).items():
+        for case in sorted(cases, key=lambda case: not case.quick):
+            if case.dtype == "float32" or (case in ELEMENTWISE and case.dtype == "bfloat16"):
+                chosen.setdefault((kind, case.initializer, case.dtype, *case.keywords), case)
+    calls: dict[str, list[Case]] = {}
+    for case in sorted(chosen.values(), key=lambda case: reference.initializers().index(case.initializer)):
+        calls.setdefault(call(case), []).append(case)
+    return calls
+
+
+def call(case: Case) -> str:
+    """What a user writes, for which array where that matters."""
+    given = (
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value!r}" for name, value in case.arguments
+    )
+    kernel = f", {' x '.join(map(str, case.shape))}" if case.initializer in FAN_SCHEMES else ""
+    narrow = "" if case.dtype == "float32" else f", {case.dtype}"
+    return f"`{case.initializer}({', '.join(given)})`{kernel}{narrow}"
+
+
+def column(target: str, seed: int) -> dict[str, str]:
+    """What a target does on each call."""
+    labels = "|".join(re.escape(f"[{case.label}]") for cases in rows().values() for case in cases)
+    report = suite.run(targets.load(target), seed, select=f"({labels})$")
+    return {text: cell(report, cases) for text, cases in rows().items()}
+
+
+def cell(report: suite.Report, cases: list[Case]) -> str:
+    """That the target lacks it, that nothing differs, what it raises, or what differs."""
+    asked = [(case.initializer, case.label) for case in cases]
+    found = {check.claim: seen for check, seen in report.results if (check.initializer, check.case) in asked}
+    failed = [claim for claim, seen in found.items() if not seen.passed]
+    if not failed:
+        return "same" if found else "absent"
+    if found[failed[0]].expected == "no exception":
+        return str(found[failed[0]].observed).partition(": ")[2]
+    samples = [sample for sample in report.samples if sample.case in cases and sample.case in ELEMENTWISE]
+    return ", ".join(text for sample in samples for text in differences(sample, found)) or ", ".join(failed)
+
+
+def differences(sample: Sample, found: dict[str, Evidence]) -> Iterator[str]:
+    """What the entries show that is not torch's: an interval, a scale, few values."""
+    values = sample.values(found["shape"].samples or 0)
+    case = sample.case
+    yield from spread(values.astype(np.float64), reference.expected(case.initializer, case.keywords, case.torch_shape))
+    if "distinct values" in found and not found["distinct values"].passed:
+        yield f"{np.unique(values).size} distinct values"
+
+
+def spread(values: np.ndarray, expected: reference.Expected) -> Iterator[str]:
+    """The ends of a sample that has some and its standard deviation, where they are not torch's.
+
+    A sample's extremes settle fast, its standard deviation slowly: one digit of it is told, and a cut is measured in
+    what is told, or in torch's.
+    """
+    std, ends, wanted = values.std(), interval(values.min(), values.max()), interval(expected.low, expected.high)
+    bounded = abs(values - values.mean()).max() < WIDEST * std or std == 0
+    if expected.kind == "normal" or not bounded:
+        told = expected.std if abs(std / expected.std - 1) < 0.05 else float(f"{std:.1g}")
+        yield from [f"std {told:g}"] if told != expected.std else []
+        yield from [f"cut at {abs(values).max() / told:.2g} std"] if bounded else []
+    elif ends != wanted:
+        yield ends
+
+
+def interval(low: float, high: float) -> str:
+    """Both ends, to a hundredth of the width or a tenth, so that the extremes of a sample give its bounds."""
+    if low == high or math.isinf(high - low):
+        return f"all {low:.2g}"
+    digits = 1 - math.floor(math.log10(high - low))
+    return f"{round(low, digits) + 0.0:.4g} to {round(high, digits) + 0.0:.4g}"
+
+
+def torchs(case: Case) -> str:
+    """The distribution of torch's entries, where they are drawn one by one."""
+    if case not in ELEMENTWISE:
+        return "yes"
+    expected = reference.expected(case.initializer, case.keywords, case.torch_shape)
+    if expected.kind == "normal":
+        return f"normal, mean {round(expected.loc, 9) + 0.0:.3g}, std {expected.scale:.3g}"
+    return f"{expected.kind.replace('_', ' ')}, {interval(expected.low, expected.high)}"
+
+
+def table(seed: int) -> str:
+    """The whole table, in Markdown."""
+    columns = [column(target, seed) for target in TARGETS]
+    lines = [f"{HEAD} {' | '.join(TARGETS)} |", "|---" * (2 + len(TARGETS)) + "|"]
+    for text, cases in rows().items():
+        lines.append(f"| {' | '.join([text, torchs(cases[0]), *(each[text] for each in columns)])} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(PAGE.read_text().partition(HEAD)[0] + table(secrets.randbelow(2**31)))

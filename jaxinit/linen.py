@@ -1,0 +1,227 @@
+"""Whole Linen models: torch's defaults, torch's `apply`, and torch's weights.
+
+variables = jaxinit.linen.init(module, jax.random.key(0), inputs)
+
+What a Linen module is made of shows when it runs: so each function takes the inputs of
+`module.init`, and runs it abstractly. For them `jax.ShapeDtypeStruct` will do.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from jaxinit import arguments, calls, models, modules, state_dicts
+from jaxinit.models import Path
+from jaxinit.variables import View
+
+Initializers = Mapping[str, Callable[..., jax.Array]]
+Shapes = Mapping[str, tuple[int, ...]]
+
+_RULES: dict[type, Any] = {getattr(nn, row.linen): row.rule for row in modules.TABLE if row.linen}
+
+
+def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> None:
+    """Teaches `reset_parameters` and `init` a layer of yours.
+
+    A method `reset_parameters(self, shapes)` of the layer does the same, and comes before
+    any rule: it draws nothing, but returns the initializers.
+
+    Args:
+        kind: the class; its subclasses are meant too.
+        rule: called with a layer and the shapes of its parameters (of one layer in a stack)
+            by their names, those of modules in it as `"name.kernel"`; returns initializers
+            by these names, or None to leave it unknown. What it leaves out, the rules of
+            the modules in it set.
+
+    Raises:
+        TypeError: `kind` is not a class of modules.
+
+    Example:
+        >>> class Scale(nn.Module):
+        ...     @nn.compact
+        ...     def __call__(self, x):
+        ...         return x * self.param("gain", nn.initializers.zeros, x.shape)
+        >>> jaxinit.linen.register(Scale, lambda layer, shapes: {"gain": jaxinit.ones()})
+        >>> jaxinit.linen.init(Scale(), jax.random.key(0), jnp.zeros(3))
+        {'params': {'gain': Array([1., 1., 1.], dtype=float32)}}
+    """
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+        raise TypeError(f"`kind` must be a class of flax.linen.Module, got {kind!r}")
+    _RULES[kind] = lambda shapes, layer: rule(layer, shapes)
+
+
+def reset_parameters(module: nn.Module, variables: Any, key: jax.Array, *inputs: Any, **kwargs: Any) -> Any:
+    """Draws every parameter and running statistic anew, as torch's modules do.
+
+    Each keeps its dtype, its sharding and its box. Its key is `key` with its path folded
+    in, so that another layer changes no other numbers; a module that is called twice is set
+    once. Layers stacked by `nn.scan` and `nn.vmap` are drawn each by itself.
+
+    Args:
+        module: any Linen module.
+        variables: of the module, as `module.init` returns them; they stay as they are.
+        key: a key, or a dict of keys, of which that of `params` is used.
+        *inputs: as for `module.init`.
+        **kwargs: as for `module.init`.
+
+    Returns:
+        New variables, of the kind of `variables`. Collections but `params` and
+        `batch_stats` are the same.
+
+    Raises:
+        TypeError: an argument is not of its kind.
+        ValueError: `variables` are not of the module with these inputs.
+
+    Warns:
+        UserWarning: some layers are unknown, and were left as they are; `register` them.
+
+    Example:
+        >>> module, x = nn.Dense(256), jnp.zeros((1, 64))
+        >>> variables = module.init(jax.random.key(0), x)
+        >>> variables = jaxinit.linen.reset_parameters(module, variables, jax.random.key(1), x)
+        >>> bias = variables["params"]["bias"]
+        >>> bool(bias.any()), bool(abs(bias).max() <= 1 / 8)
+        (True, True)
+    """
+    own, view = _key(key), View(module, variables, inputs, kwargs)
+    found, free = models.known(view.nodes, view.leaves, rule_of)
+    _warn(free)
+    return view.filled(view.draw([draw for one in found for draw in one.draws], own))
+
+
+def apply(
+    module: nn.Module,
+    variables: Any,
+    fn: Callable[[Any], Initializers | None],
+    key: jax.Array,
+    *inputs: Any,
+    only: str | None = None,
+    **kwargs: Any,
+) -> Any:
+    """torch's `model.apply(init_weights)`: `fn` is asked of each module, inner ones first.
+
+    Args:
+        module: any Linen module.
+        variables: as for `reset_parameters`.
+        fn: called with a module, unbound; returns initializers by the names of its
+            parameters (of one layer in a stack), such as
+            `{"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.zeros()}`, or None.
+        key: as for `reset_parameters`.
+        *inputs: as for `module.init`.
+        only: a pattern such as `"head"` or `"blocks_*.kernel"`: parameters whose path, or
+            that of a module around them, does not match stay as they are.
+        **kwargs: as for `module.init`.
+
+    Returns:
+        New variables, of the kind of `variables`.
+
+    Raises:
+        TypeError: `fn` returns something else.
+        ValueError: `fn` names what the module lacks, or nothing matches `only`.
+
+    Example:
+        >>> module, x = nn.Sequential([nn.Dense(3), nn.relu]), jnp.zeros((1, 2))
+        >>> def init_weights(module):
+        ...     if isinstance(module, nn.Dense):
+        ...         return {"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.constant(0.01)}
+        >>> variables = module.init(jax.random.key(0), x)
+        >>> jaxinit.linen.apply(module, variables, init_weights, jax.random.key(1), x)["params"]["layers_0"]["bias"]
+        Array([0.01, 0.01, 0.01], dtype=float32)
+    """
+    own, view = _key(key), View(module, variables, inputs, kwargs)
+    return view.filled(view.draw(models.chosen(view.nodes, view.leaves, fn, only), own))
+
+
+def init(module: nn.Module, key: jax.Array, *inputs: Any, **kwargs: Any) -> Any:
+    """`module.init` with torch's defaults for every layer, whatever its `kernel_init` says.
+
+    Nothing is drawn twice: as by `reset_parameters`, each array on its own devices if its
+    box says so and a mesh is set. What no rule knows, and other collections, are those of
+    `module.init` with this key.
+
+    Args:
+        module: any Linen module.
+        key: as for `module.init`: a key, or a dict of keys.
+        *inputs: as for `module.init`.
+        **kwargs: as for `module.init`.
+
+    Returns:
+        The variables.
+
+    Raises:
+        TypeError: an argument is not of its kind.
+
+    Warns:
+        UserWarning: some layers are unknown; `register` them.
+
+    Example:
+        >>> variables = jaxinit.linen.init(nn.Dense(256), jax.random.key(0), jnp.zeros((1, 64)))
+        >>> kernel = variables["params"]["kernel"]
+        >>> kernel.shape, bool(abs(kernel).max() <= 1 / 8)
+        ((64, 256), True)
+    """
+    own, view = _key(key), View(module, None, inputs, kwargs)
+    found, free = models.known(view.nodes, view.leaves, rule_of)
+    _warn(free)
+    drawn = view.draw([draw for one in found for draw in one.draws], own)
+    args, options = calls.concrete((inputs, kwargs))
+    return view.filled(drawn, lambda: module.init(key, *args, **options))
+
+
+def load(
+    module: nn.Module, variables: Any, state: state_dicts.State, *inputs: Any, **kwargs: Any
+) -> tuple[Any, state_dicts.Matched]:
+    """Puts torch's weights into variables: transposed, flipped, split and summed as the layers need.
+
+    A torch tensor's name is the path of the layer, with torch's own name for the parameter:
+    `conv1.kernel` is `conv1.weight`. `blocks_0` may be torch's `blocks.0`, also where the
+    blocks are stacked by `nn.scan`. Each array keeps its dtype, sharding and box.
+
+    Args:
+        module: any Linen module, its attributes named as in torch.
+        variables: as for `reset_parameters`.
+        state: torch's `state_dict()` (a dict of arrays), or the path of a safetensors file.
+        *inputs: as for `module.init`.
+        **kwargs: as for `module.init`.
+
+    Returns:
+        New variables, of the kind of `variables`; and for each parameter, by its path, the
+        names of the tensors that it was made of.
+
+    Raises:
+        ValueError: tensors are missing, left over, or of shapes that do not fit; all are listed.
+
+    Example:
+        >>> module, x = nn.Dense(3), jnp.zeros((1, 2))
+        >>> variables = module.init(jax.random.key(0), x)
+        >>> state = {"weight": np.ones((3, 2)), "bias": np.zeros(3)}
+        >>> variables, matched = jaxinit.linen.load(module, variables, state, x)
+        >>> matched
+        {'kernel': ('weight',), 'bias': ('bias',)}
+    """
+    view = View(module, variables, inputs, kwargs)
+    found, free = view.listed(*models.known(view.nodes, view.leaves, rule_of))
+    arrays, matched = state_dicts.match(found, free, view.listed_leaves, state_dicts.read(state))
+    return view.filled(view.stacked(arrays)), matched
+
+
+def rule_of(module: nn.Module) -> Any:
+    """The module's own method, or the rule for the nearest of its classes that has one, if any has."""
+    if callable(getattr(module, "reset_parameters", None)):
+        return lambda shapes, layer: layer.reset_parameters(shapes)
+    return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
+
+
+def _key(key: Any) -> jax.Array:
+    """The key that all others are folded from."""
+    if isinstance(key, Mapping) and "params" not in key:
+        raise ValueError(f"`key` must be a key, or a dict with a key of 'params', got {sorted(key)}")
+    own = key["params"] if isinstance(key, Mapping) else key
+    arguments.check_key(own)
+    return own
+
+
+def _warn(free: Iterable[Path]) -> None:
+    models.warn_unknown(free, "teach them with jaxinit.linen.register or a method reset_parameters of their own")
