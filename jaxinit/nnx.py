@@ -69,7 +69,7 @@ def reset_parameters(model: nnx.Module, rngs: nnx.Rngs | jax.Array) -> None:
         (0.07, True)
     """
     key, view = _key(rngs), _View(model)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     view.update(models.draw([draw for one in found for draw in one.draws], view.leaves, key))
     _finish(view, key, free)
 
@@ -126,7 +126,7 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
         jaxinit.uniform(a=-0.125, b=0.125)
     """
     view = _View(model)
-    found, _ = models.known(view.nodes, view.leaves, rule_of)
+    found, _ = models.known(view.nodes, view.leaves, _rule_of)
     return {models.dotted(path): init for one in found for path, init in one.draws}
 
 
@@ -144,6 +144,12 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: nnx.Rngs | jax.Array) -> Mode
     Returns:
         The model.
 
+    Raises:
+        TypeError: `rngs` is not of its kind.
+
+    Warns:
+        UserWarning: some layers are unknown; `register` them.
+
     Example:
         >>> model = jaxinit.nnx.init(lambda rngs: nnx.Linear(64, 256, rngs=rngs), nnx.Rngs(0))
         >>> round(float(model.bias[...].std()), 2)
@@ -159,7 +165,7 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: nnx.Rngs | jax.Array) -> Mode
         return model
 
     view = _View(nnx.eval_shape(traced), order)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     drawn = models.draw([draw for one in found for draw in one.draws], view.leaves, key)
     model: Model = view.filled(drawn, lambda: build(nnx.Rngs(own)))
     _finish(_View(model, order), key, free)
@@ -189,13 +195,13 @@ def load(model: nnx.Module, state: state_dicts.State) -> state_dicts.Matched:
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = _View(model)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     arrays, matched = state_dicts.match(found, free, view.leaves, state_dicts.read(state), _shared(model))
     view.update(arrays)
     return matched
 
 
-def rule_of(module: nnx.Module) -> Any:
+def _rule_of(module: nnx.Module) -> Any:
     """The rule for the nearest class of the module that has one, if any has."""
     return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
 
