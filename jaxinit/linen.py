@@ -86,7 +86,7 @@ def reset_parameters(module: nn.Module, variables: Any, key: jax.Array, *inputs:
         (True, True)
     """
     own, view = _key(key), _view(module, variables, inputs, kwargs)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     _warn(free)
     return view.filled(view.draw([draw for one in found for draw in one.draws], own))
 
@@ -163,7 +163,7 @@ def init(module: nn.Module, key: jax.Array, *inputs: Any, **kwargs: Any) -> Any:
         ((64, 256), True)
     """
     own, view = _key(key), View(module, None, inputs, kwargs)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     _warn(free)
     drawn = view.draw([draw for one in found for draw in one.draws], own)
     args, options = calls.concrete((inputs, kwargs))
@@ -202,12 +202,12 @@ def load(
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = _view(module, variables, inputs, kwargs)
-    found, free = view.listed(*models.known(view.nodes, view.leaves, rule_of))
+    found, free = view.listed(*models.known(view.nodes, view.leaves, _rule_of))
     arrays, matched = state_dicts.match(found, free, view.listed_leaves, state_dicts.read(state))
     return view.filled(view.stacked(arrays)), matched
 
 
-def rule_of(module: nn.Module) -> Any:
+def _rule_of(module: nn.Module) -> Any:
     """The module's own method, or the rule for the nearest of its classes that has one, if any has."""
     if callable(getattr(module, "reset_parameters", None)):
         return lambda shapes, layer: layer.reset_parameters(shapes)

@@ -78,7 +78,7 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
         (0.07, True)
     """
     source, view = _source(rngs), View(model)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     view.update(_drawn(found, view, source, order))
     _finish(view, source, free)
 
@@ -116,7 +116,7 @@ def apply(
     view = View(model)
     source, draws = _source(rngs), models.chosen(view.nodes, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
-        found, _ = models.known(view.nodes, view.leaves, rule_of)
+        found, _ = models.known(view.nodes, view.leaves, _rule_of)
         view.update(construction.applied(draws, found, view.leaves, source))
     else:
         view.update(models.draw(draws, view.leaves, source))
@@ -139,7 +139,7 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
         jaxinit.uniform(a=-0.125, b=0.125)
     """
     view = View(model)
-    found, _ = models.known(view.nodes, view.leaves, rule_of)
+    found, _ = models.known(view.nodes, view.leaves, _rule_of)
     return {models.dotted(path): init for one in found for path, init in one.draws}
 
 
@@ -173,7 +173,7 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
         return model
 
     view = View(nnx.eval_shape(traced), attributes)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     model: Model = view.filled(_drawn(found, view, source, order), lambda: build(nnx.Rngs(own)))
     _finish(View(model, attributes), source, free)
     return model
@@ -202,13 +202,13 @@ def load(model: nnx.Module, state: state_dicts.State) -> state_dicts.Matched:
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = View(model)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     arrays, matched = state_dicts.match(found, free, view.leaves, state_dicts.read(state), graph.shared(model))
     view.update(arrays)
     return matched
 
 
-def rule_of(module: nnx.Module) -> Any:
+def _rule_of(module: nnx.Module) -> Any:
     """The rule for the nearest class of the module that has one, if any has."""
     return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
 

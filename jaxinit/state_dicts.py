@@ -112,7 +112,8 @@ def _without_place(one: Known, tensors: Mapping[str, np.ndarray], names: Mapping
         if np.split(tensors[block.tensor], count[block.tensor])[block.part].any():
             yield (
                 f"{names[block.tensor]} has numbers that {one.node} has no place for (block {block.part} of "
-                f"{count[block.tensor]}); give the layer for its state a bias: cell.dense_h = nnx.Linear(n, 3 * n)"
+                f"{count[block.tensor]}); give the layer for its state a bias: "
+                "cell.dense_h = nnx.Linear(n, 3 * n, rngs=rngs)"
             )
 
 
