@@ -158,6 +158,10 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
     Returns:
         The model.
 
+    Raises:
+        TypeError: `rngs` is not of its kind.
+        ValueError: as `reset_parameters`.
+
     Example:
         >>> model = jaxinit.nnx.init(lambda rngs: nnx.Linear(64, 256, rngs=rngs), nnx.Rngs(0))
         >>> round(float(model.kernel[...].std()), 2)
