@@ -282,8 +282,8 @@ def test_torchs_list_of_layers_into_a_scan(axis: int) -> None:
     class Layer(nn.Module):
         @nn.compact
         def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
-            x = nn.MultiHeadDotProductAttention(2, name="attention")(x)
-            return nn.LayerNorm(epsilon=1e-5, name="norm")(x), None
+            y = nn.LayerNorm(epsilon=1e-5, name="norm")(x)
+            return x + nn.MultiHeadDotProductAttention(2, name="attention")(y), None
 
     class Ours(nn.Module):
         def setup(self) -> None:
@@ -296,14 +296,16 @@ def test_torchs_list_of_layers_into_a_scan(axis: int) -> None:
             return y
 
     def layer() -> torch.nn.Module:
-        attention = filled(torch.nn.MultiheadAttention(8, 2, batch_first=True))
+        attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+        torch.nn.init.normal_(attention.in_proj_bias)
         return torch.nn.ModuleDict({"attention": attention, "norm": filled(torch.nn.LayerNorm(8))})
 
     layers = torch.nn.ModuleList([layer() for _ in range(3)])
     theirs, given = torch.nn.ModuleDict({"first": torch.nn.Linear(3, 8), "layers": layers}), torch.randn(2, 4, 3)
     x = theirs["first"](given)
     for one in layers:
-        x = one["norm"](one["attention"](x, x, x)[0])  # type: ignore[index]
+        y = one["norm"](x)  # type: ignore[index]
+        x = x + one["attention"](y, y, y)[0]  # type: ignore[index]
     empty = Ours().init(KEY, array(given))
     variables, matched = jaxinit.linen.load(Ours(), empty, theirs.state_dict(), array(given))
     assert matched["layers.2.attention.query.kernel"] == ("layers.2.attention.in_proj_weight",)
