@@ -116,6 +116,9 @@ def apply(
 ) -> Any:
     """torch's `model.apply(init_weights)`: `fn` is asked of each module, inner ones first.
 
+    Not of the parts of a layer that is one module in torch, such as a GRU's: it may answer
+    for the cell with `{"ir.kernel": ...}`.
+
     Args:
         module: any Linen module.
         variables: as for `reset_parameters`.
@@ -145,10 +148,11 @@ def apply(
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
     source, view = _source(key), _view(module, variables, inputs, kwargs)
-    draws = models.chosen(view.nodes, view.leaves, fn, only)
+    found, _ = models.known(view.nodes, view.leaves, _rule_of)
+    draws = models.chosen(view.nodes, found, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
-        found, _ = view.listed(models.known(view.nodes, view.leaves, _rule_of)[0], ())
-        arrays = construction.applied(view.listed_draws(draws), found, view.listed_leaves, source)
+        listed, _ = view.listed(found, ())
+        arrays = construction.applied(view.listed_draws(draws), listed, view.listed_leaves, source)
         return view.filled(view.stacked(arrays))
     return view.filled(view.draw(draws, source))
 

@@ -85,10 +85,18 @@ def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | No
     return Known(node, {name: init for name, init in inits.items() if name in unclaimed})
 
 
-def chosen(nodes: Iterable[Node], leaves: Leaves, fn: Callable[[Any], Any], only: str | None) -> list[Draw]:
-    """What `fn` wants drawn, module by module, at the paths that match `only`."""
+def chosen(
+    nodes: Iterable[Node], found: Sequence[Known], leaves: Leaves, fn: Callable[[Any], Any], only: str | None
+) -> list[Draw]:
+    """What `fn` wants drawn, module by module, at the paths that match `only`.
+
+    The parts of a layer that torch has as one module, such as the gates of a GRU, are not asked.
+    """
     draws: list[Draw] = []
+    wholes = {one.node.path for one in found if one.layer is not None}
     for node in nodes:
+        if node.path not in wholes and any(node.path[:end] in wholes for end in range(len(node.path))):
+            continue
         answer = fn(node.module)
         if answer is not None:
             inits = checked("fn", answer, node, node.own(leaves))

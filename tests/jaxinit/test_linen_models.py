@@ -102,7 +102,7 @@ def test_every_layer_is_drawn_from_torchs_distributions(
     layer: Any, fed: Any, expected: dict[str, Distribution]
 ) -> None:
     view = View(layer, None, fed, {})
-    (one, *_), free = known(view.nodes, view.leaves, jaxinit.linen.rule_of)
+    (one, *_), free = known(view.nodes, view.leaves, jaxinit.linen._rule_of)
     assert one.node.path == ()
     assert not free
     inits: dict[str, Any] = dict(one.inits)
