@@ -145,9 +145,10 @@ def placed(array: jax.Array, leaf: jax.ShapeDtypeStruct) -> jax.Array:
     """The array on the devices of the leaf, whose mesh may be known by its axes alone."""
     if leaf.sharding is None:
         return array
-    if isinstance(leaf.sharding.mesh, jax.sharding.Mesh):
-        return jax.device_put(array, leaf.sharding)
-    return compiled(_same, leaf.sharding)(array)
+    if isinstance(leaf.sharding.mesh, jax.sharding.AbstractMesh):
+        return compiled(_same, leaf.sharding)(array)
+    there: jax.Array = jax.device_put(array, leaf.sharding)
+    return there
 
 
 def _same(array: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.linen import spmd
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxinit import calls, models, stacks
@@ -172,7 +173,7 @@ def _spec(box: Any) -> jax.ShapeDtypeStruct:
     mesh = getattr(box, "mesh", None) or jax.sharding.get_abstract_mesh()
     axes = nn.get_partition_spec(box)
     if isinstance(box, nn.LogicallyPartitioned):
-        axes = nn.logical_to_mesh_axes(axes, box.rules)
+        axes = spmd.logical_to_mesh_axes(axes, box.rules)
     return spec if mesh.empty else jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=NamedSharding(mesh, axes))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from flax.core import FrozenDict
+from flax.core import FrozenDict, freeze
 
 import jaxinit
 from jaxinit import modules
@@ -185,7 +185,8 @@ def test_cells_made_in_a_compact_method_are_named_as_torchs_layers() -> None:
         @nn.compact
         def __call__(self, x: Any) -> Any:
             cells = (nn.LSTMCell(5, name="lstm_l0"), nn.LSTMCell(5, name="lstm_l0_reverse"))
-            return nn.Bidirectional(*map(nn.RNN, cells))(x)
+            forward, backward = map(nn.RNN, cells)
+            return nn.Bidirectional(forward, backward)(x)
 
     given = torch.randn(2, 7, 3)
     variables = loaded(Ours(), theirs.state_dict(), array(given))
@@ -266,10 +267,9 @@ def test_a_file_of_safetensors_into_frozen_boxes(tmp_path: Any) -> None:
     safetensors.torch.save_file(theirs.state_dict(), tmp_path / "model.safetensors")
     module = nn.Dense(4, kernel_init=nn.with_partitioning(jax.nn.initializers.zeros, ("x", None)))
     x = jnp.zeros((1, 8))
-    own = FrozenDict(module.init(KEY, x))
     with jax.set_mesh(jax.make_mesh((8,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))):
         own = jaxinit.linen.init(module, KEY, x)
-        variables, _ = jaxinit.linen.load(module, FrozenDict(own), tmp_path / "model.safetensors", x)
+        variables, _ = jaxinit.linen.load(module, freeze(own), tmp_path / "model.safetensors", x)
     assert isinstance(variables, FrozenDict)
     kernel = variables["params"]["kernel"]
     assert kernel.names == ("x", None)
