@@ -86,7 +86,8 @@ def _halves(blocks: np.ndarray, halves: np.ndarray) -> np.ndarray:
 
 def _interleave(halves: np.ndarray, blocks: np.ndarray) -> None:
     """Back to the order of blocks, in their dtype."""
-    np.copyto(_eights(blocks).reshape(-1, 2), _eights(halves.astype(blocks.dtype, copy=False)).T)
+    for place, half in enumerate(_eights(halves.astype(blocks.dtype, copy=False))):
+        _eights(blocks).reshape(-1, 2)[:, place] = half
 
 
 def _replace(
