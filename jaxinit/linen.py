@@ -52,7 +52,7 @@ def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> 
     """
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise TypeError(f"`kind` must be a class of flax.linen.Module, got {kind!r}")
-    _RULES[kind] = lambda shapes, layer: rule(layer, shapes)
+    _RULES[kind] = lambda shapes, layer: rule(layer, dict(shapes))
 
 
 def reset_parameters(
@@ -235,7 +235,7 @@ def load(
 def _rule_of(module: nn.Module) -> Any:
     """The module's own method, or the rule for the nearest of its classes that has one, if any has."""
     if callable(getattr(module, "reset_parameters", None)):
-        return lambda shapes, layer: layer.reset_parameters(shapes)
+        return lambda shapes, layer: layer.reset_parameters(dict(shapes))
     return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
 
 

@@ -256,6 +256,20 @@ def test_unknown_layers_are_listed_and_as_flax_draws_them() -> None:
     assert not changed({"params": reset["params"]["linear"]}, {"params": fresh["params"]["linear"]})
 
 
+def test_a_subclass_that_keeps_other_parameters_is_unknown() -> None:
+    class Renamed(nn.Dense):
+        @nn.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            w: jax.Array = self.param("w", jax.nn.initializers.ones, (3,))
+            return x * w
+
+    with pytest.warns(UserWarning, match="no rule knows their layers: w; "):
+        assert (arrays(jaxinit.linen.init(Renamed(3), KEY, ROW))["w"] == 1).all()
+    jaxinit.linen.register(Renamed, lambda _, shapes: {"w": jaxinit.uniform(b=float(len(shapes["kernel"])))})
+    with pytest.raises(KeyError, match="kernel"):
+        jaxinit.linen.init(Renamed(3), KEY, ROW)
+
+
 def test_layers_can_be_taught() -> None:
     class Mine(Own):
         pass
