@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from flax import nnx
 
-from conformance.twins.layers import gru_cell
+from conformance.twins.recurrent import gru_cell
 from conformance.twins.twin import Twin
 
 TOKENS, SIZE, STATE, TAGS, LAYERS = 60, 24, 32, 28, 2
