@@ -9,6 +9,7 @@ to show; they do not know of distributions.
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,15 +18,12 @@ import numpy as np
 import torch
 from flax import nnx
 
-from conformance import recording, reference
+from conformance import programs, recording, reference
 from conformance.recording import Recorded
 from conformance.reference import Expected
-from conformance.twins.twin import State, Twin
+from conformance.twins.twin import Twin
 
 Arrays = dict[str, Any]
-
-_AT_ONCE = 2**23
-"""Entries of models that are drawn together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +41,13 @@ class Part:
         is_whole = (self.start, self.stop) == (0, self.shape[-1] if self.shape else 1)
         return self.path if is_whole else f"{self.path}[{self.start}:{self.stop}]"
 
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape[:-1]) * (self.stop - self.start)
+
     def of(self, arrays: np.ndarray) -> np.ndarray:
         """Its entries in stacked arrays of the parameter."""
-        count = len(arrays)
-        return arrays.reshape(count, -1, self.shape[-1] if self.shape else 1)[..., self.start : self.stop]
+        return arrays.reshape(len(arrays), -1, self.shape[-1] if self.shape else 1)[..., self.start : self.stop]
 
 
 @functools.cache
@@ -115,36 +116,35 @@ class Drawn:
 
     def __init__(self, twin: Twin, reset: Any, key: jax.Array) -> None:
         self._twin, self._reset, self._key = twin, reset, key
-        self._kept: dict[str, np.ndarray] = {}
+        self._kept: Arrays = {}
 
-    def values(self, parts: list[Part], count: int) -> Iterator[np.ndarray]:
+    def values(self, parts: list[Part], count: int) -> list[np.ndarray]:
         """For each part at least `count` entries, in whole arrays."""
-        short = [part for part in parts if part.path not in self._kept or part.of(self._kept[part.path]).size < count]
-        if short:
-            self._kept = self._drawn(short, count)
-        return (part.of(self._kept[part.path]) for part in parts)
+        wanted = {part: -(-count // part.size) for part in parts}
+        if any(len(self._kept.get(part.path, ())) < models for part, models in wanted.items()):
+            most = sorted(
+                wanted, key=lambda part: wanted[part]
+            )  # of two parts of one parameter the larger number stays
+            self._kept.update(self._drawn({part.path: wanted[part] for part in most}))
+        return [part.of(self._kept[part.path][:models]) for part, models in wanted.items()]
 
-    def _drawn(self, parts: list[Part], count: int) -> Arrays:
-        blank = leaves(self._twin.blank())
-        wanted: dict[str, int] = {}
-        for part in parts:
-            seeds = -(-count // part.of(blank[part.path][None]).size)
-            wanted[part.path] = max(seeds, wanted.get(part.path, 0))
+    def _drawn(self, wanted: Mapping[str, int]) -> Arrays:
+        """For each path the arrays of so many models, stacked."""
         kept: dict[str, list[np.ndarray]] = {path: [] for path in wanted}
-        chunk = max(1, min(2 ** (max(wanted.values()) - 1).bit_length(), _AT_ONCE // sum(a.size for a in blank.values())))
-        for start in range(0, max(wanted.values()), chunk):
-            drawn = self._models(start, chunk)
-            for path, seeds in wanted.items():
-                if start < seeds:
-                    kept[path].append(drawn[path])
-        return {**self._kept, **{path: np.concatenate(arrays) for path, arrays in kept.items()}}
+        for index in range(max(wanted.values())):
+            model = self._model(np.uint32(index))
+            for path, models in wanted.items():
+                if index < models:
+                    kept[path].append(np.asarray(model[path]))
+        return {path: np.stack(arrays) for path, arrays in kept.items()}
 
-    def _models(self, start: int, count: int) -> Mapping[str, np.ndarray]:
-        """The arrays of models that were set with so many keys, stacked."""
+    @functools.cached_property
+    def _model(self) -> Any:
+        """From the number of a key to the arrays of a model that was set with it."""
 
-        def one(index: jax.Array) -> dict[str, jax.Array]:
+        def arrays(index: jax.Array) -> Arrays:
             model = self._twin.blank()
             self._reset(model, jax.random.fold_in(self._key, index))
             return leaves(model)
 
-        return {path: np.asarray(array) for path, array in jax.vmap(one)(np.arange(start, start + count)).items()}
+        return programs.compiled(arrays, np.uint32(0))

@@ -20,28 +20,28 @@ def everything() -> tuple[Twin, ...]:
 def _dense() -> Iterator[Twin]:
     yield Twin(
         "nn.Linear",
-        "nnx.Linear, 40 -> 56",
-        lambda: torch.nn.Linear(40, 56),
-        lambda rngs: nnx.Linear(40, 56, rngs=rngs),
-        ((7, 40),),
+        "nnx.Linear, 24 -> 96",
+        lambda: torch.nn.Linear(24, 96),
+        lambda rngs: nnx.Linear(24, 96, rngs=rngs),
+        ((7, 24),),
         quick=True,
     )
     yield Twin(
         "nn.Linear",
-        "nnx.LinearGeneral, 40 -> 4x14",
-        lambda: torch.nn.Linear(40, 56),
-        lambda rngs: nnx.LinearGeneral(40, (4, 14), rngs=rngs),
-        ((7, 40),),
+        "nnx.LinearGeneral, 24 -> 4x24",
+        lambda: torch.nn.Linear(24, 96),
+        lambda rngs: nnx.LinearGeneral(24, (4, 24), rngs=rngs),
+        ((7, 24),),
     )
 
 
 def _convolutions() -> Iterator[Twin]:
     for axes in (1, 2, 3):
         yield _conv(axes)
-    yield _conv(2, groups=4, stride=2, padding=(2, 1), dilation=(1, 2), quick=True)
+    yield _conv(2, into=48, groups=4, stride=2, padding=(2, 1), dilation=(1, 2), quick=True)
 
 
-def _conv(axes: int, *, quick: bool = False, **options: Any) -> Twin:
+def _conv(axes: int, *, into: int = 12, quick: bool = False, **options: Any) -> Twin:
     kernel = KERNELS[:axes]
     own = {
         "feature_group_count": options.get("groups", 1),
@@ -51,10 +51,10 @@ def _conv(axes: int, *, quick: bool = False, **options: Any) -> Twin:
     }
     return Twin(
         f"nn.Conv{axes}d",
-        f"nnx.Conv, 12 -> 32{_listed(options)}",
-        lambda: getattr(torch.nn, f"Conv{axes}d")(12, 32, kernel, **options),
-        lambda rngs: nnx.Conv(12, 32, kernel, **own, rngs=rngs),
-        ((2, 12, *SPATIAL[:axes]),),
+        f"nnx.Conv, {into} -> 96{_listed(options)}",
+        lambda: getattr(torch.nn, f"Conv{axes}d")(into, 96, kernel, **options),
+        lambda rngs: nnx.Conv(into, 96, kernel, **own, rngs=rngs),
+        ((2, into, *SPATIAL[:axes]),),
         images=True,
         quick=quick,
     )
@@ -81,9 +81,9 @@ def _conv_transpose(axes: int, transpose_kernel: bool, *, quick: bool = False, *
     }
     return Twin(
         f"nn.ConvTranspose{axes}d",
-        f"nnx.ConvTranspose{', transpose_kernel' * transpose_kernel}, 12 -> 32{_listed(options)}",
-        lambda: getattr(torch.nn, f"ConvTranspose{axes}d")(12, 32, kernel, **options),
-        lambda rngs: nnx.ConvTranspose(12, 32, kernel, transpose_kernel=transpose_kernel, **own, rngs=rngs),
+        f"nnx.ConvTranspose{', transpose_kernel' * transpose_kernel}, 12 -> 96{_listed(options)}",
+        lambda: getattr(torch.nn, f"ConvTranspose{axes}d")(12, 96, kernel, **options),
+        lambda rngs: nnx.ConvTranspose(12, 96, kernel, transpose_kernel=transpose_kernel, **own, rngs=rngs),
         ((2, 12, *SPATIAL[:axes]),),
         images=True,
         quick=quick,

@@ -8,10 +8,12 @@ from flax import nnx
 
 from conformance.twins.twin import State, Twin
 
-INTO, STATE = 24, 32
+INTO = 24
+STATES = {"RNN": 96, "LSTM": 24, "GRU": 32}
+"""So that the gates have 96 rows together: as many numbers a model make few models enough."""
 
 
-def gru_cell(into: int, state: int, rngs: nnx.Rngs) -> Any:
+def gru_cell(into: int, state: int, *, rngs: nnx.Rngs) -> Any:
     """nnx.GRUCell with torch's second bias of the new state, by a layer for the state that has biases."""
     cell = nnx.GRUCell(into, state, rngs=rngs)
     cell.dense_h = nnx.Linear(state, 3 * state, rngs=rngs)
@@ -19,47 +21,41 @@ def gru_cell(into: int, state: int, rngs: nnx.Rngs) -> Any:
 
 
 def everything() -> Iterator[Twin]:
-    kinds = (("RNN", "SimpleCell"), ("LSTM", "OptimizedLSTMCell"), ("LSTM", "LSTMCell"), ("GRU", "GRUCell"))
-    for torchs, ours in kinds:
-        build = getattr(nnx, ours)
-        yield _cell(f"{torchs}Cell", f"nnx.{ours}", lambda rngs, build=build: build(INTO, STATE, rngs=rngs))
-        yield _sequence(torchs, f"nnx.{ours}", lambda rngs, build=build: build(INTO, STATE, rngs=rngs))
-    yield _cell("GRUCell", "nnx.GRUCell with a bias in dense_h", lambda rngs: gru_cell(INTO, STATE, rngs))
-    yield _sequence("GRU", "nnx.GRUCell with a bias in dense_h", lambda rngs: gru_cell(INTO, STATE, rngs), quick=True)
+    for kind, layer in (("RNN", nnx.SimpleCell), ("LSTM", nnx.OptimizedLSTMCell), ("LSTM", nnx.LSTMCell)):
+        yield from _both(kind, f"nnx.{layer.__name__}", layer, quick=layer is nnx.OptimizedLSTMCell)
+    yield from _both("GRU", "nnx.GRUCell", nnx.GRUCell, without=_without_second_bias)
+    yield from _both("GRU", "nnx.GRUCell with a bias in dense_h", gru_cell, quick=True)
 
 
-def _cell(name: str, case: str, build: Any, quick: bool = False) -> Twin:
-    is_lstm = "LSTM" in name
+def _both(kind: str, name: str, layer: Any, quick: bool = False, **options: Any) -> Iterator[Twin]:
+    """The cell, and the sequence of its steps."""
+    state = STATES[kind]
 
     def call_theirs(module: Any, x: Any, state: Any, memory: Any) -> Any:
-        return module(x, (state, memory))[0] if is_lstm else module(x, state)
+        return module(x, (state, memory))[0] if kind == "LSTM" else module(x, state)
 
     def call_ours(model: Any, x: Any, state: Any, memory: Any) -> Any:
-        return model((memory, state) if is_lstm else state, x)[1]
+        return model((memory, state) if kind == "LSTM" else state, x)[1]
 
-    return Twin(
-        f"nn.{name}",
-        f"{case}, {INTO} -> {STATE}",
-        lambda: getattr(torch.nn, name)(INTO, STATE),
-        build,
-        ((7, INTO), (7, STATE), (7, STATE)),
+    yield Twin(
+        f"nn.{kind}Cell",
+        f"{name}, {INTO} -> {state}",
+        lambda: getattr(torch.nn, f"{kind}Cell")(INTO, state),
+        lambda rngs: layer(INTO, state, rngs=rngs),
+        ((7, INTO), (7, state), (7, state)),
         call_theirs=call_theirs,
         call_ours=call_ours,
-        without=_without_second_bias if case == "nnx.GRUCell" else lambda _: None,
-        quick=quick,
+        **options,
     )
-
-
-def _sequence(name: str, case: str, build: Any, quick: bool = False) -> Twin:
-    return Twin(
-        f"nn.{name}",
-        f"{case}, {INTO} -> {STATE}",
-        lambda: getattr(torch.nn, name)(INTO, STATE, batch_first=True),
-        lambda rngs: nnx.RNN(build(rngs), rngs=rngs),
+    yield Twin(
+        f"nn.{kind}",
+        f"{name}, {INTO} -> {state}",
+        lambda: getattr(torch.nn, kind)(INTO, state, batch_first=True),
+        lambda rngs: nnx.RNN(layer(INTO, state, rngs=rngs), rngs=rngs),
         ((3, 6, INTO),),
         call_theirs=lambda module, x: module(x)[0],
-        without=_without_second_bias if case == "nnx.GRUCell" else lambda _: None,
-        quick=quick or case == "nnx.OptimizedLSTMCell",
+        quick=quick,
+        **options,
     )
 
 

@@ -10,7 +10,7 @@ from conformance.twins.twin import Twin
 
 BLOCKS = (3, 4, 6, 3)
 EXPANSION = 4
-CLASSES = 17
+CLASSES = 64
 
 
 def twin(width: int, size: int = 64) -> Twin:
