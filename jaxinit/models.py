@@ -20,7 +20,7 @@ Draw = tuple[Path, Callable[..., jax.Array]]
 """Where an array is, and the initializer that draws it; any callable of JAX's protocol."""
 
 
-class Lacks(KeyError):
+class MissingParameterError(KeyError):
     """A layer has no parameter of the name that a rule looks for: it keeps its parameters elsewhere."""
 
 
@@ -28,7 +28,7 @@ class Own(dict[str, tuple[int, ...]]):
     """The shapes of a module's arrays by their paths within it."""
 
     def __missing__(self, name: str) -> tuple[int, ...]:
-        raise Lacks(name)
+        raise MissingParameterError(name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | No
     """What the rule says of those parameters that no outer module has claimed."""
     try:
         layer = rule(shapes, node.module)
-    except Lacks:
+    except MissingParameterError:
         return None
     if layer is None:
         return None
