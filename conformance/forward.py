@@ -9,7 +9,7 @@ from conformance.twins.twin import State, Twin
 
 
 def weights(module: torch.nn.Module, rng: np.random.Generator) -> State:
-    """A module's tensors by name; those that are constant when built are made to vary, or an exchange would not show."""
+    """A module's tensors by name; constant ones made to vary, or an exchange would not show."""
     state = {name: tensor.numpy().copy() for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
     for array in state.values():
         if (array == array.flat[0]).all():

@@ -43,6 +43,15 @@ class Target:
     def knows_layouts(self) -> bool:
         return self.has("Layout")
 
+    @property
+    def has_modules(self) -> bool:
+        """Whether it initialises and loads whole NNX models.
+
+        Raises:
+            ImportError: it would, but lacks a package.
+        """
+        return hasattr(getattr(self.namespace, "nnx", None), "reset_parameters")
+
 
 def load(name: str) -> Target:
     """The target of that name: `torch`, a library with an adapter, or anything importable.

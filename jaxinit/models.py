@@ -20,6 +20,17 @@ Draw = tuple[Path, Callable[..., jax.Array]]
 """Where an array is, and the initializer that draws it; any callable of JAX's protocol."""
 
 
+class Lacks(KeyError):
+    """A layer has no parameter of the name that a rule looks for: it keeps its parameters elsewhere."""
+
+
+class Own(dict[str, tuple[int, ...]]):
+    """The shapes of a module's arrays by their paths within it."""
+
+    def __missing__(self, name: str) -> tuple[int, ...]:
+        raise Lacks(name)
+
+
 @dataclasses.dataclass(frozen=True)
 class Node:
     """A module of the model, and where it is."""
@@ -27,10 +38,11 @@ class Node:
     path: Path
     module: Any
 
-    def own(self, leaves: Leaves) -> dict[str, tuple[int, ...]]:
-        """The shapes of the arrays in it and below it, by their paths within it."""
+    def own(self, leaves: Leaves) -> Own:
+        """The shapes of the arrays in it and below it."""
         depth = len(self.path)
-        return {dotted(path[depth:]): leaf.shape for path, leaf in leaves.items() if path[:depth] == self.path}
+        below = {path[depth:]: leaf.shape for path, leaf in leaves.items() if path[:depth] == self.path}
+        return Own({dotted(path): shape for path, shape in below.items()})
 
     def at(self, name: str) -> Path:
         return (*self.path, *name.split("."))
@@ -75,7 +87,10 @@ def known(nodes: Sequence[Node], leaves: Leaves, rule_of: Callable[[Any], Any]) 
 
 def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | None:
     """What the rule says of those parameters that no outer module has claimed."""
-    layer = rule(shapes, node.module)
+    try:
+        layer = rule(shapes, node.module)
+    except Lacks:
+        return None
     if layer is None:
         return None
     if isinstance(layer, Layer):
@@ -85,10 +100,18 @@ def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | No
     return Known(node, {name: init for name, init in inits.items() if name in unclaimed})
 
 
-def chosen(nodes: Iterable[Node], leaves: Leaves, fn: Callable[[Any], Any], only: str | None) -> list[Draw]:
-    """What `fn` wants drawn, module by module, at the paths that match `only`."""
+def chosen(
+    nodes: Iterable[Node], found: Sequence[Known], leaves: Leaves, fn: Callable[[Any], Any], only: str | None
+) -> list[Draw]:
+    """What `fn` wants drawn, module by module, at the paths that match `only`.
+
+    The parts of a layer that torch has as one module, such as the gates of a GRU, are not asked.
+    """
     draws: list[Draw] = []
+    wholes = {one.node.path for one in found if one.layer is not None}
     for node in nodes:
+        if node.path not in wholes and any(node.path[:end] in wholes for end in range(len(node.path))):
+            continue
         answer = fn(node.module)
         if answer is not None:
             inits = checked("fn", answer, node, node.own(leaves))
@@ -137,9 +160,10 @@ def placed(array: jax.Array, leaf: jax.ShapeDtypeStruct) -> jax.Array:
     """The array on the devices of the leaf, whose mesh may be known by its axes alone."""
     if leaf.sharding is None:
         return array
-    if isinstance(leaf.sharding.mesh, jax.sharding.Mesh):
-        return jax.device_put(array, leaf.sharding)
-    return compiled(_same, leaf.sharding)(array)
+    if isinstance(leaf.sharding.mesh, jax.sharding.AbstractMesh):
+        return compiled(_same, leaf.sharding)(array)
+    there: jax.Array = jax.device_put(array, leaf.sharding)
+    return there
 
 
 def _same(array: jax.Array) -> jax.Array:

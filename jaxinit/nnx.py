@@ -92,6 +92,9 @@ def apply(
 ) -> None:
     """torch's `model.apply(init_weights)`: `fn` is asked of each module, innermost first; in place.
 
+    Not of the parts of a layer that is one module in torch, such as a GRU's: it may answer
+    for the cell with `{"dense_i.kernel": ...}`.
+
     Args:
         model: any NNX module.
         fn: called with a module; returns initializers by the names of its parameters, such
@@ -114,9 +117,9 @@ def apply(
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
     view = View(model)
-    source, draws = _source(rngs), models.chosen(view.nodes, view.leaves, fn, only)
+    source, (found, _) = _source(rngs), models.known(view.nodes, view.leaves, _rule_of)
+    draws = models.chosen(view.nodes, found, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
-        found, _ = models.known(view.nodes, view.leaves, _rule_of)
         view.update(construction.applied(draws, found, view.leaves, source))
     else:
         view.update(models.draw(draws, view.leaves, source))
@@ -157,6 +160,10 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
 
     Returns:
         The model.
+
+    Raises:
+        TypeError: `rngs` is not of its kind.
+        ValueError: as `reset_parameters`.
 
     Example:
         >>> model = jaxinit.nnx.init(lambda rngs: nnx.Linear(64, 256, rngs=rngs), nnx.Rngs(0))

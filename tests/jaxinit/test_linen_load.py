@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from flax.core import FrozenDict
+from flax.core import FrozenDict, freeze
 
 import jaxinit
 from jaxinit import modules
@@ -185,7 +185,8 @@ def test_cells_made_in_a_compact_method_are_named_as_torchs_layers() -> None:
         @nn.compact
         def __call__(self, x: Any) -> Any:
             cells = (nn.LSTMCell(5, name="lstm_l0"), nn.LSTMCell(5, name="lstm_l0_reverse"))
-            return nn.Bidirectional(*map(nn.RNN, cells))(x)
+            forward, backward = map(nn.RNN, cells)
+            return nn.Bidirectional(forward, backward)(x)
 
     given = torch.randn(2, 7, 3)
     variables = loaded(Ours(), theirs.state_dict(), array(given))
@@ -266,10 +267,9 @@ def test_a_file_of_safetensors_into_frozen_boxes(tmp_path: Any) -> None:
     safetensors.torch.save_file(theirs.state_dict(), tmp_path / "model.safetensors")
     module = nn.Dense(4, kernel_init=nn.with_partitioning(jax.nn.initializers.zeros, ("x", None)))
     x = jnp.zeros((1, 8))
-    own = FrozenDict(module.init(KEY, x))
     with jax.set_mesh(jax.make_mesh((8,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))):
         own = jaxinit.linen.init(module, KEY, x)
-        variables, _ = jaxinit.linen.load(module, FrozenDict(own), tmp_path / "model.safetensors", x)
+        variables, _ = jaxinit.linen.load(module, freeze(own), tmp_path / "model.safetensors", x)
     assert isinstance(variables, FrozenDict)
     kernel = variables["params"]["kernel"]
     assert kernel.names == ("x", None)
@@ -282,8 +282,8 @@ def test_torchs_list_of_layers_into_a_scan(axis: int) -> None:
     class Layer(nn.Module):
         @nn.compact
         def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
-            x = nn.MultiHeadDotProductAttention(2, name="attention")(x)
-            return nn.LayerNorm(epsilon=1e-5, name="norm")(x), None
+            y = nn.LayerNorm(epsilon=1e-5, name="norm")(x)
+            return x + nn.MultiHeadDotProductAttention(2, name="attention")(y), None
 
     class Ours(nn.Module):
         def setup(self) -> None:
@@ -296,14 +296,16 @@ def test_torchs_list_of_layers_into_a_scan(axis: int) -> None:
             return y
 
     def layer() -> torch.nn.Module:
-        attention = filled(torch.nn.MultiheadAttention(8, 2, batch_first=True))
+        attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+        torch.nn.init.normal_(attention.in_proj_bias)
         return torch.nn.ModuleDict({"attention": attention, "norm": filled(torch.nn.LayerNorm(8))})
 
     layers = torch.nn.ModuleList([layer() for _ in range(3)])
     theirs, given = torch.nn.ModuleDict({"first": torch.nn.Linear(3, 8), "layers": layers}), torch.randn(2, 4, 3)
     x = theirs["first"](given)
     for one in layers:
-        x = one["norm"](one["attention"](x, x, x)[0])  # type: ignore[index]
+        y = one["norm"](x)  # type: ignore[index]
+        x = x + one["attention"](y, y, y)[0]  # type: ignore[index]
     empty = Ours().init(KEY, array(given))
     variables, matched = jaxinit.linen.load(Ours(), empty, theirs.state_dict(), array(given))
     assert matched["layers.2.attention.query.kernel"] == ("layers.2.attention.in_proj_weight",)
