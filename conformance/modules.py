@@ -16,6 +16,7 @@ import numpy as np
 from conformance import distances, forward, twins
 from conformance.checks import Check, Evidence, close, exact
 from conformance.pairs import Drawn, Part, expected, kinds, parts, recorded
+from conformance.recording import constant
 from conformance.reference import Expected
 from conformance.statistics import Average, Kolmogorov, NormalScale, Rates, Statistic, UniformEnds, samples_for
 from conformance.twins.twin import Twin
@@ -153,4 +154,6 @@ def _stated(init: Any, part: Part) -> list[Expected | None]:
         own = dataclasses.replace(part, shape=(*part.shape[:-1], width), start=0, stop=width)
         among = init.inits[part.start // width : -(-part.stop // width)]
         return [one for init in among for one in _stated(init, own)]
+    if isinstance(init, float):
+        return [constant(init)]
     return [Expected.stated(init.distribution(part.shape)) if hasattr(init, "distribution") else None]

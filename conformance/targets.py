@@ -43,14 +43,13 @@ class Target:
     def knows_layouts(self) -> bool:
         return self.has("Layout")
 
-    @property
-    def has_modules(self) -> bool:
-        """Whether it initialises and loads whole NNX models.
+    def part(self, name: str) -> Any:
+        """A namespace within it, `nnx` or `defaults`; None if it has none.
 
         Raises:
-            ImportError: it would, but lacks a package.
+            ImportError: it has one, but lacks a package.
         """
-        return hasattr(getattr(self.namespace, "nnx", None), "reset_parameters")
+        return getattr(self.namespace, name, None)
 
 
 def load(name: str) -> Target:
