@@ -1,6 +1,7 @@
 """Whole models from torch's generator: as torch builds them, tensor by tensor, in torch's order."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -44,19 +45,36 @@ def applied(
 
 
 def sorted_by(found: Sequence[Known], order: Iterable[str]) -> list[Known]:
-    """The layers in the order in which torch's names come; a name may be a module's or a tensor's."""
-    place: dict[str, int] = {}
-    for name in order:
-        for end in range(len(parts := name.split(".")), 0, -1):
-            place.setdefault(".".join(parts[:end]), len(place))
+    """The layers in the order in which torch's names come; a name may be a layer's or a tensor's."""
+    places: dict[tuple[str, str | None], int] = {}
+    for place, name in enumerate(order):
+        for key in _keys(name):
+            places.setdefault(key, place)
 
     def index(one: Known) -> int:
-        named = [place[prefix] for prefix, _ in forms(one.node.path) if prefix in place]
+        named = [places[key] for key in _asked(one.node.path) if key in places]
         if not named:
             raise ValueError(f"`order` must name every layer, got none of {one.node}")
         return min(named)
 
     return sorted(found, key=index)
+
+
+def _keys(name: str) -> Iterator[tuple[str, str | None]]:
+    """What a name gives a place to: the modules around it, and the one layer of a recurrent module that it is of."""
+    parts = name.split(".")
+    for end in range(len(parts) + 1):
+        yield ".".join(parts[:end]), ""
+    if suffix := re.search(r"_l\d+(_reverse)?$", name):
+        yield ".".join(parts[:-1]), suffix[0]
+    yield name, None  # all layers of a recurrent module
+
+
+def _asked(path: Path) -> Iterator[tuple[str, str | None]]:
+    for prefix, suffix in forms(path):
+        yield prefix, suffix
+        if suffix:
+            yield prefix, None
 
 
 def _layer(one: Known, leaves: Leaves, generator: TorchGenerator) -> dict[Path, np.ndarray]:
