@@ -6,10 +6,11 @@ A fault is one of jaxinit's initializers, mistaken.
 import dataclasses
 import math
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import jaxinit
-from conformance import mistakes, suite
+from conformance import mistakes, replay_mistakes, suite
 from conformance.checks import Check, Evidence
 from conformance.statistics import Rates
 from conformance.targets import Target
@@ -24,10 +25,13 @@ class Fault:
     claims: str
     """A regular expression over claims; the check that catches the fault is one of these."""
     factory: mistakes.Factory
+    others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What else the namespace needs: a generator, modules."""
 
     def target(self) -> Target:
         """The mistaken initializer, and nothing else that could be checked."""
-        return Target(self.name, types.SimpleNamespace(Layout=jaxinit.Layout, **{self.initializer: self.factory}))
+        names = {"Layout": jaxinit.Layout, self.initializer: self.factory, **self.others}
+        return Target(self.name, types.SimpleNamespace(**names))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,4 +200,33 @@ FAULTS = (
     Fault("warning lost", "kaiming_uniform", "warning", mistakes.redrawn("kaiming_uniform", mistakes.silent)),
     Fault("wrong mode accepted", "kaiming_normal", "refusal", mistakes.lenient),
     Fault("arguments in another order", "trunc_normal", "signature", mistakes.in_another_order),
+    Fault(
+        "low and high word exchanged in float64",
+        "uniform",
+        "replay",
+        jaxinit.uniform,
+        {"TorchGenerator": replay_mistakes.WordsExchanged},
+    ),
+    Fault("tail of 16 not redrawn", "normal", "replay", jaxinit.normal, {"TorchGenerator": replay_mistakes.TailKept}),
+    Fault(
+        "second number of a pair forgotten",
+        "normal",
+        "replay",
+        jaxinit.normal,
+        {"TorchGenerator": replay_mistakes.SineForgotten},
+    ),
+    Fault(
+        "drawn in the order of Flax's array",
+        "kaiming_uniform",
+        "replay",
+        mistakes.redrawn("kaiming_uniform", replay_mistakes.transposed),
+        {"TorchGenerator": jaxinit.TorchGenerator},
+    ),
+    Fault(
+        "biases drawn between the weights",
+        "nn.LSTM",
+        "replay .*",
+        jaxinit.uniform,
+        {"TorchGenerator": jaxinit.TorchGenerator, "nnx": replay_mistakes.BiasesInBetween},
+    ),
 )

@@ -19,7 +19,8 @@ def test_every_planted_fault_is_caught_where_it_is(fault: faults.Fault) -> None:
 def test_without_a_fault_the_same_checks_pass() -> None:
     for name in {fault.initializer for fault in faults.FAULTS}:
         claims = "|".join(fault.claims for fault in faults.FAULTS if fault.initializer == name)
-        sound = faults.Fault("none", name, claims, getattr(jaxinit, name))
+        others = {"TorchGenerator": jaxinit.TorchGenerator, "nnx": jaxinit.nnx}
+        sound = faults.Fault("none", name, claims, getattr(jaxinit, name, jaxinit.uniform), others)
         assert faults.catch(sound, secrets.randbelow(2**31), RATES).check is None
 
 
