@@ -17,14 +17,22 @@ from jaxinit.torch_rng import TorchGenerator
 
 
 def built(
-    found: Sequence[Known], leaves: Leaves, generator: TorchGenerator, order: Iterable[str] | None
+    found: Sequence[Known],
+    leaves: Leaves,
+    generator: TorchGenerator,
+    order: Iterable[str] | None,
+    sorted_nodes: Iterable[Path] = (),
 ) -> dict[Path, jax.Array]:
     """The arrays of all known layers, drawn as torch's constructors draw them.
 
+    Of the modules at `sorted_nodes` nothing is known about the order of the layers in them.
+
     Raises:
-        ValueError: a layer is stacked, or `order` leaves one out.
+        ValueError: a layer is stacked, `order` leaves one out, or there is none and Flax has sorted the attributes.
     """
     replay.require_no_trace()
+    if order is None:
+        _require_order(found, sorted_nodes)
     arrays: dict[Path, np.ndarray] = {}
     for one in found if order is None else sorted_by(found, order):
         if one.layer is None:
@@ -42,6 +50,16 @@ def applied(
     parameters = {one.node.at(part.path): part for one in found if one.layer for part in one.layer.parameters}
     arrays = {path: _array(init, generator, leaves[path], path, parameters.get(path)) for path, init in draws}
     return {path: replay.placed(array, leaves[path].sharding) for path, array in arrays.items()}
+
+
+def _require_order(found: Sequence[Known], sorted_nodes: Iterable[Path]) -> None:
+    for path in sorted_nodes:
+        below = {one.node.path[: len(path) + 1] for one in found if one.node.path[: len(path)] == path != one.node.path}
+        if len(below) > 1:
+            raise ValueError(
+                f"`order` must give torch's names for {dotted(path) or 'the model'}, got None; what was merged, cloned "
+                "or returned by a transform has its attributes sorted by name"
+            )
 
 
 def sorted_by(found: Sequence[Known], order: Iterable[str]) -> list[Known]:
