@@ -4,12 +4,12 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from conformance import initializer_faults, module_faults, suite
+from conformance import initializer_faults, module_faults, replay_faults, suite
 from conformance.checks import Check, Evidence
 from conformance.fault import Fault
 from conformance.statistics import Rates
 
-FAULTS = (*initializer_faults.FAULTS, *module_faults.FAULTS)
+FAULTS = (*initializer_faults.FAULTS, *module_faults.FAULTS, *replay_faults.FAULTS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from conformance import adapters, elementwise, interface, reference, structured
+from conformance import adapters, elementwise, interface, reference, replay, structured
 from conformance.cases import everything
 from conformance.checks import Check, Evidence, Sample
 from conformance.statistics import Rates
@@ -89,6 +89,7 @@ def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tu
             samples.append(Sample(target, case, key))
             checks.extend(_planned(section, samples[-1]))
     checks.extend(_of_modules(target, seed, quick))
+    checks.extend(replay.checks(target, seed, quick))
     pattern = re.compile(select)
     return [check for check in checks if pattern.search(check.id)], samples
 

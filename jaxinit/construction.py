@@ -1,6 +1,7 @@
 """Whole models from torch's generator: as torch builds them, tensor by tensor, in torch's order."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -16,14 +17,22 @@ from jaxinit.torch_rng import TorchGenerator
 
 
 def built(
-    found: Sequence[Known], leaves: Leaves, generator: TorchGenerator, order: Iterable[str] | None
+    found: Sequence[Known],
+    leaves: Leaves,
+    generator: TorchGenerator,
+    order: Iterable[str] | None,
+    sorted_nodes: Iterable[Path] = (),
 ) -> dict[Path, jax.Array]:
     """The arrays of all known layers, drawn as torch's constructors draw them.
 
+    Of the modules at `sorted_nodes` nothing is known about the order of the layers in them.
+
     Raises:
-        ValueError: a layer is stacked, or `order` leaves one out.
+        ValueError: a layer is stacked, `order` leaves one out, or there is none and Flax has sorted the attributes.
     """
     replay.require_no_trace()
+    if order is None:
+        _require_order(found, sorted_nodes)
     arrays: dict[Path, np.ndarray] = {}
     for one in found if order is None else sorted_by(found, order):
         if one.layer is None:
@@ -43,20 +52,47 @@ def applied(
     return {path: replay.placed(array, leaves[path].sharding) for path, array in arrays.items()}
 
 
+def _require_order(found: Sequence[Known], sorted_nodes: Iterable[Path]) -> None:
+    for path in sorted_nodes:
+        below = {one.node.path[: len(path) + 1] for one in found if one.node.path[: len(path)] == path != one.node.path}
+        if len(below) > 1:
+            raise ValueError(
+                f"`order` must give torch's names for {dotted(path) or 'the model'}, got None; what was merged, cloned "
+                "or returned by a transform has its attributes sorted by name"
+            )
+
+
 def sorted_by(found: Sequence[Known], order: Iterable[str]) -> list[Known]:
-    """The layers in the order in which torch's names come; a name may be a module's or a tensor's."""
-    place: dict[str, int] = {}
-    for name in order:
-        for end in range(len(parts := name.split(".")), 0, -1):
-            place.setdefault(".".join(parts[:end]), len(place))
+    """The layers in the order in which torch's names come; a name may be a layer's or a tensor's."""
+    places: dict[tuple[str, str | None], int] = {}
+    for place, name in enumerate(order):
+        for key in _keys(name):
+            places.setdefault(key, place)
 
     def index(one: Known) -> int:
-        named = [place[prefix] for prefix, _ in forms(one.node.path) if prefix in place]
+        named = [places[key] for key in _asked(one.node.path) if key in places]
         if not named:
             raise ValueError(f"`order` must name every layer, got none of {one.node}")
         return min(named)
 
     return sorted(found, key=index)
+
+
+def _keys(name: str) -> Iterator[tuple[str, str | None]]:
+    """What a name gives a place to: the modules around it, and the one layer of a recurrent module that it is of."""
+    parts = name.split(".")
+    for end in range(len(parts) + 1):
+        yield ".".join(parts[:end]), ""
+    if suffix := re.search(r"_l\d+(_reverse)?$", name):
+        yield ".".join(parts[:-1]), suffix[0]
+    yield name, None  # all layers of a recurrent module
+
+
+def _asked(path: Path) -> Iterator[tuple[str, str | None]]:
+    for prefix, suffix in forms(path):
+        yield prefix, suffix
+        if suffix:
+            yield prefix, None
 
 
 def _layer(one: Known, leaves: Leaves, generator: TorchGenerator) -> dict[Path, np.ndarray]:

@@ -13,11 +13,11 @@ from jaxinit.models import Node, Path
 class View:
     """The modules and arrays of a model by their paths: Flax's own, so that what is shared has one."""
 
-    def __init__(self, model: nnx.Module, order: list[Path] | None = None) -> None:
+    def __init__(self, model: nnx.Module, order: list[tuple[Path, bool]] | None = None) -> None:
         self.model = model
-        self.nodes = nodes(model)
-        if order is not None:
-            self.nodes.sort(key=lambda node: order.index(node.path))
+        places = {path: place for place, (path, _) in enumerate(order or order_of(model))}
+        self.nodes = sorted(nodes(model), key=lambda node: places[node.path])
+        self.sorted = [path for path, is_sorted in order or order_of(model) if is_sorted]
         self._graphdef, state = nnx.split(model)
         self._flat = {_named(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
         specs = {_named(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
@@ -59,6 +59,20 @@ def nodes(model: nnx.Module) -> list[Node]:
     paths = _paths(model)
     once = {id(module): module for _, module in _occurrences(model, (), set())}
     return [Node(paths[key], module) for key, module in once.items()]
+
+
+def order_of(model: nnx.Module) -> list[tuple[Path, bool]]:
+    """The paths of `nodes(model)`, and whether Flax has sorted the attributes of the module there.
+
+    It sorts them in whatever it puts together anew: merged, cloned, returned by a transform.
+    Of modules that were built, Flax's own attributes are never in that order.
+    """
+    return [(node.path, _is_sorted(node.module)) for node in nodes(model)]
+
+
+def _is_sorted(module: nnx.Module) -> bool:
+    names = [str(name) for name in vars(module)]
+    return not isinstance(module, nnx.List) and names == sorted(names)
 
 
 def shared(model: nnx.Module) -> list[tuple[Path, Path]]:

@@ -52,21 +52,22 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
     """Draws every parameter of the model anew, as torch's modules do; in place.
 
     Each keeps its dtype, its sharding and its metadata. Its key is that of `rngs` with its
-    path folded in, so that another layer changes no other numbers; a shared module is set
-    once. A module's own method `reset_parameters(rngs)` is called after the modules in it
-    are set; it is given `nnx.Rngs`, or the TorchGenerator.
+    path folded in, so that another layer changes no other numbers; a shared module is set once.
+    A module's own method `reset_parameters(rngs)` is called after the modules in it are set,
+    with `nnx.Rngs` or the TorchGenerator.
 
     Args:
         model: any NNX module.
         rngs: `nnx.Rngs`, of which the stream `params` is used; a key; or a TorchGenerator,
-            for torch's own numbers: layers are then drawn one after the other, in the order
-            in which their attributes were set, as torch's constructors draw them.
-        order: for a TorchGenerator, where torch builds its model in another order: torch's
-            names of modules or tensors in that order, such as `list(torch_model.state_dict())`.
+            for torch's own numbers: layers are then drawn in the order in which their
+            attributes were set, as torch's constructors draw them.
+        order: for a TorchGenerator, where torch builds its model in another order: its names
+            of layers or tensors in that order, such as `list(torch_model.state_dict())`.
 
     Raises:
         TypeError: an argument is not of its kind.
-        ValueError: `order` names some layers but not all, or a stacked layer meets a TorchGenerator.
+        ValueError: of a TorchGenerator: `order` leaves out a layer, or is needed, since Flax
+            sorts the attributes of a model that is merged or cloned; or a layer is stacked.
 
     Warns:
         UserWarning: some layers are unknown, and were left as they are; `register` them.
@@ -147,7 +148,7 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
 
 
 def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[str] | None = None) -> Model:
-    """Builds a model with torch's defaults, and draws nothing twice.
+    """A model built with torch's defaults, drawing nothing twice.
 
     The model is built abstractly, then filled: as by `reset_parameters`, each array on its
     own devices if its metadata says so and a mesh is set. What no rule knows comes from
@@ -172,11 +173,11 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
     """
     source = _source(rngs)
     own = _key_at(source, ("build",))
-    attributes: list[Path] = []
+    attributes: list[tuple[Path, bool]] = []
 
     def traced() -> Model:
         model = build(nnx.Rngs(own))
-        attributes.extend(node.path for node in graph.nodes(model))  # forgotten by what eval_shape returns
+        attributes.extend(graph.order_of(model))  # forgotten by what eval_shape returns
         return model
 
     view = View(nnx.eval_shape(traced), attributes)
@@ -240,18 +241,17 @@ def _drawn(
     found: Sequence[Known], view: View, source: jax.Array | TorchGenerator, order: Iterable[str] | None
 ) -> dict[Path, jax.Array]:
     if isinstance(source, TorchGenerator):
-        return construction.built(found, view.leaves, source, order)
+        return construction.built(found, view.leaves, source, order, view.sorted)
     return models.draw([draw for one in found for draw in one.draws], view.leaves, source)
 
 
 def _finish(view: View, source: jax.Array | TorchGenerator, free: Iterable[Path]) -> None:
     """Calls the modules' own methods, and warns of what neither they nor any rule knows."""
     taught = [node for node in view.nodes if callable(getattr(node.module, "reset_parameters", None))]
+    is_torchs = isinstance(source, TorchGenerator)
     for node in taught:
-        is_torchs = isinstance(source, TorchGenerator)
-        node.module.reset_parameters(
-            source if is_torchs else nnx.Rngs(_key_at(source, (*node.path, "reset_parameters")))
-        )
+        key = _key_at(source, (*node.path, "reset_parameters"))
+        node.module.reset_parameters(source if is_torchs else nnx.Rngs(key))
     own = {node.at(name) for node in taught for name in node.own(view.leaves)}
     models.warn_unknown(
         [path for path in free if path not in own],

@@ -53,6 +53,7 @@ def twin() -> Twin:
         FlaxEncoder,
         ((2, 7),),
         tokens=TOKENS,
+        copied=lambda model: model.encoder.layers,
         is_model=True,
     )
 

@@ -38,6 +38,8 @@ class Twin:
     call_ours: Callable[..., Any] = _call
     without: Callable[[State], None] = lambda _: None
     """Sets to 0 what Flax's layer has no place for."""
+    copied: Callable[[Any], Any] = lambda _: ()
+    """The layers that torch copies from the first of them, so that all start with its numbers."""
     quick: bool = False
     is_model: bool = False
 

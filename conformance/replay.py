@@ -1,0 +1,25 @@
+"""Replay: from torch's seed torch's own numbers, call after call, and torch's state after them.
+
+There is no chance in it: numbers are compared one by one, from seeds that no one chose.
+Uniform numbers, permutations and states are torch's to the bit; normal numbers are within
+2**-20 standard deviations, and to the bit with `exact`. torch's own bits depend on the
+processor: where it runs without AVX2, bits are claimed only of what is not rounded.
+"""
+
+import random
+from collections.abc import Iterator
+
+from conformance import replay_calls, replay_models, replay_streams
+from conformance.checks import Check
+from conformance.targets import Target
+
+
+def checks(target: Target, seed: int, quick: bool) -> Iterator[Check]:
+    """Every claim about the target's `TorchGenerator`, if it has one, and about what is drawn from it."""
+    if not target.has("TorchGenerator"):
+        return
+    dice = random.Random(seed)
+    seeds = (seed, dice.randrange(2**32, 2**64), -dice.randrange(1, 2**63))[: 1 if quick else 3]
+    yield from replay_streams.checks(target, seeds, quick)
+    yield from replay_calls.checks(target, seeds, quick)
+    yield from replay_models.checks(target, seed, quick)
