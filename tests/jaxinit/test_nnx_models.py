@@ -157,7 +157,7 @@ def test_a_method_of_its_own_comes_after_the_modules_in_it() -> None:
 @pytest.mark.parametrize("rngs", [0, "key", None])
 def test_what_is_no_source_of_keys_is_refused(rngs: Any) -> None:
     model = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
-    with pytest.raises(TypeError, match=r"`rngs` must be nnx\.Rngs or a JAX key, got"):
+    with pytest.raises(TypeError, match=r"`rngs` must be nnx\.Rngs, a JAX key or a TorchGenerator, got"):
         jaxinit.nnx.reset_parameters(model, rngs)
 
 
