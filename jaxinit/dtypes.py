@@ -44,6 +44,15 @@ def require_inexact(dtype: np.dtype) -> None:
         raise ValueError(f"`dtype` must be a signed floating or complex dtype for random values, got {dtype}")
 
 
+def require_drawn_by_torch(dtype: np.dtype) -> None:
+    """Refuses dtypes that torch's generator does not fill."""
+    if dtype.name not in _DRAWN_BY_TORCH:
+        raise ValueError(f"`dtype` must be one of {', '.join(_DRAWN_BY_TORCH)}, got {dtype}")
+
+
+_DRAWN_BY_TORCH = ("float32", "float64", "float16", "bfloat16")
+
+
 def working(dtype: np.dtype) -> np.dtype:
     """The real dtype in which values of `dtype` are drawn."""
     return np.dtype(np.float64 if dtype in (np.float64, np.complex128) else np.float32)

@@ -64,7 +64,9 @@ class orthogonal(Structured):
         return self.layout.from_torch(weights, shape).astype(dtype)
 
     def _weight(self, generator: TorchGenerator, weight: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """torch's QR differs from NumPy's in rounding."""
+        """torch's QR differs from NumPy's in rounding, and knows no 16 bits; these are drawn in float32."""
+        dtypes.require_drawn_by_torch(dtype)
+        dtypes.require_room(Uniform(-abs(self.gain), abs(self.gain)), dtype)
         normal = generator.normal(0.0, 1.0, (weight[0], math.prod(weight[1:])), dtypes.working(dtype))
         is_tall = normal.shape[0] >= normal.shape[1]
         q, r = np.linalg.qr(normal if is_tall else normal.T)

@@ -13,7 +13,6 @@ from jaxinit.mersenne import Mersenne
 
 TorchVersion = Literal["2.11", "2.13"]
 
-_DTYPES = ("float32", "float64", "float16", "bfloat16")
 _SEEDS = -(2**63), 2**64 - 1
 
 # From here on torch takes two words a step.
@@ -230,8 +229,7 @@ class TorchGenerator:
 
 def _empty(shape: Sequence[int], dtype: DTypeLike) -> np.ndarray:
     parsed = dtypes.parse(dtype)
-    if parsed.name not in _DTYPES:
-        raise ValueError(f"`dtype` must be one of {', '.join(_DTYPES)}, got {parsed}")
+    dtypes.require_drawn_by_torch(parsed)
     return np.empty(arguments.dimensions(shape), parsed)
 
 

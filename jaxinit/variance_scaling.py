@@ -84,9 +84,17 @@ class Kaiming(VarianceScaling):
         return gains.calculate_gain(self.nonlinearity, self.a) / math.sqrt(fan)
 
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
-        if 0 in shape:
-            warnings.warn(f"`shape` {shape} has no elements; there is nothing to initialize", stacklevel=3)
+        _warn_empty(shape)
         return super()._array(key, shape, dtype, out_sharding)
+
+    def replayed(self, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        _warn_empty(shape)
+        return super().replayed(generator, shape, dtype)
+
+
+def _warn_empty(shape: tuple[int, ...]) -> None:
+    if 0 in shape:
+        warnings.warn(f"`shape` {shape} has no elements; there is nothing to initialize", stacklevel=4)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
