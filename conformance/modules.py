@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from conformance import distances, forward, twins
+from conformance import distances, forward, signals, twins
 from conformance.checks import Check, Evidence, close, exact
 from conformance.pairs import Drawn, Part, expected, kinds, parts, recorded
 from conformance.recording import constant
@@ -53,6 +53,8 @@ def checks(nnx: Any, seed: int, quick: bool) -> Iterator[Check]:
     """Every claim about every twin of a run."""
     for twin in twins.chosen(quick):
         yield from _Pair(twin, nnx, seed).checks()
+    for twin in () if quick else twins.DEEP:
+        yield from signals.checks(twin, nnx.reset_parameters, seed)
 
 
 class _Pair:
