@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxinit.initializer import Initializer
 from jaxinit.layers import Layer, Shapes
-from jaxinit.placement import compiled
+from jaxinit.placement import placed
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
@@ -153,21 +153,7 @@ def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeS
     except Exception as error:
         error.add_note(f"while drawing {dotted(path)}, an array of shape {leaf.shape}")
         raise
-    return array if is_ours else placed(array, leaf)
-
-
-def placed(array: jax.Array, leaf: jax.ShapeDtypeStruct) -> jax.Array:
-    """The array on the devices of the leaf, whose mesh may be known by its axes alone."""
-    if leaf.sharding is None:
-        return array
-    if isinstance(leaf.sharding.mesh, jax.sharding.AbstractMesh):
-        return compiled(_same, leaf.sharding)(array)
-    there: jax.Array = jax.device_put(array, leaf.sharding)
-    return there
-
-
-def _same(array: jax.Array) -> jax.Array:
-    return array
+    return array if is_ours else placed(array, leaf.sharding)
 
 
 def key_at(key: jax.Array, path: Path) -> jax.Array:

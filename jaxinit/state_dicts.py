@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit.models import Known, Leaves, Path, dotted, placed
+from jaxinit.models import Known, Leaves, Path, dotted
+from jaxinit.placement import placed
 
 State = Mapping[str, Any] | str | PathLike[str]
 Matched = dict[str, tuple[str, ...]]
@@ -84,7 +85,7 @@ def match(
     if problems:
         raise ValueError("`state` does not fit the model, which is unchanged:\n" + "\n".join(problems))
     cast = {path: jnp.asarray(array, leaves[path].dtype) for path, array in arrays.items()}
-    return {path: placed(array, leaves[path]) for path, array in cast.items()}, matched
+    return {path: placed(array, leaves[path].sharding) for path, array in cast.items()}, matched
 
 
 def _without_copies(state: dict[str, np.ndarray], shared: Iterable[tuple[Path, Path]]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxinit import calls, models, stacks
 from jaxinit.calls import COLLECTIONS, array_in, flat
 from jaxinit.models import Draw, Known, Node, Path
+from jaxinit.placement import placed
 
 Item = TypeVar("Item")
 
@@ -60,7 +61,7 @@ class Place:
 
     def restored(self, stack: jax.Array) -> jax.Array:
         """A stack with its axes where the variables have them."""
-        return models.placed(stack.transpose(np.argsort(self.order)), self.spec) if self.further else stack
+        return placed(stack.transpose(np.argsort(self.order)), self.spec.sharding) if self.further else stack
 
 
 class View:
