@@ -32,8 +32,8 @@ def built(
         ValueError: a layer is stacked, `order` leaves one out, or there is none and Flax has sorted the attributes.
     """
     replay.require_no_trace()
-    if order is None:
-        _require_order(found, sorted_nodes)
+    if order is None and (lost := _disordered([one.node.path for one in found], sorted_nodes)):
+        raise ValueError(f"`order` must give torch's names, got None for {lost}")
     arrays: dict[Path, np.ndarray] = {}
     for one in found if order is None else sorted_by(found, order):
         if one.layer is None:
@@ -44,23 +44,34 @@ def built(
 
 
 def applied(
-    draws: Sequence[Draw], found: Sequence[Known], leaves: Leaves, generator: TorchGenerator
+    draws: Sequence[Draw],
+    found: Sequence[Known],
+    leaves: Leaves,
+    generator: TorchGenerator,
+    sorted_nodes: Iterable[Path] = (),
 ) -> dict[Path, jax.Array]:
-    """The arrays at the paths, each drawn as an initializer of torch fills the tensor that it is in torch."""
+    """The arrays at the paths, each drawn as an initializer of torch fills the tensor that it is in torch.
+
+    Raises:
+        ValueError: of the modules at `sorted_nodes` one has several that are drawn.
+    """
     replay.require_no_trace()
+    owners = {one.node.at(name): one.node.path for one in found for name in one.inits}
+    if lost := _disordered([owners.get(path, path[:-1]) for path, _ in draws], sorted_nodes):
+        raise ValueError(f"`model` must have its attributes in the order in which they were set, got {lost}")
     parameters = {one.node.at(part.path): part for one in found if one.layer for part in one.layer.parameters}
     arrays = {path: _array(init, generator, leaves[path], path, parameters.get(path)) for path, init in draws}
     return {path: placed(array, leaves[path].sharding) for path, array in arrays.items()}
 
 
-def _require_order(found: Sequence[Known], sorted_nodes: Iterable[Path]) -> None:
-    for path in sorted_nodes:
-        below = {one.node.path[: len(path) + 1] for one in found if one.node.path[: len(path)] == path != one.node.path}
-        if len(below) > 1:
-            raise ValueError(
-                f"`order` must give torch's names for {dotted(path) or 'the model'}, got None; what was merged, cloned "
-                "or returned by a transform has its attributes sorted by name"
-            )
+def _disordered(drawn: Iterable[Path], sorted_nodes: Iterable[Path]) -> str:
+    """The first module, in words, that holds several of those that are drawn in an order that is not torch's."""
+    drawn = set(drawn)
+    for node in sorted_nodes:
+        if len({path[: len(node) + 1] for path in drawn if path[: len(node)] == node != path}) > 1:
+            name = dotted(node) or "the model"
+            return f"{name}, whose attributes Flax sorted when it was merged, cloned or returned by a transform"
+    return ""
 
 
 def sorted_by(found: Sequence[Known], order: Iterable[str]) -> list[Known]:

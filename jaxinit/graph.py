@@ -13,11 +13,10 @@ from jaxinit.models import Node, Path
 class View:
     """The modules and arrays of a model by their paths: Flax's own, so that what is shared has one."""
 
-    def __init__(self, model: nnx.Module, order: list[tuple[Path, bool]] | None = None) -> None:
+    def __init__(self, model: nnx.Module) -> None:
         self.model = model
-        places = {path: place for place, (path, _) in enumerate(order or order_of(model))}
-        self.nodes = sorted(nodes(model), key=lambda node: places[node.path])
-        self.sorted = [path for path, is_sorted in order or order_of(model) if is_sorted]
+        self.nodes = nodes(model)
+        self.sorted = [node.path for node in self.nodes if _is_sorted(node.module)]
         self._graphdef, state = nnx.split(model)
         self._flat = {_named(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
         specs = {_named(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
@@ -61,16 +60,25 @@ def nodes(model: nnx.Module) -> list[Node]:
     return [Node(paths[key], module) for key, module in once.items()]
 
 
-def order_of(model: nnx.Module) -> list[tuple[Path, bool]]:
-    """The paths of `nodes(model)`, and whether Flax has sorted the attributes of the module there.
+def attributes(model: nnx.Module) -> dict[Path, list[str]]:
+    """The names of each module's attributes, in the order in which they were set."""
+    return {node.path: list(vars(node.module)) for node in nodes(model)}
 
-    It sorts them in whatever it puts together anew: merged, cloned, returned by a transform.
-    Of modules that were built, Flax's own attributes are never in that order.
-    """
-    return [(node.path, _is_sorted(node.module)) for node in nodes(model)]
+
+def reorder(model: nnx.Module, names: Mapping[Path, list[str]]) -> None:
+    """Puts the attributes of each module back into that order."""
+    for node in nodes(model):
+        own = vars(node.module)
+        for name in names[node.path]:
+            own[name] = own.pop(name)
 
 
 def _is_sorted(module: nnx.Module) -> bool:
+    """Whether its attributes are in the order of their names, all of them, and not in that of a list.
+
+    So Flax leaves what it puts together anew: merged, cloned, returned by a transform. In what was
+    built, its own attributes are never in that order.
+    """
     names = [str(name) for name in vars(module)]
     return not isinstance(module, nnx.List) and names == sorted(names)
 

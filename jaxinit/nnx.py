@@ -53,8 +53,7 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
 
     Each keeps its dtype, its sharding and its metadata. Its key is that of `rngs` with its
     path folded in, so that another layer changes no other numbers; a shared module is set once.
-    A module's own method `reset_parameters(rngs)` is called after the modules in it are set,
-    with `nnx.Rngs` or the TorchGenerator.
+    A module's own `reset_parameters(rngs)` is called after the modules in it are set.
 
     Args:
         model: any NNX module.
@@ -106,7 +105,8 @@ def apply(
 
     Raises:
         TypeError: `fn` returns something else.
-        ValueError: `fn` names what the module lacks, or nothing matches `only`; the model is unchanged.
+        ValueError: `fn` names what the module lacks, nothing matches `only`, or a TorchGenerator
+            meets a model that was merged or cloned; the model is unchanged.
 
     Example:
         >>> model = nnx.Sequential(nnx.Linear(2, 3, rngs=nnx.Rngs(0)), nnx.relu)
@@ -121,7 +121,7 @@ def apply(
     source, (found, _) = _source(rngs), models.known(view.nodes, view.leaves, _rule_of)
     draws = models.chosen(view.nodes, found, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
-        view.update(construction.applied(draws, found, view.leaves, source))
+        view.update(construction.applied(draws, found, view.leaves, source, view.sorted))
     else:
         view.update(models.draw(draws, view.leaves, source))
 
@@ -173,17 +173,19 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
     """
     source = _source(rngs)
     own = _key_at(source, ("build",))
-    attributes: list[tuple[Path, bool]] = []
+    attributes: dict[Path, list[str]] = {}  # whose order Flax forgets
 
     def traced() -> Model:
         model = build(nnx.Rngs(own))
-        attributes.extend(graph.order_of(model))  # forgotten by what eval_shape returns
+        attributes.update(graph.attributes(model))
         return model
 
-    view = View(nnx.eval_shape(traced), attributes)
+    graph.reorder(abstract := nnx.eval_shape(traced), attributes)
+    view = View(abstract)
     found, free = models.known(view.nodes, view.leaves, _rule_of)
     model: Model = view.filled(_drawn(found, view, source, order), lambda: build(nnx.Rngs(own)))
-    _finish(View(model, attributes), source, free)
+    graph.reorder(model, attributes)
+    _finish(View(model), source, free)
     return model
 
 
@@ -253,7 +255,5 @@ def _finish(view: View, source: jax.Array | TorchGenerator, free: Iterable[Path]
         key = _key_at(source, (*node.path, "reset_parameters"))
         node.module.reset_parameters(source if is_torchs else nnx.Rngs(key))
     own = {node.at(name) for node in taught for name in node.own(view.leaves)}
-    models.warn_unknown(
-        [path for path in free if path not in own],
-        "teach them with jaxinit.nnx.register or a method reset_parameters of their own",
-    )
+    unknown = [path for path in free if path not in own]
+    models.warn_unknown(unknown, "teach them with jaxinit.nnx.register or a method reset_parameters of their own")
