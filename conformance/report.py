@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import jinja2
 
-from conformance import interface, layouts, pictures, reference
+from conformance import coverage, interface, layouts, pictures, reference
 from conformance.cases import FAN_SCHEMES
 from conformance.checks import Sample
 from conformance.faults import Catch
@@ -39,6 +39,7 @@ def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
         "conforms": report.conforms,
         "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
         "matrices": _matrices(content["checks"]),
+        "left_out": coverage.LEFT_OUT,
         "pictures": pictures.of_samples(report.samples),
         "fans": _fans(report.samples),
         "command": _command(report),

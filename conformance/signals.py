@@ -44,7 +44,11 @@ class Experiment:
 
     def theirs(self, seeds: range) -> tuple[Signals, Signals]:
         """Activations and gradients in torch."""
-        return _stacked([self._in_torch(seed) for seed in seeds])
+        runs = []
+        for seed in seeds:
+            with reference.seeded(seed):
+                runs.append(self.of_torch(self._twin.theirs()))
+        return _stacked(runs)
 
     def ours(self, reset: Any, key: jax.Array, seeds: range) -> tuple[Signals, Signals]:
         """Activations and gradients in NNX, set by a target's `reset_parameters`."""
@@ -72,21 +76,20 @@ class Experiment:
         program = programs.compiled(signals, np.uint32(0))
         return _stacked([program(np.uint32(seed)) for seed in seeds])
 
-    def _in_torch(self, seed: int) -> tuple[dict[str, float], dict[str, float]]:
-        with reference.seeded(seed):
-            module = self._twin.theirs().train()
+    def of_torch(self, module: torch.nn.Module) -> tuple[dict[str, float], dict[str, float]]:
+        """Activations and gradients of one module."""
         layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, THEIRS)}
         activations: dict[str, float] = {}
         for name, layer in layers.items():
             layer.register_forward_hook(_noting(activations, name))
-        output = self._twin.call_theirs(module, *map(torch.from_numpy, self._inputs))
+        output = self._twin.call_theirs(module.train(), *map(torch.from_numpy, self._inputs))
         (output * torch.from_numpy(self._direction)).sum().backward()
-        return activations, {name: float(layer.weight.grad.std().log()) for name, layer in layers.items()}  # type: ignore[union-attr]
+        return activations, {name: float(layer.weight.grad.std(correction=0).log()) for name, layer in layers.items()}  # type: ignore[union-attr]
 
 
 def _noting(into: dict[str, float], name: str) -> Callable[..., None]:
     def note(_: torch.nn.Module, __: Any, output: torch.Tensor) -> None:
-        into[name] = float(output.detach().std().log())
+        into[name] = float(output.detach().std(correction=0).log())
 
     return note
 
