@@ -1,0 +1,139 @@
+"""Whole models from one seed: how long does it take beside torch's constructors, and how much is equal?
+
+Seconds: torch building the model after `torch.manual_seed`, and `jaxinit.nnx.init` building
+and filling its twin from a TorchGenerator, also with `exact`; each the best of some rounds in
+turn. The first time ours also compiles what Flax's layers need besides, which is given apart.
+
+Equal: arrays, and numbers in them, that are torch's to the bit; the rest are normal numbers
+of embeddings, in a last bit.
+
+Run: python benchmarks/torch_models.py [rounds]
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import torch
+from flax import nnx
+
+import jaxinit
+from conformance.twins import resnet
+
+
+class Model(NamedTuple):
+    """A model in torch and its twin."""
+
+    name: str
+    theirs: Callable[[], torch.nn.Module]
+    ours: Callable[[nnx.Rngs], Any]
+
+
+SIZE, HEADS, INNER, LAYERS, TOKENS, PLACES = 768, 12, 3072, 12, 30522, 512
+STATE = 1024
+
+
+class TorchEncoder(torch.nn.Module):
+    """The size of BERT-base; every layer draws for itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.places = torch.nn.Embedding(TOKENS, SIZE), torch.nn.Embedding(PLACES, SIZE)
+        self.norm = torch.nn.LayerNorm(SIZE)
+        self.layers = torch.nn.ModuleList(torch.nn.TransformerEncoderLayer(SIZE, HEADS, INNER) for _ in range(LAYERS))
+        self.pooler = torch.nn.Linear(SIZE, SIZE)
+
+
+class Layer(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.self_attn = nnx.MultiHeadAttention(HEADS, SIZE, decode=False, rngs=rngs)
+        self.linear1, self.linear2 = nnx.Linear(SIZE, INNER, rngs=rngs), nnx.Linear(INNER, SIZE, rngs=rngs)
+        self.norm1, self.norm2 = nnx.LayerNorm(SIZE, rngs=rngs), nnx.LayerNorm(SIZE, rngs=rngs)
+
+
+class Encoder(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.tokens, self.places = nnx.Embed(TOKENS, SIZE, rngs=rngs), nnx.Embed(PLACES, SIZE, rngs=rngs)
+        self.norm = nnx.LayerNorm(SIZE, rngs=rngs)
+        self.layers = nnx.List([Layer(rngs) for _ in range(LAYERS)])
+        self.pooler = nnx.Linear(SIZE, SIZE, rngs=rngs)
+
+
+class TorchRecurrent(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = torch.nn.Embedding(TOKENS, STATE)
+        self.lstm = torch.nn.LSTM(STATE, STATE, 2)
+        self.head = torch.nn.Linear(STATE, TOKENS)
+
+
+class Recurrent(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.embed = nnx.Embed(TOKENS, STATE, rngs=rngs)
+        cells = [nnx.OptimizedLSTMCell(STATE, STATE, rngs=rngs) for _ in range(2)]
+        self.lstm = nnx.List([nnx.RNN(cell, rngs=rngs) for cell in cells])
+        self.head = nnx.Linear(STATE, TOKENS, rngs=rngs)
+
+
+MODELS = (
+    Model("ResNet-50 with decoder", resnet.twin(width=64).theirs, resnet.twin(width=64).ours),
+    Model("encoder, the size of BERT-base", TorchEncoder, Encoder),
+    Model(f"LSTM, 2 layers of {STATE}", TorchRecurrent, Recurrent),
+)
+
+
+def torchs(model: Model, seed: int) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    return model.theirs()
+
+
+def filled(model: Model, seed: int, exact: bool = False) -> Any:
+    drawn = jaxinit.nnx.init(model.ours, jaxinit.TorchGenerator(seed, exact=exact))
+    return jax.block_until_ready(nnx.state(drawn, (nnx.Param, nnx.BatchStat)))
+
+
+def seconds(build: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    build()
+    return time.perf_counter() - start
+
+
+def equal(state: Any, loaded: Any) -> tuple[str, str]:
+    """Arrays and numbers that are equal, each of how many."""
+    pairs = [
+        (np.asarray(ours), np.asarray(theirs))
+        for ours, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(loaded), strict=True)
+    ]
+    arrays = sum(np.array_equal(*pair) for pair in pairs)
+    numbers, of = sum(int((ours == theirs).sum()) for ours, theirs in pairs), sum(ours.size for ours, _ in pairs)
+    return f"{arrays} of {len(pairs)}", f"{numbers / of:.4%} of {of}"
+
+
+def main() -> None:
+    rounds, seed = int(sys.argv[1]) if sys.argv[1:] else 3, 0
+    print("| model | torch | ours | ours, exact | first time | arrays equal | numbers equal | arrays equal, exact |")
+    print("|---|---|---|---|---|---|---|---|")
+    for model in MODELS:
+        first = seconds(lambda model=model: filled(model, seed))  # type: ignore[misc]
+        best = [
+            min(seconds(build) for _ in range(rounds))
+            for build in (
+                lambda model=model: torchs(model, seed),  # type: ignore[misc]
+                lambda model=model: filled(model, seed),  # type: ignore[misc]
+                lambda model=model: filled(model, seed, True),  # type: ignore[misc]
+            )
+        ]
+        twin = jaxinit.nnx.init(model.ours, jax.random.key(1))
+        tensors = {name: tensor.numpy() for name, tensor in torchs(model, seed).state_dict().items()}
+        jaxinit.nnx.load(twin, tensors)
+        loaded = nnx.state(twin, (nnx.Param, nnx.BatchStat))
+        cells = [f"{value:.2f} s" for value in (*best, first)]
+        cells += [*equal(filled(model, seed), loaded), equal(filled(model, seed, True), loaded)[0]]
+        print(f"| {model.name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
