@@ -1,8 +1,8 @@
 """Whole models from one seed: how long does it take beside torch's constructors, and how much is equal?
 
-Seconds: torch building the model after `torch.manual_seed`, and `jaxinit.nnx.init` building
-and filling its twin from a TorchGenerator, also with `exact`; each the best of some rounds in
-turn. The first time ours also compiles what Flax's layers need besides, which is given apart.
+Seconds: torch building the model after `torch.manual_seed`; `jaxinit.nnx.init` building its
+twin, which Flax traces twice, and filling it from a TorchGenerator; `reset_parameters`, which
+draws alone, also with `exact`. Each the best of some rounds.
 
 Equal: arrays, and numbers in them, that are torch's to the bit; the rest are normal numbers
 of embeddings, in a last bit.
@@ -90,9 +90,19 @@ def torchs(model: Model, seed: int) -> torch.nn.Module:
     return model.theirs()
 
 
-def filled(model: Model, seed: int, exact: bool = False) -> Any:
-    drawn = jaxinit.nnx.init(model.ours, jaxinit.TorchGenerator(seed, exact=exact))
-    return jax.block_until_ready(nnx.state(drawn, (nnx.Param, nnx.BatchStat)))
+def filled(model: Model, seed: int) -> Any:
+    drawn = jaxinit.nnx.init(model.ours, jaxinit.TorchGenerator(seed))
+    jax.block_until_ready(state(drawn))
+    return drawn
+
+
+def redrawn(twin: Any, seed: int, exact: bool = False) -> Any:
+    jaxinit.nnx.reset_parameters(twin, jaxinit.TorchGenerator(seed, exact=exact))
+    return jax.block_until_ready(state(twin))
+
+
+def state(twin: Any) -> Any:
+    return nnx.state(twin, (nnx.Param, nnx.BatchStat))
 
 
 def seconds(build: Callable[[], object]) -> float:
@@ -101,38 +111,36 @@ def seconds(build: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def equal(state: Any, loaded: Any) -> tuple[str, str]:
+def equal(ours: Any, theirs: Any) -> tuple[str, str]:
     """Arrays and numbers that are equal, each of how many."""
-    pairs = [
-        (np.asarray(ours), np.asarray(theirs))
-        for ours, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(loaded), strict=True)
-    ]
+    leaves = (map(np.asarray, jax.tree.leaves(each)) for each in (ours, theirs))
+    pairs = list(zip(*leaves, strict=True))
     arrays = sum(np.array_equal(*pair) for pair in pairs)
-    numbers, of = sum(int((ours == theirs).sum()) for ours, theirs in pairs), sum(ours.size for ours, _ in pairs)
+    numbers, of = sum(int((one == other).sum()) for one, other in pairs), sum(one.size for one, _ in pairs)
     return f"{arrays} of {len(pairs)}", f"{numbers / of:.4%} of {of}"
 
 
+def row(model: Model, rounds: int, seed: int) -> list[str]:
+    twin = filled(model, seed)
+    contenders: tuple[Callable[[], object], ...] = (
+        lambda: torchs(model, seed),
+        lambda: filled(model, seed),
+        lambda: redrawn(twin, seed),
+        lambda: redrawn(twin, seed, exact=True),
+    )
+    best = [min(seconds(build) for _ in range(rounds)) for build in contenders]
+    loaded = filled(model, seed + 1)
+    jaxinit.nnx.load(loaded, {name: tensor.numpy() for name, tensor in torchs(model, seed).state_dict().items()})
+    shares = [*equal(redrawn(twin, seed), state(loaded)), equal(redrawn(twin, seed, exact=True), state(loaded))[0]]
+    return [model.name, *(f"{value:.2f} s" for value in best), *shares]
+
+
 def main() -> None:
-    rounds, seed = int(sys.argv[1]) if sys.argv[1:] else 3, 0
-    print("| model | torch | ours | ours, exact | first time | arrays equal | numbers equal | arrays equal, exact |")
-    print("|---|---|---|---|---|---|---|---|")
+    rounds = int(sys.argv[1]) if sys.argv[1:] else 3
+    columns = "model", "torch", "init", "reset_parameters", "exact", "arrays equal", "numbers equal", "arrays, exact"
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for model in MODELS:
-        first = seconds(lambda model=model: filled(model, seed))  # type: ignore[misc]
-        best = [
-            min(seconds(build) for _ in range(rounds))
-            for build in (
-                lambda model=model: torchs(model, seed),  # type: ignore[misc]
-                lambda model=model: filled(model, seed),  # type: ignore[misc]
-                lambda model=model: filled(model, seed, True),  # type: ignore[misc]
-            )
-        ]
-        twin = jaxinit.nnx.init(model.ours, jax.random.key(1))
-        tensors = {name: tensor.numpy() for name, tensor in torchs(model, seed).state_dict().items()}
-        jaxinit.nnx.load(twin, tensors)
-        loaded = nnx.state(twin, (nnx.Param, nnx.BatchStat))
-        cells = [f"{value:.2f} s" for value in (*best, first)]
-        cells += [*equal(filled(model, seed), loaded), equal(filled(model, seed, True), loaded)[0]]
-        print(f"| {model.name} | {' | '.join(cells)} |", flush=True)
+        print(f"| {' | '.join(row(model, rounds, seed=0))} |", flush=True)
 
 
 if __name__ == "__main__":
