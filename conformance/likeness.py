@@ -41,7 +41,7 @@ class Likeness:
         self.size, self.equal = self.size + ours.size, self.equal + ours.size - int(different.sum())
         if different.any():
             apart = _apart(ours[different], theirs[different])
-            self.farthest = max(self.farthest, apart / tolerance.size if tolerance.size else np.inf)
+            self.farthest = float(np.maximum(self.farthest, apart / tolerance.size if tolerance.size else np.inf))
 
     def add_states(self, ours: np.ndarray, theirs: np.ndarray) -> None:
         """Compares what two generators hold."""
@@ -54,7 +54,7 @@ class Likeness:
         if self.farthest and tolerance.size:
             seen += f", the others {self.farthest:.2f} of what is allowed apart"
         seen += f", {self.differing_states} states differ" * bool(self.differing_states)
-        passed = self.farthest <= 1.0 and not self.differing_states
+        passed = self.farthest <= 1.0 and not self.differing_states  # NaN is farther than any
         return Evidence(passed, seen, f"{tolerance.words}, states equal", samples=self.size)
 
 

@@ -265,7 +265,7 @@ def watched(inits: dict[str, Any]) -> dict[str, Any]:
     return {name: init if isinstance(init, float) else Witness(init) for name, init in inits.items()}
 
 
-@pytest.mark.parametrize(("name", "arguments", "build"), NNX, ids=str)
+@pytest.mark.parametrize(("name", "arguments", "build"), NNX)
 def test_nnx_layers_draw_what_the_table_of_modules_says(name: str, arguments: Any, build: Any, seed: int) -> None:
     inits = watched(getattr(defaults, name)(*arguments))
     layer = build(rngs=nnx.Rngs(seed), **inits)
@@ -284,7 +284,7 @@ def test_nnx_layers_draw_what_the_table_of_modules_says(name: str, arguments: An
             assert given.init == own
 
 
-@pytest.mark.parametrize(("name", "arguments", "build", "inputs"), LINEN, ids=str)
+@pytest.mark.parametrize(("name", "arguments", "build", "inputs"), LINEN)
 def test_linen_layers_take_them(name: str, arguments: tuple[Any, ...], build: Any, inputs: Any, seed: int) -> None:
     inits = watched(getattr(defaults, name)(*arguments))
     params = build(**inits).init(jax.random.key(seed), *inputs)["params"]

@@ -38,9 +38,7 @@ def test_a_fresh_seed_is_fresh() -> None:
     assert generator.initial_seed() in seeds
 
 
-@pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda generator: pickle.loads(pickle.dumps(generator))], ids=str
-)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda generator: pickle.loads(pickle.dumps(generator))])
 def test_a_copy_goes_on_alone(copied: Callable[[TorchGenerator], TorchGenerator], seed: int) -> None:
     generator = TorchGenerator(seed, exact=True, torch_version="2.11")
     generator.normal(0, 1, (3,))
