@@ -54,8 +54,8 @@ FAULTS: tuple[Fault, ...] = (
     ModuleFault(
         "uniform bias of out_proj kept",
         "nn.MultiheadAttention",
-        "constants",
-        drawn(only("out.bias", by_its_own_size)),
+        "distribution",
+        stated(only("out.bias", lambda _: jaxinit.defaults.linear(48)["bias_init"])),
     ),
     ModuleFault(
         "bias of the new state summed",
