@@ -6,7 +6,7 @@ brackets. Memory: the most that a draw of ours holds at once, over the size of t
 
 Equality: the share of 4 million draws that is torch's to the bit, and the largest
 difference in 2**-20 standard deviations, for each level of instructions that torch can be
-told to keep to. With `all`, every argument of log, cos and sin is tried (a quarter of a minute).
+told to keep to. With `all`, every argument of log, cos and sin is tried (a minute).
 
 Run: python benchmarks/torch_generator.py [rounds] [all]
 """
@@ -97,7 +97,7 @@ def print_equality() -> None:
 
 
 def print_every_argument() -> None:
-    from tests.jaxinit.test_torch_rng import polynomials_differ
+    from tests.jaxinit.test_cephes import polynomials_differ
 
     points = np.resize(np.arange(2**24), -(-(2**24) // 304) * 304)
     print(f"\nof all 2**24 arguments, radii, cosines and sines that differ from torch's: {polynomials_differ(points)}")

@@ -102,7 +102,10 @@ def _seed(text: str) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = parser().parse_args(arguments)
-    status: int = options.command(options)
+    try:
+        status: int = options.command(options)
+    except ImportError as error:  # of a part of the target; it names what to install
+        return _give_up(str(error))
     return status
 
 

@@ -1,14 +1,15 @@
 """Claims about initializers whose entries are independent draws of one distribution."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax.numpy as jnp
 import numpy as np
 
-from conformance import reference
+from conformance import distances, reference
 from conformance.checks import Check, Evidence, Promise, Sample, close, exact
-from conformance.statistics import Average, DistinctValues, Kolmogorov, NormalScale, UniformEnds, kolmogorov_distance
+from conformance.distances import standardized
+from conformance.statistics import Average, DistinctValues, Kolmogorov, NormalScale, Statistic, UniformEnds
 
 # Deviations that are sure to be caught: by fine cases, and by the others.
 PROMISED = {
@@ -63,10 +64,6 @@ def _promised(claim: str, sample: Sample) -> float:
     return PROMISED[claim][0 if sample.case.fine else 1]
 
 
-def _standardized(values: np.ndarray, expected: reference.Expected) -> np.ndarray:
-    return (values.astype(np.float64) - expected.mean) / expected.std
-
-
 def _same_distribution(sample: Sample, expected: reference.Expected) -> Evidence:
     """The numbers that an initializer states of itself against those recovered from torch's draws."""
     stated = sample.init().distribution(sample.case.shape)
@@ -79,12 +76,25 @@ def _same_distribution(sample: Sample, expected: reference.Expected) -> Evidence
     return close(max(abs(a - b) for a, b in pairs) / expected.scale, allowed)
 
 
-def _mean(sample: Sample, expected: reference.Expected) -> Promise:
-    def measure(count: int) -> tuple[float, int]:
-        values = sample.values(count)
-        return abs(_standardized(values, expected).mean()), values.size
+def _promise(
+    claim: str, statistic: Statistic, distance: Callable[[np.ndarray, reference.Expected], float]
+) -> Callable[[Sample, reference.Expected], Promise]:
+    """A claim about the distance of all entries, in no order."""
 
-    return Promise("mean", Average(1.0), _promised("mean", sample), measure)
+    def promise(sample: Sample, expected: reference.Expected) -> Promise:
+        def measure(count: int) -> tuple[float, int]:
+            values = sample.values(count)
+            return distance(values, expected), values.size
+
+        return Promise(claim, statistic, _promised(claim, sample), measure)
+
+    return promise
+
+
+_mean = _promise("mean", Average(1.0), distances.mean)
+_scale = _promise("scale", NormalScale(), distances.scale)
+_bounds = _promise("bounds", UniformEnds(), distances.bounds)
+_shape = _promise("shape", Kolmogorov(), distances.shape)
 
 
 def _moment(sample: Sample, expected: reference.Expected, order: int) -> Promise:
@@ -94,36 +104,10 @@ def _moment(sample: Sample, expected: reference.Expected, order: int) -> Promise
 
     def measure(count: int) -> tuple[float, int]:
         values = sample.values(count)
-        return abs((_standardized(values, expected) ** order).mean() - first), values.size
+        return abs((standardized(values, expected) ** order).mean() - first), values.size
 
     statistic = Average(spread, skewness, growth=0.0 if order % 2 else 1 / first)
     return Promise(f"moment {order}", statistic, _promised(f"moment {order}", sample), measure)
-
-
-def _scale(sample: Sample, expected: reference.Expected) -> Promise:
-    def measure(count: int) -> tuple[float, int]:
-        values = sample.values(count)
-        return abs(math.sqrt((_standardized(values, expected) ** 2).mean()) - 1), values.size
-
-    return Promise("scale", NormalScale(), _promised("scale", sample), measure)
-
-
-def _bounds(sample: Sample, expected: reference.Expected) -> Promise:
-    def measure(count: int) -> tuple[float, int]:
-        values = sample.values(count).astype(np.float64)
-        short = max(values.min() - expected.low, expected.high - values.max()) / (expected.high - expected.low)
-        return short, values.size
-
-    return Promise("bounds", UniformEnds(), _promised("bounds", sample), measure)
-
-
-def _shape(sample: Sample, expected: reference.Expected) -> Promise:
-    def measure(count: int) -> tuple[float, int]:
-        values = sample.values(count)
-        distinct, counts = np.unique(values, return_counts=True)
-        return kolmogorov_distance(counts, *expected.rounded_cdf(distinct)), values.size
-
-    return Promise("shape", Kolmogorov(), _promised("shape", sample), measure)
 
 
 def _beside_torch(sample: Sample) -> Promise:
@@ -144,7 +128,7 @@ def _neighbours(sample: Sample, expected: reference.Expected, axis: int | None) 
     pairs = math.prod(shape) if axis is None else math.prod(shape) // shape[axis] * (shape[axis] - 1)
 
     def measure(count: int) -> tuple[float, int]:
-        arrays = _standardized(sample.arrays(-(-count // pairs) + (axis is None)), expected)
+        arrays = standardized(sample.arrays(-(-count // pairs) + (axis is None)), expected)
         arrays = np.moveaxis(arrays, 0 if axis is None else axis + 1, 0)
         products = arrays[1:] * arrays[:-1]
         return abs(products.mean()), products.size
@@ -158,7 +142,7 @@ def _halves(sample: Sample, expected: reference.Expected) -> Promise:
     size = math.prod(sample.case.shape)
 
     def measure(count: int) -> tuple[float, int]:
-        arrays = _standardized(sample.arrays(-(-count // (size // 2))), expected).reshape(-1, size)
+        arrays = standardized(sample.arrays(-(-count // (size // 2))), expected).reshape(-1, size)
         products = arrays[:, : size // 2] * arrays[:, -(size // 2) :]
         return abs(products.mean()), products.size
 
@@ -174,7 +158,7 @@ def _leaves(sample: Sample, expected: reference.Expected) -> Promise:
 
     def measure(count: int) -> tuple[float, int]:
         leaves = -(-count // size)
-        first = _standardized(sample.arrays(leaves), expected).reshape(leaves, size)
+        first = standardized(sample.arrays(leaves), expected).reshape(leaves, size)
         second = longer.arrays(leaves + 1)[1:].reshape(leaves, -1)[:, :size].astype(np.float64)
         # Its fans are others, and so is its scale: measured, which changes a correlation of 0 in second order only.
         return abs((first * (second - second.mean()) / second.std()).mean()), first.size
@@ -199,13 +183,8 @@ def _distinct(sample: Sample, expected: reference.Expected) -> Promise:
 
 
 def _support(sample: Sample, expected: reference.Expected) -> Evidence:
-    """No value lies outside, give or take the rounding of the bounds; the upper end of a uniform is never reached."""
     values = sample.values(1)
-    rounded = (float(np.asarray(bound).astype(values.dtype)) for bound in (expected.low, expected.high))
-    low, high = min(expected.low, next(rounded)), max(expected.high, next(rounded))
-    seen = values.astype(np.float64)
-    above = seen >= high if expected.kind == "uniform" else seen > high
-    outside = int((seen < low).sum() + above.sum() + (~np.isfinite(seen)).sum())
+    outside = distances.outside(values, expected)
     return Evidence(outside == 0, f"{outside} outside", "0 outside", samples=int(values.size))
 
 

@@ -1,37 +1,15 @@
-"""Mistakes on record, planted one at a time, each of which the suite must catch.
-
-A fault is one of jaxinit's initializers, mistaken.
-"""
+"""Mistakes on record, planted one at a time, each of which the suite must catch."""
 
 import dataclasses
-import math
-import types
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Iterator
 
-import jaxinit
-from conformance import mistakes, replay_mistakes, suite
+from conformance import initializer_faults, module_faults, replay_faults, suite
 from conformance.checks import Check, Evidence
+from conformance.fault import Fault
 from conformance.statistics import Rates
-from conformance.targets import Target
 
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """A mistake, the initializer that it is made in, and the claims that it breaks."""
-
-    name: str
-    initializer: str
-    claims: str
-    """A regular expression over claims; the check that catches the fault is one of these."""
-    factory: mistakes.Factory
-    others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What else the namespace needs: a generator, modules."""
-
-    def target(self) -> Target:
-        """The mistaken initializer, and nothing else that could be checked."""
-        names = {"Layout": jaxinit.Layout, self.initializer: self.factory, **self.others}
-        return Target(self.name, types.SimpleNamespace(**names))
+FAULTS = (*initializer_faults.FAULTS, *module_faults.FAULTS, *replay_faults.FAULTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +24,9 @@ class Catch:
 def catch(fault: Fault, seed: int, rates: Rates) -> Catch:
     """Runs the quick checks of the fault's claims until one fails."""
     with suite.wide_numbers():
-        checks, _ = suite.plan(fault.target(), seed, quick=True, select=f"^{fault.initializer}: ({fault.claims}) ")
+        checks, _ = suite.plan(
+            fault.target(), seed, quick=True, select=f"^{re.escape(fault.initializer)}: ({fault.claims}) "
+        )
         for check in checks:
             evidence = suite.evaluate(check, rates)
             if not evidence.passed:
@@ -57,176 +37,3 @@ def catch(fault: Fault, seed: int, rates: Rates) -> Catch:
 def catch_all(seed: int, rates: Rates) -> Iterator[Catch]:
     """Every planted fault, at the rates of one check of a run."""
     return (catch(fault, seed, rates) for fault in FAULTS)
-
-
-_DRAWN = "mean|scale|bounds|shape|support|moment .*"
-
-FAULTS = (
-    Fault(
-        "fan_in and fan_out exchanged",
-        "kaiming_uniform",
-        _DRAWN,
-        mistakes.layout("kaiming_uniform", mistakes.exchanged),
-    ),
-    Fault(
-        "fan_in and fan_out exchanged", "kaiming_normal", _DRAWN, mistakes.layout("kaiming_normal", mistakes.exchanged)
-    ),
-    Fault(
-        "fan_in alone for the mean of both fans",
-        "xavier_normal",
-        _DRAWN,
-        mistakes.scaled(
-            "xavier_normal", lambda init, s: math.sqrt(sum(mistakes.fans(init, s)) / 2 / mistakes.fans(init, s)[0])
-        ),
-    ),
-    Fault(
-        "gain missing",
-        "kaiming_normal",
-        _DRAWN,
-        mistakes.scaled("kaiming_normal", lambda init, _: 1 / mistakes.gain(init)),
-    ),
-    Fault(
-        "gain squared",
-        "kaiming_uniform",
-        _DRAWN,
-        mistakes.scaled("kaiming_uniform", lambda init, _: mistakes.gain(init)),
-    ),
-    Fault(
-        "gain of relu by default", "xavier_uniform", _DRAWN, mistakes.scaled("xavier_uniform", lambda *_: math.sqrt(2))
-    ),
-    Fault("std taken for the bound", "kaiming_uniform", _DRAWN, mistakes.scaled("kaiming_uniform", lambda *_: 3**-0.5)),
-    Fault("bound taken for the std", "xavier_normal", _DRAWN, mistakes.scaled("xavier_normal", lambda *_: 3**0.5)),
-    Fault("variance taken for the std", "normal", _DRAWN, mistakes.scaled("normal", lambda init, _: init.std)),
-    Fault("truncated at two sigma", "kaiming_normal", _DRAWN, mistakes.redrawn("kaiming_normal", mistakes.truncated)),
-    Fault("truncated at two sigma", "xavier_normal", _DRAWN, mistakes.redrawn("xavier_normal", mistakes.truncated)),
-    Fault("bounds in sigmas", "trunc_normal", _DRAWN, mistakes.in_sigmas),
-    Fault("clipped, not truncated", "trunc_normal", _DRAWN, mistakes.clipped),
-    Fault(
-        "slope 0.01 for 0",
-        "kaiming_uniform",
-        _DRAWN,
-        mistakes.like("kaiming_uniform", lambda given: {"a": 0.01, **given}),
-    ),
-    Fault(
-        "transposed convolution 'corrected'",
-        "kaiming_uniform",
-        _DRAWN,
-        mistakes.layout("kaiming_uniform", lambda given: jaxinit.FLAX if given.in_axis == 3 else given),
-    ),
-    Fault("groups ignored", "dirac", "equal to torch", mistakes.like("dirac", lambda given: {**given, "groups": 1})),
-    Fault(
-        "OIHW read as HWIO",
-        "xavier_uniform",
-        _DRAWN,
-        mistakes.layout("xavier_uniform", lambda given: jaxinit.TORCH if given == jaxinit.FLAX else given),
-    ),
-    Fault(
-        "packed query, key and value taken for one",
-        "xavier_uniform",
-        _DRAWN,
-        mistakes.scaled(
-            "xavier_uniform",
-            lambda init, s: math.sqrt(
-                sum(mistakes.fans(init, s)) / (mistakes.fans(init, s)[0] + mistakes.fans(init, s)[1] / 3)
-            ),
-        ),
-    ),
-    Fault(
-        "spatial axes left out",
-        "kaiming_normal",
-        _DRAWN,
-        mistakes.scaled("kaiming_normal", lambda init, s: math.sqrt(mistakes.receptive_field(init, s))),
-    ),
-    Fault(
-        "experts counted as inputs",
-        "kaiming_normal",
-        _DRAWN,
-        mistakes.scaled(
-            "kaiming_normal",
-            lambda init, s: 1 / math.sqrt(s[0]) if init.layout.roles(len(s)).batch else 1.0,
-        ),
-    ),
-    Fault(
-        "no signs after QR",
-        "orthogonal",
-        "Haar .*|determinant sign",
-        mistakes.redrawn("orthogonal", mistakes.without_signs),
-    ),
-    Fault(
-        "unit rows, not orthogonal",
-        "orthogonal",
-        "orthonormal",
-        mistakes.redrawn("orthogonal", mistakes.not_square_to_each_other),
-    ),
-    Fault(
-        "gain forgotten in orthogonal",
-        "orthogonal",
-        "orthonormal",
-        mistakes.like("orthogonal", lambda _: {"gain": 1.1}),
-    ),
-    Fault("zeros in rows, not columns", "sparse", "zeros .*", mistakes.sparse(mistakes.by_rows)),
-    Fault("floor for ceil", "sparse", "zeros .*", mistakes.sparse(mistakes.floored)),
-    Fault("the same rows in every column", "sparse", "zeros .*", mistakes.sparse(mistakes.the_same_in_every_column)),
-    Fault("each entry zero by itself", "sparse", "zeros .*", mistakes.sparse(mistakes.one_by_one)),
-    Fault(
-        "std 0.01 taken for a variance", "sparse", "scale", mistakes.like("sparse", lambda given: {**given, "std": 0.1})
-    ),
-    Fault("centre of an even kernel", "dirac", "equal to torch", mistakes.then("dirac", mistakes.off_centre)),
-    Fault(
-        "drawn in bfloat16", "normal", f"{_DRAWN}|distinct values", mistakes.redrawn("normal", mistakes.native_normal)
-    ),
-    Fault(
-        "upper bound reached by rounding", "uniform", "support", mistakes.redrawn("uniform", mistakes.one_rounding_late)
-    ),
-    Fault(
-        "key ignored",
-        "normal",
-        "keys|neighbours along keys",
-        mistakes.redrawn("normal", mistakes.with_one_key),
-    ),
-    Fault("key ignored", "uniform", "leaves of a model", mistakes.redrawn("uniform", mistakes.with_one_key)),
-    Fault("second half repeats the first", "normal", "halves", mistakes.then("normal", mistakes.repeated)),
-    Fault("neighbours correlated at 0.05", "normal", "neighbours .*", mistakes.then("normal", mistakes.correlated)),
-    Fault("scale off by 1%", "normal", "scale", mistakes.scaled("normal", lambda *_: 1.01)),
-    Fault("scale off by 1%", "kaiming_normal", "scale", mistakes.scaled("kaiming_normal", lambda *_: 0.99)),
-    Fault("bound off by 0.1%", "uniform", "bounds|support", mistakes.scaled("uniform", lambda *_: 1.001)),
-    Fault("bound off by 0.1%", "xavier_uniform", "bounds|support", mistakes.scaled("xavier_uniform", lambda *_: 0.999)),
-    Fault(
-        "mean off by 0.005 sigma",
-        "normal",
-        "mean",
-        mistakes.then("normal", lambda array, init: array + 0.005 * init.std),
-    ),
-    Fault("warning lost", "kaiming_uniform", "warning", mistakes.redrawn("kaiming_uniform", mistakes.silent)),
-    Fault("wrong mode accepted", "kaiming_normal", "refusal", mistakes.lenient),
-    Fault("arguments in another order", "trunc_normal", "signature", mistakes.in_another_order),
-    Fault(
-        "low and high word exchanged in float64",
-        "uniform",
-        "replay",
-        jaxinit.uniform,
-        {"TorchGenerator": replay_mistakes.WordsExchanged},
-    ),
-    Fault("tail of 16 not redrawn", "normal", "replay", jaxinit.normal, {"TorchGenerator": replay_mistakes.TailKept}),
-    Fault(
-        "second number of a pair forgotten",
-        "normal",
-        "replay",
-        jaxinit.normal,
-        {"TorchGenerator": replay_mistakes.SineForgotten},
-    ),
-    Fault(
-        "drawn in the order of Flax's array",
-        "kaiming_uniform",
-        "replay",
-        mistakes.redrawn("kaiming_uniform", replay_mistakes.transposed),
-        {"TorchGenerator": jaxinit.TorchGenerator},
-    ),
-    Fault(
-        "biases drawn between the weights",
-        "nn.LSTM",
-        "replay .*",
-        jaxinit.uniform,
-        {"TorchGenerator": jaxinit.TorchGenerator, "nnx": replay_mistakes.BiasesInBetween},
-    ),
-)

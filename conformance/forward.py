@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance import reference
 from conformance.twins.twin import State, Twin
 
 
 def weights(module: torch.nn.Module, rng: np.random.Generator) -> State:
-    """A module's tensors by name; those that are constant when built are made to vary, or an exchange would not show."""
+    """A module's tensors by name; constant ones made to vary, or an exchange would not show."""
     state = {name: tensor.numpy().copy() for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
     for array in state.values():
         if (array == array.flat[0]).all():
@@ -19,7 +20,8 @@ def weights(module: torch.nn.Module, rng: np.random.Generator) -> State:
 
 def difference(twin: Twin, load: Any, rng: np.random.Generator) -> float:
     """The largest difference of the outputs for random inputs, as a share of the largest output."""
-    module = twin.theirs()
+    with reference.seeded(int(rng.integers(2**31))):
+        module = twin.theirs()
     state = weights(module, rng)
     twin.without(state)
     module.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()}, strict=False)

@@ -84,7 +84,7 @@ class _Recorder(TorchDispatchMode):
     """Notes each operation under the memory that it changes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._calls: dict[int, list[Call]] = {}
         self._kept: list[Any] = []  # so that no memory is used twice
 
@@ -111,7 +111,7 @@ class _Recorder(TorchDispatchMode):
             self._add(made, name, ())
 
     def _add(self, tensor: torch.Tensor, operation: str, arguments: tuple[float, ...]) -> None:
-        call = Call(operation, arguments, tensor.storage_offset(), tensor.numel())
+        call = Call(operation, arguments, int(tensor.storage_offset()), tensor.numel())
         self._calls.setdefault(_memory(tensor), []).append(call)
 
 

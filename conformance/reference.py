@@ -85,6 +85,15 @@ class Expected:
             return cls(distribution.kind, low, high - low, low, high)
         return cls("normal", distribution.mean, distribution.std)
 
+    def distance(self, other: "Expected | None") -> float:
+        """By which the numbers of another of this kind differ, as a share of the scale; infinity for no such one."""
+        if other is None or other.kind != self.kind:
+            return math.inf
+        pairs = zip(
+            (self.loc, self.scale, self.low, self.high), (other.loc, other.scale, other.low, other.high), strict=True
+        )
+        return max(abs(a - b) for a, b in pairs if a != b) / (self.scale or 1.0) if self != other else 0.0
+
     @functools.cached_property
     def scipy(self) -> Any:
         if self.kind == "uniform":

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import jinja2
 
-from conformance import interface, layouts, pictures, reference
+from conformance import coverage, interface, layouts, pictures, reference
 from conformance.cases import FAN_SCHEMES
 from conformance.checks import Sample
 from conformance.faults import Catch
@@ -37,8 +37,9 @@ def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
     context = {
         "report": content,
         "conforms": report.conforms,
-        "claims": list(dict.fromkeys(check["claim"] for check in content["checks"])),
         "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
+        "matrices": _matrices(content["checks"]),
+        "left_out": coverage.LEFT_OUT,
         "pictures": pictures.of_samples(report.samples),
         "fans": _fans(report.samples),
         "command": _command(report),
@@ -47,6 +48,18 @@ def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
     }
     for name in ("report.html", "report.md"):
         (out / name).write_text(_TEMPLATES.get_template(f"{name}.j2").render(context))
+
+
+def _matrices(checks: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list[str]]]:
+    """Rows and claims of each table: of torch.nn.init's functions, of torch's modules, and of whole models."""
+    tables: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    functions = {*reference.initializers(), "calculate_gain", "calculate_fan_in_and_fan_out"}
+    for check in checks:
+        name = check["initializer"]
+        kind = "Initializers" if name in functions else "Modules" if name.startswith("nn.") else "Whole models"
+        rows, claims = tables.setdefault(kind, ({}, {}))
+        rows[name] = claims[check["claim"]] = None
+    return {kind: (list(rows), list(claims)) for kind, (rows, claims) in tables.items()}
 
 
 def _fans(samples: Sequence[Sample]) -> list[tuple[str, ...]]:

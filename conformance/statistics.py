@@ -122,6 +122,25 @@ class NormalScale:
 
 
 @dataclasses.dataclass(frozen=True)
+class TwoMeans:
+    """Distance of the means of two normal samples of one size, whose common `spread` was estimated from both.
+
+    Student's t with 2 (n - 1) degrees of freedom; what is detectable is known as well as the spread is.
+    """
+
+    spread: float
+
+    def threshold(self, samples: int, rates: Rates) -> float:
+        return self._of(rates.false_alarm / 2, samples)
+
+    def detectable(self, samples: int, rates: Rates) -> float:
+        return self.threshold(samples, rates) + self._of(rates.miss, samples)
+
+    def _of(self, probability: float, samples: int) -> float:
+        return float(stats.t.isf(probability, 2 * (samples - 1))) * self.spread * math.sqrt(2 / samples)
+
+
+@dataclasses.dataclass(frozen=True)
 class UniformEnds:
     """How far the extremes of a uniform sample stop short of its bounds, as a share of the width.
 

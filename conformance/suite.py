@@ -88,9 +88,20 @@ def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tu
             key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{case.initializer} {case.label}".encode()))
             samples.append(Sample(target, case, key))
             checks.extend(_planned(section, samples[-1]))
+    checks.extend(_of_modules(target, seed, quick))
     checks.extend(replay.checks(target, seed, quick))
     pattern = re.compile(select)
     return [check for check in checks if pattern.search(check.id)], samples
+
+
+def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[Check]:
+    """The checks of whole modules, for targets that know of any; only these need flax."""
+    nnx, defaults = target.part("nnx"), target.part("defaults")
+    if nnx or defaults:
+        from conformance import keywords, modules
+
+        yield from modules.checks(nnx, seed, quick) if nnx else ()
+        yield from keywords.checks(defaults, quick) if defaults else ()
 
 
 def _planned(section: str, sample: Sample) -> list[Check]:

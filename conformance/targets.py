@@ -43,6 +43,14 @@ class Target:
     def knows_layouts(self) -> bool:
         return self.has("Layout")
 
+    def part(self, name: str) -> Any:
+        """A namespace within it, `nnx` or `defaults`; None if it has none.
+
+        Raises:
+            ImportError: it has one, but lacks a package.
+        """
+        return getattr(self.namespace, name, None)
+
 
 def load(name: str) -> Target:
     """The target of that name: `torch`, a library with an adapter, or anything importable.

@@ -1,4 +1,4 @@
-"""How Sphinx builds the site. The pictures of docs/layouts.md and the table of docs/faults.md are made first."""
+"""How Sphinx builds the site. Pictures and tables that pages include are made first."""
 
 import dataclasses
 import inspect
@@ -42,6 +42,7 @@ def signature(*event: Any) -> tuple[str, None] | None:
 def make(_: Sphinx) -> None:
     runpy.run_path(str(HERE / "draw_axes.py"))["draw_all"](HERE / "_build" / "axes")
     runpy.run_path(str(HERE / "fault_table.py"))["write"](HERE / "_build" / "faults.md")
+    runpy.run_path(str(HERE / "module_table.py"))["write"](HERE / "_build" / "modules")
 
 
 def setup(app: Sphinx) -> None:

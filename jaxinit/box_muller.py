@@ -5,7 +5,7 @@ cosines take the places of the first, the sines those of the last.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -29,17 +29,13 @@ def fill(
         np.copyto(values, drawn.astype(real).astype(values.dtype), where=True if where is None else where)
         return
     most = min(values.size, _CHUNK) // 2
-    pairs, buffer = polar.select(real, exact, most), polar.aligned((2, most), np.dtype(f"i{real.itemsize}"))
-
-    def normals(points: np.ndarray) -> np.ndarray:
-        return fused.multiply_add(pairs(*points), std, mean)
-
-    for places, points in _blocks(stream, values.size, values.dtype):
-        halves = _halves(points, buffer[:, : points.size // 2])
-        if where is None:
-            _interleave(normals(halves), values[places])
-        else:
-            _replace(values[places], where[places], halves, normals)
+    pairs = polar.select(real, exact, most)
+    points, normals = polar.aligned((2, most), np.dtype(f"i{real.itemsize}")), polar.aligned((2 * most,), real)
+    for places, blocks in _blocks(stream, values.size, values.dtype):
+        halves, drawn = _halves(blocks, points[:, : blocks.size // 2]), normals[: blocks.size]
+        kept = None if where is None else where[places]
+        _interleave(_normals(halves, kept, pairs, mean, std), drawn)
+        np.copyto(values[places], drawn, where=True if kept is None else kept, casting="unsafe")
 
 
 def _one_by_one(stream: Mersenne, size: int) -> np.ndarray:
@@ -85,17 +81,16 @@ def _halves(blocks: np.ndarray, halves: np.ndarray) -> np.ndarray:
 
 
 def _interleave(halves: np.ndarray, blocks: np.ndarray) -> None:
-    """Back to the order of blocks, in their dtype."""
-    np.copyto(_eights(blocks).reshape(-1, 2), _eights(halves.astype(blocks.dtype, copy=False)).T)
+    """Back to the order of blocks."""
+    for place, half in enumerate(_eights(halves)):
+        _eights(blocks).reshape(-1, 2)[:, place] = half
 
 
-def _replace(
-    values: np.ndarray, where: np.ndarray, points: np.ndarray, normals: Callable[[np.ndarray], np.ndarray]
-) -> None:
-    """Draws anew for the marked places; no more pairs are computed than they need."""
-    needed = _halves(where, np.empty(points.shape, bool)).any(axis=0)
-    halves = np.zeros(points.shape, values.dtype)
-    halves[:, needed] = normals(points[:, needed])
-    drawn = np.empty_like(values)
-    _interleave(halves, drawn)
-    np.copyto(values, drawn, where=where)
+def _normals(halves: np.ndarray, kept: np.ndarray | None, pairs: polar.Pairs, mean: float, std: float) -> np.ndarray:
+    """The normal numbers by halves; where only some are kept, no more are computed than their pairs need."""
+    if kept is None:
+        return fused.multiply_add(pairs(*halves), std, mean)
+    needed = _halves(kept, np.empty(halves.shape, bool)).any(axis=0)
+    result = np.zeros(halves.shape, np.dtype(f"f{halves.itemsize}"))
+    result[:, needed] = fused.multiply_add(pairs(*halves[:, needed]), std, mean)
+    return result

@@ -1,6 +1,7 @@
 """The modules of a Linen model and the shapes of their arrays, as one abstract run of `init` calls them."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -55,8 +56,17 @@ class Calls:
 
     @property
     def nodes(self) -> list[Node]:
-        """The modules, inner ones first."""
-        return [Node(path, module) for (path, _), module in sorted(self.modules.items(), key=_depth, reverse=True)]
+        """The modules, inner ones first, and otherwise in the order in which they were called."""
+        first: dict[Path, int] = {}
+        for index, (path, _) in enumerate(self.modules):
+            for end in range(len(path) + 1):
+                first.setdefault(path[:end], index)
+
+        def place(item: tuple[_At, Any]) -> tuple[float, ...]:
+            path = item[0][0]
+            return (*(first[path[:end]] for end in range(1, len(path) + 1)), math.inf)
+
+        return [Node(path, module) for (path, _), module in sorted(self.modules.items(), key=place)]
 
     @property
     def layers(self) -> dict[Path, tuple[Shape, int]]:
@@ -80,7 +90,7 @@ def run(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     calls = Calls()
 
     def build(given: Mapping[int, jax.Array]) -> Any:
-        args, options = treedef.unflatten([given.get(index, leaf) for index, leaf in enumerate(leaves)])
+        args, options = jax.tree.unflatten(treedef, [given.get(index, leaf) for index, leaf in enumerate(leaves)])
         with nn.intercept_methods(calls.note):
             return module.init(jax.random.key(0), *args, **options)
 

@@ -107,8 +107,8 @@ class concatenated(Initializer):
         dtype: dtype when the call names none.
 
     Raises:
-        TypeError: one of `inits` is not an initializer of jaxinit.
-        ValueError: the last axis cannot be divided into so many parts.
+        TypeError: `inits` is no sequence, or one of it is not an initializer of jaxinit.
+        ValueError: `inits` is empty, or the last axis cannot be divided into so many parts.
 
     Example:
         >>> jaxinit.composed.concatenated((jaxinit.zeros(), jaxinit.ones()))(jax.random.key(0), (4,))
@@ -120,9 +120,13 @@ class concatenated(Initializer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._canonical("inits", tuple(self.inits))
+        if not isinstance(self.inits, Sequence):
+            raise TypeError(f"`inits` must be a sequence of initializers, got {self.inits!r}")
+        if not self.inits:
+            raise ValueError(f"`inits` must have at least one initializer, got {self.inits!r}")
         for init in self.inits:
             _require_initializer("inits", init)
+        self._canonical("inits", tuple(self.inits))
 
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
         part = self._part(shape)

@@ -12,6 +12,7 @@ from jaxinit.initializer import Elementwise, Initializer
 from jaxinit.layers import Parameter, relaid
 from jaxinit.layouts import TORCH
 from jaxinit.models import Draw, Known, Leaves, Path, dotted
+from jaxinit.placement import placed
 from jaxinit.state_dicts import forms
 from jaxinit.torch_rng import TorchGenerator
 
@@ -39,7 +40,7 @@ def built(
             arrays |= {path: _array(init, generator, leaves[path], path) for path, init in one.draws}
         else:
             arrays |= _layer(one, leaves, generator)
-    return {path: replay.placed(array, leaves[path].sharding) for path, array in arrays.items()}
+    return {path: placed(array, leaves[path].sharding) for path, array in arrays.items()}
 
 
 def applied(
@@ -60,7 +61,7 @@ def applied(
         raise ValueError(f"`model` must have its attributes in the order in which they were set, got {lost}")
     parameters = {one.node.at(part.path): part for one in found if one.layer for part in one.layer.parameters}
     arrays = {path: _array(init, generator, leaves[path], path, parameters.get(path)) for path, init in draws}
-    return {path: replay.placed(array, leaves[path].sharding) for path, array in arrays.items()}
+    return {path: placed(array, leaves[path].sharding) for path, array in arrays.items()}
 
 
 def _disordered(drawn: Iterable[Path], sorted_nodes: Iterable[Path]) -> str:

@@ -8,7 +8,7 @@ whole model's shapes.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jaxinit import arguments
 from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
@@ -18,12 +18,6 @@ from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
 from jaxinit.variance_scaling import kaiming_uniform, xavier_uniform
 
 Keywords = dict[str, Initializer]
-
-PER_HEAD = Layout(in_axis=-3, out_axis=(-2, -1))
-"""`(features, heads, head_dim)`, as Flax's attention holds its query, key and value."""
-
-FROM_HEADS = Layout(in_axis=(-3, -2), out_axis=-1)
-"""`(heads, head_dim, features)`, as Flax's attention holds its output."""
 
 
 def linear(in_features: int, *, layout: Layout = FLAX) -> Keywords:
@@ -225,7 +219,8 @@ def multihead_attention(embed_dim: int, kdim: int | None = None, vdim: int | Non
         out_proj.weight ~ U(-1 / sqrt(embed_dim), 1 / sqrt(embed_dim)),  biases 0
 
     torch packs query, key and value into one matrix, whose fans are not those of its
-    parts. With another `kdim` or `vdim` each part is xavier_uniform by itself.
+    parts. With another `kdim` or `vdim` each part is xavier_uniform by itself. Flax's
+    layers draw their kernels as matrices, with all heads on one axis.
 
     Args:
         embed_dim: size of the queries and of the output.
@@ -247,11 +242,11 @@ def multihead_attention(embed_dim: int, kdim: int | None = None, vdim: int | Non
     """
     size = _size("embed_dim", embed_dim)
     others = [size if value is None else _size(name, value) for name, value in (("kdim", kdim), ("vdim", vdim))]
-    kernel: Initializer = xavier_uniform(layout=PER_HEAD)
+    kernel: Initializer = xavier_uniform()
     if others == [size, size]:
         low, high = xavier_uniform(layout=TORCH).distribution((3 * size, size)).support
         kernel = uniform(low, high)  # type: ignore[arg-type]
-    out = linear(size, layout=FROM_HEADS)["kernel_init"]
+    out = linear(size)["kernel_init"]
     return {"kernel_init": kernel, "bias_init": zeros(), "out_kernel_init": out, "out_bias_init": zeros()}
 
 
@@ -359,5 +354,5 @@ def _per_group(name: str, channels: int, groups: int) -> int:
 
 
 def _taps(kernel_size: int | Sequence[int]) -> int:
-    sizes = [kernel_size] if isinstance(kernel_size, int) else kernel_size
+    sizes = kernel_size if isinstance(kernel_size, Iterable) else [kernel_size]
     return math.prod(_size("kernel_size", size) for size in sizes)

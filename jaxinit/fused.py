@@ -27,7 +27,8 @@ def multiply_add(x: np.ndarray, scale: float, offset: float) -> np.ndarray:
     """
     scale, offset = float(x.dtype.type(scale)), float(x.dtype.type(offset))
     if offset == 0:
-        x *= x.dtype.type(scale)
+        if scale != 1:
+            x *= x.dtype.type(scale)
         x += 0  # no zero keeps a minus
         return x
     return _in_double(x, scale, offset) if x.dtype == np.float32 else _by_parts(x, scale, offset)

@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxinit import arguments, dtypes, replay, sampling
 from jaxinit.distributions import Distribution
 from jaxinit.layouts import FLAX, Layout
-from jaxinit.placement import OutSharding
+from jaxinit.placement import OutSharding, placed
 from jaxinit.torch_rng import TorchGenerator
 
 
@@ -77,7 +77,7 @@ class Initializer(abc.ABC):
         shape, dtype = arguments.dimensions(shape), dtypes.resolve(self.dtype if dtype is None else dtype)
         if isinstance(key, TorchGenerator):
             replay.require_no_trace()
-            return replay.placed(self.replayed(key, shape, dtype), out_sharding)
+            return placed(self.replayed(key, shape, dtype), out_sharding)
         return self._array(key, shape, dtype, out_sharding)
 
     @abc.abstractmethod

@@ -6,18 +6,21 @@ What a Linen module is made of shows when it runs: so each function takes the in
 `module.init`, and runs it abstractly. For them `jax.ShapeDtypeStruct` will do.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 
-from jaxinit import arguments, calls, models, modules, state_dicts
-from jaxinit.models import Path
+from jaxinit import arguments, calls, construction, models, modules, state_dicts
+from jaxinit.models import Known, Path
+from jaxinit.torch_rng import TorchGenerator
 from jaxinit.variables import View
 
 Initializers = Mapping[str, Callable[..., jax.Array]]
 Shapes = Mapping[str, tuple[int, ...]]
+Source = jax.Array | Mapping[str, jax.Array] | TorchGenerator
+"""Where numbers come from: a key; a dict of keys, of which that of `params` is used; or torch's generator."""
 
 _RULES: dict[type, Any] = {getattr(nn, row.linen): row.rule for row in modules.TABLE if row.linen}
 
@@ -49,10 +52,17 @@ def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> 
     """
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise TypeError(f"`kind` must be a class of flax.linen.Module, got {kind!r}")
-    _RULES[kind] = lambda shapes, layer: rule(layer, shapes)
+    _RULES[kind] = lambda shapes, layer: rule(layer, dict(shapes))
 
 
-def reset_parameters(module: nn.Module, variables: Any, key: jax.Array, *inputs: Any, **kwargs: Any) -> Any:
+def reset_parameters(
+    module: nn.Module,
+    variables: Any,
+    key: Source,
+    *inputs: Any,
+    order: Iterable[str] | None = None,
+    **kwargs: Any,
+) -> Any:
     """Draws every parameter and running statistic anew, as torch's modules do.
 
     Each keeps its dtype, its sharding and its box. Its key is `key` with its path folded
@@ -62,8 +72,11 @@ def reset_parameters(module: nn.Module, variables: Any, key: jax.Array, *inputs:
     Args:
         module: any Linen module.
         variables: of the module, as `module.init` returns them; they stay as they are.
-        key: a key, or a dict of keys, of which that of `params` is used.
+        key: a key; a dict of keys, of which that of `params` is used; or a TorchGenerator, for
+            torch's own numbers: modules are then drawn one after the other, as they are called.
         *inputs: as for `module.init`.
+        order: for a TorchGenerator, where torch builds its model in another order: torch's
+            names of modules or tensors in that order, such as `list(torch_model.state_dict())`.
         **kwargs: as for `module.init`.
 
     Returns:
@@ -72,7 +85,8 @@ def reset_parameters(module: nn.Module, variables: Any, key: jax.Array, *inputs:
 
     Raises:
         TypeError: an argument is not of its kind.
-        ValueError: `variables` are not of the module with these inputs.
+        ValueError: `variables` are not of the module with these inputs, or `order` names some
+            layers but not all.
 
     Warns:
         UserWarning: some layers are unknown, and were left as they are; `register` them.
@@ -85,22 +99,25 @@ def reset_parameters(module: nn.Module, variables: Any, key: jax.Array, *inputs:
         >>> bool(bias.any()), bool(abs(bias).max() <= 1 / 8)
         (True, True)
     """
-    own, view = _key(key), View(module, variables, inputs, kwargs)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    source, view = _source(key), _view(module, variables, inputs, kwargs)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     _warn(free)
-    return view.filled(view.draw([draw for one in found for draw in one.draws], own))
+    return view.filled(_drawn(found, view, source, order))
 
 
 def apply(
     module: nn.Module,
     variables: Any,
     fn: Callable[[Any], Initializers | None],
-    key: jax.Array,
+    key: Source,
     *inputs: Any,
     only: str | None = None,
     **kwargs: Any,
 ) -> Any:
     """torch's `model.apply(init_weights)`: `fn` is asked of each module, inner ones first.
+
+    Not of the parts of a layer that is one module in torch, such as a GRU's: it may answer
+    for the cell with `{"ir.kernel": ...}`.
 
     Args:
         module: any Linen module.
@@ -130,21 +147,28 @@ def apply(
         >>> jaxinit.linen.apply(module, variables, init_weights, jax.random.key(1), x)["params"]["layers_0"]["bias"]
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
-    own, view = _key(key), View(module, variables, inputs, kwargs)
-    return view.filled(view.draw(models.chosen(view.nodes, view.leaves, fn, only), own))
+    source, view = _source(key), _view(module, variables, inputs, kwargs)
+    found, _ = models.known(view.nodes, view.leaves, _rule_of)
+    draws = models.chosen(view.nodes, found, view.leaves, fn, only)
+    if isinstance(source, TorchGenerator):
+        listed, _ = view.listed(found, ())
+        arrays = construction.applied(view.listed_draws(draws), listed, view.listed_leaves, source)
+        return view.filled(view.stacked(arrays))
+    return view.filled(view.draw(draws, source))
 
 
-def init(module: nn.Module, key: jax.Array, *inputs: Any, **kwargs: Any) -> Any:
+def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | None = None, **kwargs: Any) -> Any:
     """`module.init` with torch's defaults for every layer, whatever its `kernel_init` says.
 
     Nothing is drawn twice: as by `reset_parameters`, each array on its own devices if its
     box says so and a mesh is set. What no rule knows, and other collections, are those of
-    `module.init` with this key.
+    `module.init` with this key (for a TorchGenerator, the key of its seed).
 
     Args:
         module: any Linen module.
-        key: as for `module.init`: a key, or a dict of keys.
+        key: as for `reset_parameters`.
         *inputs: as for `module.init`.
+        order: as for `reset_parameters`.
         **kwargs: as for `module.init`.
 
     Returns:
@@ -162,12 +186,13 @@ def init(module: nn.Module, key: jax.Array, *inputs: Any, **kwargs: Any) -> Any:
         >>> kernel.shape, bool(abs(kernel).max() <= 1 / 8)
         ((64, 256), True)
     """
-    own, view = _key(key), View(module, None, inputs, kwargs)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    source, view = _source(key), View(module, None, inputs, kwargs)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     _warn(free)
-    drawn = view.draw([draw for one in found for draw in one.draws], own)
+    drawn = _drawn(found, view, source, order)
     args, options = calls.concrete((inputs, kwargs))
-    return view.filled(drawn, lambda: module.init(key, *args, **options))
+    own: Any = jax.random.key(key.initial_seed() % 2**32) if isinstance(key, TorchGenerator) else key
+    return view.filled(drawn, lambda: module.init(own, *args, **options))
 
 
 def load(
@@ -201,26 +226,42 @@ def load(
         >>> matched
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
-    view = View(module, variables, inputs, kwargs)
-    found, free = view.listed(*models.known(view.nodes, view.leaves, rule_of))
+    view = _view(module, variables, inputs, kwargs)
+    found, free = view.listed(*models.known(view.nodes, view.leaves, _rule_of))
     arrays, matched = state_dicts.match(found, free, view.listed_leaves, state_dicts.read(state))
     return view.filled(view.stacked(arrays)), matched
 
 
-def rule_of(module: nn.Module) -> Any:
+def _rule_of(module: nn.Module) -> Any:
     """The module's own method, or the rule for the nearest of its classes that has one, if any has."""
     if callable(getattr(module, "reset_parameters", None)):
-        return lambda shapes, layer: layer.reset_parameters(shapes)
+        return lambda shapes, layer: layer.reset_parameters(dict(shapes))
     return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
 
 
-def _key(key: Any) -> jax.Array:
-    """The key that all others are folded from."""
+def _view(module: nn.Module, variables: Any, inputs: Any, kwargs: Any) -> View:
+    if not isinstance(variables, Mapping):
+        raise TypeError(f"`variables` must be a dict of collections, as `module.init` returns, got {variables!r}")
+    return View(module, variables, inputs, kwargs)
+
+
+def _source(key: Any) -> jax.Array | TorchGenerator:
+    """The generator, or the key that all others are folded from."""
     if isinstance(key, Mapping) and "params" not in key:
         raise ValueError(f"`key` must be a key, or a dict with a key of 'params', got {sorted(key)}")
-    own = key["params"] if isinstance(key, Mapping) else key
-    arguments.check_key(own)
+    own: jax.Array | TorchGenerator = key["params"] if isinstance(key, Mapping) else key
+    if not isinstance(own, TorchGenerator):
+        arguments.check_key(own)
     return own
+
+
+def _drawn(
+    found: Sequence[Known], view: View, source: jax.Array | TorchGenerator, order: Iterable[str] | None
+) -> dict[Path, jax.Array]:
+    if isinstance(source, TorchGenerator):
+        listed, _ = view.listed(found, ())
+        return view.stacked(construction.built(listed, view.listed_leaves, source, order))
+    return view.draw([draw for one in found for draw in one.draws], source)
 
 
 def _warn(free: Iterable[Path]) -> None:

@@ -12,11 +12,23 @@ import numpy as np
 
 from jaxinit.initializer import Initializer
 from jaxinit.layers import Layer, Shapes
+from jaxinit.placement import placed
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
 Draw = tuple[Path, Callable[..., jax.Array]]
 """Where an array is, and the initializer that draws it; any callable of JAX's protocol."""
+
+
+class MissingParameterError(KeyError):
+    """A layer has no parameter of the name that a rule looks for: it keeps its parameters elsewhere."""
+
+
+class Own(dict[str, tuple[int, ...]]):
+    """The shapes of a module's arrays by their paths within it."""
+
+    def __missing__(self, name: str) -> tuple[int, ...]:
+        raise MissingParameterError(name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +38,11 @@ class Node:
     path: Path
     module: Any
 
-    def own(self, leaves: Leaves) -> dict[str, tuple[int, ...]]:
-        """The shapes of the arrays in it and below it, by their paths within it."""
+    def own(self, leaves: Leaves) -> Own:
+        """The shapes of the arrays in it and below it."""
         depth = len(self.path)
-        return {dotted(path[depth:]): leaf.shape for path, leaf in leaves.items() if path[:depth] == self.path}
+        below = {path[depth:]: leaf.shape for path, leaf in leaves.items() if path[:depth] == self.path}
+        return Own({dotted(path): shape for path, shape in below.items()})
 
     def at(self, name: str) -> Path:
         return (*self.path, *name.split("."))
@@ -74,7 +87,10 @@ def known(nodes: Sequence[Node], leaves: Leaves, rule_of: Callable[[Any], Any]) 
 
 def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | None:
     """What the rule says of those parameters that no outer module has claimed."""
-    layer = rule(shapes, node.module)
+    try:
+        layer = rule(shapes, node.module)
+    except MissingParameterError:
+        return None
     if layer is None:
         return None
     if isinstance(layer, Layer):
@@ -84,10 +100,18 @@ def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | No
     return Known(node, {name: init for name, init in inits.items() if name in unclaimed})
 
 
-def chosen(nodes: Iterable[Node], leaves: Leaves, fn: Callable[[Any], Any], only: str | None) -> list[Draw]:
-    """What `fn` wants drawn, module by module, at the paths that match `only`."""
+def chosen(
+    nodes: Iterable[Node], found: Sequence[Known], leaves: Leaves, fn: Callable[[Any], Any], only: str | None
+) -> list[Draw]:
+    """What `fn` wants drawn, module by module, at the paths that match `only`.
+
+    The parts of a layer that torch has as one module, such as the gates of a GRU, are not asked.
+    """
     draws: list[Draw] = []
+    wholes = {one.node.path for one in found if one.layer is not None}
     for node in nodes:
+        if node.path not in wholes and any(node.path[:end] in wholes for end in range(len(node.path))):
+            continue
         answer = fn(node.module)
         if answer is not None:
             inits = checked("fn", answer, node, node.own(leaves))
@@ -129,7 +153,7 @@ def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeS
     except Exception as error:
         error.add_note(f"while drawing {dotted(path)}, an array of shape {leaf.shape}")
         raise
-    return array if is_ours or leaf.sharding is None else jax.device_put(array, leaf.sharding)
+    return array if is_ours else placed(array, leaf.sharding)
 
 
 def key_at(key: jax.Array, path: Path) -> jax.Array:

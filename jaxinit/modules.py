@@ -100,6 +100,10 @@ def prelu(_: Shapes, __: Any) -> Layer:
     return Layer("PReLU", (Tensor("weight", slope),), (_vector("negative_slope", "weight"),))
 
 
+_PER_HEAD = Layout(in_axis=-3, out_axis=(-2, -1))
+_FROM_HEADS = Layout(in_axis=(-3, -2), out_axis=-1)
+
+
 def attention(shapes: Shapes, _: Any) -> Layer | None:
     """`query`, `key`, `value` (in, heads, head_dim) and `out` (heads, head_dim, out)."""
     *further, size, heads, head_dim = shapes["query.kernel"]
@@ -112,7 +116,7 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
     blocks = [
         Block("in_proj_weight", i) if is_packed else Block(f"{part[0]}_proj_weight") for i, part in enumerate(parts)
     ]
-    inward = _stacked(defaults.PER_HEAD, len(further))
+    inward = _stacked(_PER_HEAD, len(further))
     weights = dict.fromkeys(block.tensor for block in blocks)
     draws = (
         Tensor("out_proj.weight", own["out_kernel_init"]),
@@ -124,7 +128,7 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
     parameters = (
         *(Parameter(f"{part}.kernel", ((block,),), inward) for part, block in zip(parts, blocks, strict=True)),
         *(Parameter(f"{part}.bias", ((Block("in_proj_bias", i),),)) for i, part in enumerate(parts)),
-        _weight("out.kernel", _stacked(defaults.FROM_HEADS, len(further)), "out_proj.weight"),
+        _weight("out.kernel", _stacked(_FROM_HEADS, len(further)), "out_proj.weight"),
         _vector("out.bias", "out_proj.bias"),
     )
     return Layer("MultiheadAttention", draws, parameters)

@@ -74,11 +74,11 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
     Example:
         >>> model = nnx.Linear(64, 256, rngs=nnx.Rngs(0))
         >>> jaxinit.nnx.reset_parameters(model, nnx.Rngs(1))
-        >>> round(float(model.bias[...].std()), 2), bool(abs(model.kernel[...]).max() <= 0.125)
+        >>> round(float(model.kernel[...].std()), 2), bool(abs(model.kernel[...]).max() <= 0.125)
         (0.07, True)
     """
     source, view = _source(rngs), View(model)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     view.update(_drawn(found, view, source, order))
     _finish(view, source, free)
 
@@ -91,6 +91,9 @@ def apply(
     only: str | None = None,
 ) -> None:
     """torch's `model.apply(init_weights)`: `fn` is asked of each module, innermost first; in place.
+
+    Not of the parts of a layer that is one module in torch, such as a GRU's: it may answer
+    for the cell with `{"dense_i.kernel": ...}`.
 
     Args:
         model: any NNX module.
@@ -115,9 +118,9 @@ def apply(
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
     view = View(model)
-    source, draws = _source(rngs), models.chosen(view.nodes, view.leaves, fn, only)
+    source, (found, _) = _source(rngs), models.known(view.nodes, view.leaves, _rule_of)
+    draws = models.chosen(view.nodes, found, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
-        found, _ = models.known(view.nodes, view.leaves, rule_of)
         view.update(construction.applied(draws, found, view.leaves, source, view.sorted))
     else:
         view.update(models.draw(draws, view.leaves, source))
@@ -140,7 +143,7 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
         jaxinit.uniform(a=-0.125, b=0.125)
     """
     view = View(model)
-    found, _ = models.known(view.nodes, view.leaves, rule_of)
+    found, _ = models.known(view.nodes, view.leaves, _rule_of)
     return {models.dotted(path): init for one in found for path, init in one.draws}
 
 
@@ -156,9 +159,16 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
         rngs: as for `reset_parameters`.
         order: as for `reset_parameters`.
 
+    Returns:
+        The model.
+
+    Raises:
+        TypeError: `rngs` is not of its kind.
+        ValueError: as `reset_parameters`.
+
     Example:
         >>> model = jaxinit.nnx.init(lambda rngs: nnx.Linear(64, 256, rngs=rngs), nnx.Rngs(0))
-        >>> round(float(model.bias[...].std()), 2)
+        >>> round(float(model.kernel[...].std()), 2)
         0.07
     """
     source = _source(rngs)
@@ -172,7 +182,7 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
 
     graph.reorder(abstract := nnx.eval_shape(traced), attributes)
     view = View(abstract)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     model: Model = view.filled(_drawn(found, view, source, order), lambda: build(nnx.Rngs(own)))
     graph.reorder(model, attributes)
     _finish(View(model), source, free)
@@ -202,13 +212,13 @@ def load(model: nnx.Module, state: state_dicts.State) -> state_dicts.Matched:
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = View(model)
-    found, free = models.known(view.nodes, view.leaves, rule_of)
+    found, free = models.known(view.nodes, view.leaves, _rule_of)
     arrays, matched = state_dicts.match(found, free, view.leaves, state_dicts.read(state), graph.shared(model))
     view.update(arrays)
     return matched
 
 
-def rule_of(module: nnx.Module) -> Any:
+def _rule_of(module: nnx.Module) -> Any:
     """The rule for the nearest class of the module that has one, if any has."""
     return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
 

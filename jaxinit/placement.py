@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 OutSharding = NamedSharding | PartitionSpec | None
@@ -70,3 +72,18 @@ def _explicit_part(sharding: NamedSharding) -> NamedSharding:
         return left if left else None
 
     return NamedSharding(sharding.mesh, PartitionSpec(*map(kept, sharding.spec)))
+
+
+def placed(array: jax.Array | np.ndarray, out_sharding: OutSharding) -> jax.Array:
+    """The array laid out by `out_sharding`."""
+    sharding = named(out_sharding, array.ndim)
+    if sharding is None:
+        return jnp.asarray(array)
+    if isinstance(sharding.mesh, Mesh):
+        there: jax.Array = jax.device_put(array, sharding)
+        return there
+    return compiled(_as_it_is, sharding)(array)  # only a compiled program knows the devices of a mesh in context
+
+
+def _as_it_is(array: jax.Array) -> jax.Array:
+    return array

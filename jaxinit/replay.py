@@ -4,15 +4,12 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from jaxinit import arguments, dtypes
 from jaxinit.distributions import Constant, Distribution, Normal, Triangular, TruncatedNormal, Uniform
 from jaxinit.layouts import Layout
-from jaxinit.placement import OutSharding, compiled, named
 
 if TYPE_CHECKING:
     from jaxinit.torch_rng import TorchGenerator
@@ -55,17 +52,3 @@ def in_layout(layout: Layout, shape: Shape, draw_weight: Callable[[Shape], np.nd
     weight = weight if count else (0,) * len(weight)
     weights = [draw_weight(weight) for _ in range(max(count, 1))]
     return layout.from_torch(np.concatenate([weight.reshape(-1) for weight in weights]).reshape(sizes), shape)
-
-
-def placed(array: np.ndarray, out_sharding: OutSharding) -> jax.Array:
-    """The array on its devices."""
-    sharding = named(out_sharding, array.ndim)
-    if sharding is None:
-        return jnp.asarray(array)
-    if isinstance(sharding.mesh, Mesh):
-        return jax.device_put(array, sharding)
-    return compiled(_as_it_is, sharding)(array)  # only a compiled program knows the devices of a mesh in context
-
-
-def _as_it_is(array: jax.Array) -> jax.Array:
-    return array

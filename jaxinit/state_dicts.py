@@ -1,5 +1,6 @@
 """torch's `state_dict` into a Flax model: name by name, all of it or nothing."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxinit.models import Known, Leaves, Path, dotted
+from jaxinit.placement import placed
 
 State = Mapping[str, Any] | str | PathLike[str]
 Matched = dict[str, tuple[str, ...]]
@@ -75,14 +77,15 @@ def match(
             own_names = dict.fromkeys(names[block.tensor] for block in parameter.sources)
             matched[dotted(one.node.at(parameter.path))] = tuple(own_names)
     for path in free:
-        name = dotted(path)
+        name = next((name for name in map(dotted, _spellings(path)) if name in unused), dotted(path))
         problems += _problem(name, leaves[path].shape, unused)
         if name in unused:
-            arrays[path], matched[name] = unused.pop(name), (name,)
+            arrays[path], matched[dotted(path)] = unused.pop(name), (name,)
     problems += [f"unexpected {name}, of shape {array.shape}" for name, array in unused.items()]
     if problems:
         raise ValueError("`state` does not fit the model, which is unchanged:\n" + "\n".join(problems))
-    return {path: _placed(array, leaves[path]) for path, array in arrays.items()}, matched
+    cast = {path: jnp.asarray(array, leaves[path].dtype) for path, array in arrays.items()}
+    return {path: placed(array, leaves[path].sharding) for path, array in cast.items()}, matched
 
 
 def _without_copies(state: dict[str, np.ndarray], shared: Iterable[tuple[Path, Path]]) -> Iterator[str]:
@@ -110,7 +113,8 @@ def _without_place(one: Known, tensors: Mapping[str, np.ndarray], names: Mapping
         if np.split(tensors[block.tensor], count[block.tensor])[block.part].any():
             yield (
                 f"{names[block.tensor]} has numbers that {one.node} has no place for (block {block.part} of "
-                f"{count[block.tensor]}); give the layer for its state a bias: cell.dense_h = nnx.Linear(n, 3 * n)"
+                f"{count[block.tensor]}); give the layer for its state a bias: "
+                "cell.dense_h = nnx.Linear(n, 3 * n, rngs=rngs)"
             )
 
 
@@ -123,22 +127,28 @@ def _named(one: Known, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[
 
 
 def forms(path: Path) -> Iterator[tuple[str, str]]:
-    """What torch may call a layer: prefixes of its tensors' names, and suffixes.
-
-    An entry of a Linen list is `blocks_0` for `blocks.0`; Sequential's `layers` have no name
-    in torch; a cell in an RNN is a layer `_l0` of torch's, in a list the layer of its index,
-    if it is not named `lstm_l0` itself.
-    """
-    listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
-    following = (*listed[1:], "")[: len(listed)]
-    bare = tuple(name for name, after in zip(listed, following, strict=True) if name != "layers" or not after.isdigit())
-    for form in dict.fromkeys((path, listed, bare)):
+    """What torch may call a layer: prefixes of its tensors' names, and suffixes."""
+    for form in _spellings(path):
         yield dotted(form), ""
-    for form in dict.fromkeys((path, listed, bare)):
+    for form in _spellings(path):
         yield from _recurrent(form)
 
 
+def _spellings(path: Path) -> list[Path]:
+    """An entry of a Linen list is `blocks_0` for `blocks.0`; Sequential's `layers` have no name in torch."""
+    listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
+    following = (*listed[1:], "")[: len(listed)]
+    # Of several `layers` in a path each may be Sequential's or a list of that name.
+    choices = [
+        ((name,), ()) if name == "layers" and after.isdigit() else ((name,),)
+        for name, after in zip(listed, following, strict=True)
+    ]
+    chosen = (tuple(itertools.chain(*choice)) for choice in itertools.product(*choices))
+    return list(dict.fromkeys((path, *chosen)))
+
+
 def _recurrent(path: Path) -> Iterator[tuple[str, str]]:
+    """A cell in an RNN is torch's layer `_l0`, in a list that of its index; it may be named `lstm_l0` itself."""
     if path and path[-1] == "cell":
         path = path[:-1]
     is_backward = path[-1:] == ("backward_rnn",)
@@ -150,8 +160,3 @@ def _recurrent(path: Path) -> Iterator[tuple[str, str]]:
     if path and path[-1].isdigit():
         yield dotted(path[:-1]), f"_l{path[-1]}{suffix}"
     yield dotted(path), f"_l0{suffix}"
-
-
-def _placed(array: np.ndarray, leaf: jax.ShapeDtypeStruct) -> jax.Array:
-    cast = jnp.asarray(array, leaf.dtype)
-    return cast if leaf.sharding is None else jax.device_put(cast, leaf.sharding)

@@ -35,7 +35,7 @@ class TorchGenerator:
 
     Args:
         seed: from -2**63 to 2**64 - 1, as in `torch.manual_seed`; negative ones count back from 2**64.
-        exact: normal numbers by the very polynomials that torch uses, at about a quarter of the speed.
+        exact: normal numbers by the very polynomials that torch uses, four to six times slower.
         torch_version: whose `trunc_normal_` to follow: "2.13", or "2.11", which inverts the
             distribution function (written from its source; no such torch was at hand to compare with).
 

@@ -1,18 +1,24 @@
 """The variables of a Linen model: arrays in collections, in boxes, in stacks of layers."""
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.linen import spmd
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxinit import calls, models, stacks
 from jaxinit.calls import COLLECTIONS, array_in, flat
 from jaxinit.models import Draw, Known, Node, Path
+from jaxinit.placement import placed
+
+Item = TypeVar("Item")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Place:
     @property
     def stack(self) -> jax.ShapeDtypeStruct:
         """The array with the axes that stack layers in front."""
+        if not self.further:
+            return self.spec
         shape, sharding = self.spec.shape, self.spec.sharding
         if sharding is not None:
             entries = (*sharding.spec, *[None] * (len(shape) - len(sharding.spec)))
@@ -53,14 +61,15 @@ class Place:
 
     def restored(self, stack: jax.Array) -> jax.Array:
         """A stack with its axes where the variables have them."""
-        array = stack.transpose(np.argsort(self.order))
-        return array if self.spec.sharding is None or not self.further else jax.device_put(array, self.spec.sharding)
+        return placed(stack.transpose(np.argsort(self.order)), self.spec.sharding) if self.further else stack
 
 
 class View:
     """The modules and the arrays of a model by their paths, which lack the collections' names."""
 
     def __init__(self, module: nn.Module, variables: Any, inputs: Any, kwargs: Any) -> None:
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"`module` must be a flax.linen.Module, got {module!r}")
         abstract, called = calls.run(module, inputs, kwargs)
         self.nodes = called.nodes
         self.variables = abstract if variables is None else _fitting(variables, flat(abstract))
@@ -90,7 +99,7 @@ class View:
         boxes = [
             jax.tree.map(lambda array, name=name: named.get(name, array), box) for name, box in self._boxes.items()
         ]
-        return jax.tree.structure(self.variables, is_leaf=calls.is_box).unflatten(boxes)
+        return jax.tree.unflatten(jax.tree.structure(self.variables, is_leaf=calls.is_box), boxes)
 
     def _remaining(self, names: list[Path], build: Callable[[], Any]) -> dict[Path, jax.Array]:
         if not names:
@@ -107,13 +116,32 @@ class View:
     def listed(self, found: Iterable[Known], free: Iterable[Path]) -> tuple[list[Known], list[Path]]:
         """What is known and what is free, with a list of layers for each stack of them."""
         alone = [*free, *(path for one in found if one.layer is None for path, _ in one.draws)]
+        torchs = [one for one in found if one.layer is not None and one.draws]
         known = [
-            dataclasses.replace(one, node=Node(path, one.node.module))
-            for one in found
-            if one.layer is not None and one.draws
-            for path in self._places[one.draws[0][0]].layers(one.node.path)
+            dataclasses.replace(one, node=Node(self._layers(one)[index], one.node.module))
+            for one, index in self._layer_by_layer(torchs, lambda one: one.draws[0][0])
         ]
         return known, [layer for path in alone for layer in self._places[path].layers(path)]
+
+    def listed_draws(self, draws: Iterable[Draw]) -> list[Draw]:
+        """The draws, with one for each layer of a stack."""
+        each = self._layer_by_layer(draws, lambda draw: draw[0])
+        return [(list(self._places[path].layers(path))[index], init) for (path, init), index in each]
+
+    def _layers(self, one: Known) -> list[Path]:
+        return list(self._places[one.draws[0][0]].layers(one.node.path))
+
+    def _layer_by_layer(self, items: Iterable[Item], path_of: Callable[[Item], Path]) -> Iterator[tuple[Item, int]]:
+        """Each item with each of its layers, all of a stack's items for one layer before those for the next."""
+
+        def stack(item: Item) -> tuple[Path, tuple[int, ...]]:
+            path = path_of(item)
+            place = self._places[path]
+            return path[: place.depth], place.stack.shape[: len(place.further)]
+
+        for (_, sizes), group in itertools.groupby(items, key=stack):
+            together = list(group)
+            yield from ((item, index) for index in range(math.prod(sizes)) for item in together)
 
     @property
     def listed_leaves(self) -> dict[Path, jax.ShapeDtypeStruct]:
@@ -121,11 +149,13 @@ class View:
 
     def stacked(self, arrays: Mapping[Path, jax.Array]) -> dict[Path, jax.Array]:
         """Of arrays for each listed layer, the stacks."""
+        layers = {path: list(place.layers(path)) for path, place in self._places.items()}
         return {
-            path: jnp.stack([arrays[layer] for layer in place.layers(path)]).reshape(place.stack.shape)
-            if place.further
+            path: jnp.stack([arrays[layer] for layer in listed]).reshape(self._places[path].stack.shape)
+            if self._places[path].further
             else arrays[path]
-            for path, place in self._places.items()
+            for path, listed in layers.items()
+            if all(layer in arrays for layer in listed)
         }
 
 
@@ -144,14 +174,12 @@ def _spec(box: Any) -> jax.ShapeDtypeStruct:
     mesh = getattr(box, "mesh", None) or jax.sharding.get_abstract_mesh()
     axes = nn.get_partition_spec(box)
     if isinstance(box, nn.LogicallyPartitioned):
-        axes = nn.logical_to_mesh_axes(axes, box.rules)
+        axes = spmd.logical_to_mesh_axes(axes, box.rules)
     return spec if mesh.empty else jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=NamedSharding(mesh, axes))
 
 
 def _fitting(variables: Any, expected: Mapping[Path, Any]) -> Any:
     """The variables, or an error if they are not of the module."""
-    if not isinstance(variables, Mapping):
-        raise TypeError(f"`variables` must be a dict of collections, as `module.init` returns, got {variables!r}")
     collections = sorted({path[0] for path in expected})
     if variables and not any(name in collections for name in variables):
         raise ValueError(f"`variables` must hold collections of the module, {collections}, got {sorted(variables)}")

@@ -2,9 +2,12 @@
 
 import dataclasses
 import inspect
+import operator
 import re
 import runpy
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,20 +17,42 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 
-NAMES = jaxinit.__all__
-CALLABLES = [name for name in NAMES if callable(getattr(jaxinit, name))]
-FACTORIES = [
+
+def public(module: types.ModuleType) -> list[str]:
+    """The functions and initializers that a module defines for others, dotted."""
+    prefix = module.__name__.removeprefix("jaxinit.")
+    return [
+        f"{prefix}.{name}"
+        for name, value in vars(module).items()
+        if not name.startswith("_") and callable(value) and getattr(value, "__module__", "") == module.__name__
+    ]
+
+
+DRAWN = [*public(jaxinit.defaults), *public(jaxinit.composed)]
+MODELS = [*public(jaxinit.nnx), *public(jaxinit.linen)]
+TOP = [name for name in jaxinit.__all__ if not inspect.ismodule(getattr(jaxinit, name))]
+NAMES = [*TOP, *DRAWN, *MODELS]
+
+
+def named(name: str) -> Any:
+    """What `jaxinit.NAME` is."""
+    return operator.attrgetter(name)(jaxinit)
+
+
+CALLABLES = [name for name in NAMES if callable(named(name))]
+WITH_EQUATION = [name for name in CALLABLES if name not in MODELS]
+WITH_ARGUMENTS = [
     name
     for name in CALLABLES
-    if inspect.isclass(getattr(jaxinit, name))
-    and issubclass(getattr(jaxinit, name), jaxinit.Initializer)
-    and name != "Initializer"
+    if name in DRAWN
+    or name in MODELS
+    or (inspect.isclass(named(name)) and issubclass(named(name), jaxinit.Initializer) and name != "Initializer")
 ]
 
 
 def docstring(name: str) -> str:
     """Its own docstring, not an inherited one."""
-    return inspect.cleandoc(getattr(jaxinit, name).__doc__ or "")
+    return inspect.cleandoc(named(name).__doc__ or "")
 
 
 def section(name: str, title: str) -> str:
@@ -36,14 +61,25 @@ def section(name: str, title: str) -> str:
     return found.group(1) if found else ""
 
 
+def arguments(name: str) -> list[str]:
+    """What it takes: its fields, or its parameters."""
+    if dataclasses.is_dataclass(named(name)):
+        return [field.name for field in dataclasses.fields(named(name))]
+    return list(inspect.signature(named(name)).parameters)
+
+
+def test_whole_modules_are_looked_through() -> None:
+    assert {"defaults.linear", "composed.concatenated", "nnx.apply", "linen.load", "uniform"} <= set(CALLABLES)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_is_in_the_reference(name: str) -> None:
-    assert re.search(rf"^\.\. (autoclass|autofunction|data):: jaxinit\.{name}$", REFERENCE, re.MULTILINE)
+    assert re.search(rf"^\.\. (autoclass|autofunction|data):: jaxinit\.{re.escape(name)}$", REFERENCE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", CALLABLES)
+@pytest.mark.parametrize("name", WITH_EQUATION)
 def test_has_its_equation_above_it(name: str) -> None:
-    before, _ = re.split(rf"^\.\. auto\w+:: jaxinit\.{name}$", REFERENCE, flags=re.MULTILINE)
+    before, _ = re.split(rf"^\.\. auto\w+:: jaxinit\.{re.escape(name)}$", REFERENCE, flags=re.MULTILINE)
     since_the_last_entry = re.split(r"^\.\. auto\w+:: ", before, flags=re.MULTILINE)[-1]
     assert re.search(r"^\$\$\n.+\n\$\$\n", since_the_last_entry, re.MULTILINE | re.DOTALL)
 
@@ -53,17 +89,16 @@ def test_has_an_example(name: str) -> None:
     assert ">>> " in section(name, "Example")
 
 
-@pytest.mark.parametrize("name", FACTORIES)
+@pytest.mark.parametrize("name", WITH_ARGUMENTS)
 def test_documents_each_argument(name: str) -> None:
-    fields = [field.name for field in dataclasses.fields(getattr(jaxinit, name))]
-    documented = re.findall(r"^    (\w+):", section(name, "Args"), re.MULTILINE)
-    assert sorted(documented) == sorted(fields)
+    documented = re.findall(r"^    \*{0,2}(\w+):", section(name, "Args"), re.MULTILINE)
+    assert sorted(documented) == sorted(arguments(name))
 
 
-@pytest.mark.parametrize("name", FACTORIES)
+@pytest.mark.parametrize("name", WITH_ARGUMENTS)
 def test_documents_what_it_raises(name: str) -> None:
-    arguments = {field.name for field in dataclasses.fields(getattr(jaxinit, name))} - {"dtype"}
-    assert ("Error:" in section(name, "Raises")) or not arguments
+    checked = set(arguments(name)) - {"dtype", "model"}
+    assert ("Error:" in section(name, "Raises")) or not checked
 
 
 @pytest.mark.parametrize("command", ["make report", "make test", "pip install jaxinit", "python -m conformance run"])

@@ -46,8 +46,13 @@ class FlaxGenerator(nnx.Module):
         self.ups = nnx.List(
             [
                 nnx.ConvTranspose(
-                    *pair, (4, 4), 2 if index else 1, padding=((2, 2), (2, 2)) if index else "VALID",
-                    transpose_kernel=True, use_bias=False, rngs=rngs,
+                    *pair,
+                    (4, 4),
+                    2 if index else 1,
+                    padding=((2, 2), (2, 2)) if index else "VALID",
+                    transpose_kernel=True,
+                    use_bias=False,
+                    rngs=rngs,
                 )
                 for index, pair in enumerate(pairs)
             ]

@@ -10,7 +10,7 @@ from conformance.twins.twin import Twin
 
 BLOCKS = (3, 4, 6, 3)
 EXPANSION = 4
-CLASSES = 17
+CLASSES = 64
 
 
 def twin(width: int, size: int = 64) -> Twin:
@@ -56,7 +56,7 @@ class TorchBlock(torch.nn.Module):
         y = self.bn2(self.conv2(y)).relu()
         y = self.bn3(self.conv3(y))
         skipped: torch.Tensor = x if self.is_short else self.bn_skip(self.conv_skip(x))
-        return (skipped + y).relu()
+        return torch.relu(skipped + y)
 
 
 class FlaxBlock(nnx.Module):

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from flax import nnx
 
-from conformance.twins.layers import gru_cell
+from conformance.twins.recurrent import gru_cell
 from conformance.twins.twin import Twin
 
-TOKENS, SIZE, STATE, TAGS, LAYERS = 60, 24, 32, 28, 2
+TOKENS, SIZE, STATE, TAGS, LAYERS = 60, 24, 32, 48, 2
 
 
 def twins() -> tuple[Twin, ...]:
@@ -43,7 +43,7 @@ def both_ways(into: int, rngs: nnx.Rngs) -> Any:
 
 
 def one_way(into: int, rngs: nnx.Rngs) -> Any:
-    return nnx.RNN(gru_cell(into, STATE, rngs), rngs=rngs)
+    return nnx.RNN(gru_cell(into, STATE, rngs=rngs), rngs=rngs)
 
 
 class FlaxTagger(nnx.Module):

@@ -11,23 +11,37 @@ SIZE, HEADS, INNER, LAYERS, TOKENS = 48, 4, 80, 3, 60
 
 
 def layers() -> tuple[Twin, ...]:
-    """The two layers by themselves."""
-    own = {"dropout": 0.0, "batch_first": True}
+    """What is in it, each by itself."""
+    own: Any = {"dropout": 0.0, "batch_first": True}
     return (
+        _attention_alone(SIZE, quick=True),
+        _attention_alone(40),
         Twin(
             "nn.TransformerEncoderLayer",
             f"{SIZE}, {HEADS} heads, {INNER} inside",
-            lambda: torch.nn.TransformerEncoderLayer(SIZE, HEADS, INNER, **own),  # type: ignore[arg-type]
+            lambda: torch.nn.TransformerEncoderLayer(SIZE, HEADS, INNER, **own),
             FlaxEncoderLayer,
             ((2, 5, SIZE),),
         ),
         Twin(
             "nn.TransformerDecoderLayer",
             f"{SIZE}, {HEADS} heads, {INNER} inside",
-            lambda: torch.nn.TransformerDecoderLayer(SIZE, HEADS, INNER, **own),  # type: ignore[arg-type]
+            lambda: torch.nn.TransformerDecoderLayer(SIZE, HEADS, INNER, **own),
             FlaxDecoderLayer,
             ((2, 5, SIZE), (2, 6, SIZE)),
         ),
+    )
+
+
+def _attention_alone(kdim: int, quick: bool = False) -> Twin:
+    return Twin(
+        "nn.MultiheadAttention",
+        f"nnx.MultiHeadAttention, {SIZE}, {HEADS} heads, kdim and vdim {kdim}",
+        lambda: torch.nn.MultiheadAttention(SIZE, HEADS, kdim=kdim, vdim=kdim, batch_first=True),
+        lambda rngs: nnx.MultiHeadAttention(HEADS, SIZE, in_kv_features=kdim, decode=False, rngs=rngs),
+        ((2, 5, SIZE), (2, 6, kdim), (2, 6, kdim)),
+        call_theirs=lambda module, *inputs: module(*inputs)[0],
+        quick=quick,
     )
 
 

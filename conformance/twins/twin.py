@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from flax import nnx
 
+from conformance import programs
+
 State = dict[str, np.ndarray]
 
 
@@ -60,8 +62,14 @@ class Twin:
     def output_of_ours(self, model: Any, inputs: list[np.ndarray]) -> np.ndarray:
         """In torch's layout, but for axes that torch has in one."""
         model.eval()
-        output = np.asarray(self.call_ours(model, *map(self.to_ours, inputs)))
-        return np.moveaxis(output, -1, 1) if self.images else output
+        graphdef, state = nnx.split(model)
+
+        def output(state: Any, *inputs: Any) -> Any:
+            return self.call_ours(nnx.merge(graphdef, state), *inputs)
+
+        operands = state, *map(self.to_ours, inputs)
+        array = np.asarray(programs.compiled(output, *operands)(*operands))
+        return np.moveaxis(array, -1, 1) if self.images else array
 
     def to_ours(self, array: np.ndarray) -> Any:
         """An input as Flax takes it."""

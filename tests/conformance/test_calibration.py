@@ -7,6 +7,7 @@ import pytest
 
 import jaxinit
 from conformance import calibration, faults, suite
+from conformance.fault import Fault
 from conformance.statistics import Rates
 from conformance.targets import Target
 
@@ -22,8 +23,8 @@ def test_true_claims_refused_are_counted_by_claim(monkeypatch: pytest.MonkeyPatc
 
 
 def test_missed_faults_are_counted_by_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    harmless = faults.Fault("harmless", "zeros", "equal to torch", jaxinit.zeros)
-    caught = faults.Fault("ones for zeros", "zeros", "equal to torch", jaxinit.ones)
+    harmless = Fault("harmless", "zeros", "equal to torch", jaxinit.zeros)
+    caught = Fault("ones for zeros", "zeros", "equal to torch", jaxinit.ones)
     monkeypatch.setattr(faults, "FAULTS", (harmless, caught))
     found = calibration.Calibration()
     assert len(list(calibration.planted([1, 2], found))) == 2

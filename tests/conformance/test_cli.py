@@ -87,3 +87,13 @@ def test_without_torch_it_exits_2_and_names_the_command_that_installs_it() -> No
     assert ended.stderr.splitlines() == [
         "conformance: needs torch; install it with: pip install 'jaxinit[conformance]'"
     ]
+
+
+def test_without_flax_whole_models_cannot_be_checked_and_the_line_says_what_to_install(tmp_path: Path) -> None:
+    code = "import sys, runpy; sys.modules['flax'] = None; runpy.run_module('conformance', run_name='__main__')"
+    arguments = [sys.executable, "-c", code, "run", "--quick", "--select", "^zeros", "--out", str(tmp_path)]
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "conformance: jaxinit.nnx needs flax; install it with: pip install 'jaxinit[flax]'"
+    ]

@@ -15,6 +15,7 @@ from conformance.statistics import (
     Pearson,
     Rates,
     Statistic,
+    TwoMeans,
     UniformEnds,
     kolmogorov_distance,
     samples_for,
@@ -136,3 +137,16 @@ def test_distance_looks_at_both_sides_of_a_step() -> None:
     uniform = np.array([0.2, 0.9])
     assert kolmogorov_distance(np.array([1, 1]), uniform, uniform) == pytest.approx(0.4)
     assert kolmogorov_distance(np.array([2]), np.array([0.7]), np.array([0.7])) == pytest.approx(0.7)
+
+
+def test_two_means_keeps_both_rates_with_a_spread_that_it_estimates(rng: np.random.Generator) -> None:
+    samples, wrong = 12, {0.0: 0, 1.0: 0}
+    deviation = TwoMeans(3.0).detectable(samples, RATES)
+    for _ in range(RUNS):
+        for share in wrong:
+            ours, theirs = rng.normal(share * deviation, 3.0, samples), rng.normal(0.0, 3.0, samples)
+            spread = math.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / 2)
+            is_seen = abs(ours.mean() - theirs.mean()) > TwoMeans(spread).threshold(samples, RATES)
+            wrong[share] += is_seen != bool(share)
+    for count in wrong.values():
+        assert count <= stats.binom.isf(1e-9, RUNS, 0.02)

@@ -24,12 +24,17 @@ MORE: dict[str, dict[str, Any]] = {
     "sparse(stacked)": {"layout": jaxinit.Layout(batch_axis=0)},
     "kaiming_uniform(torch)": {"layout": jaxinit.TORCH},
 }
-LABELS = [*cases.NAMES, *MORE]
+COMPOSED: dict[str, jaxinit.Initializer] = {
+    "composed.sum_of_uniforms": jaxinit.composed.sum_of_uniforms(-0.125, 0.125),
+    "composed.with_zero_row": jaxinit.composed.with_zero_row(jaxinit.normal(), 1),
+    "composed.concatenated": jaxinit.composed.concatenated((jaxinit.normal(), jaxinit.uniform(-1.0, 1.0))),
+}
+LABELS = [*cases.NAMES, *MORE, *COMPOSED]
 
 
 def values(label: str) -> list[float]:
     """Twelve values of a small draw, from its first to its last."""
-    init = cases.build(label.partition("(")[0], **MORE.get(label, {}))
+    init = COMPOSED.get(label) or cases.build(label.partition("(")[0], **MORE.get(label, {}))
     shape = (3, 4, 6) if "stacked" in label or "dirac" in label else (4, 6)
     drawn = np.asarray(init(jax.random.key(0), shape)).ravel()
     chosen: list[float] = drawn[np.linspace(0, drawn.size - 1, 12).astype(int)].tolist()

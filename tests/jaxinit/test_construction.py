@@ -135,7 +135,7 @@ def test_layers_that_torch_copies_are_drawn_as_one(seed: int) -> None:
 def matrices_of_transformer(module: Any) -> dict[str, jaxinit.Initializer] | None:
     """Packed query, key and value have three times the outputs."""
     if isinstance(module, nnx.MultiHeadAttention):
-        inward, out = jaxinit.defaults.PER_HEAD, jaxinit.defaults.FROM_HEADS
+        inward, out = jaxinit.Layout(-3, (-2, -1)), jaxinit.Layout((-3, -2), -1)
         packed = jaxinit.xavier_uniform(0.5**0.5, layout=inward)
         parts = dict.fromkeys(("query.kernel", "key.kernel", "value.kernel"), packed)
         return {**parts, "out.kernel": jaxinit.xavier_uniform(layout=out)}

@@ -6,26 +6,26 @@ so are normal numbers with `exact`, and otherwise within 2**-20 standard deviati
 
 import copy
 import math
-import pickle
 import random
 import re
 from collections.abc import Callable
-from fractions import Fraction
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 
-from jaxinit import TorchGenerator, cephes, fused, mersenne
+from jaxinit import TorchGenerator
+from tests.jaxinit.torch_streams import (
+    DTYPES,
+    as_on_avx2,
+    assert_same_bits,
+    assert_same_state,
+    each_dtype,
+    torch_generator,
+    values_of,
+)
 
-DTYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
 SIZES = [*range(71), 4095, 4096, 4097, 2**16 - 1, 2**16 + 16, 2**16 + 17, 10**6]
 Window = tuple[float, float, float, float]
 WINDOWS: list[Window] = [
@@ -36,31 +36,6 @@ WINDOWS: list[Window] = [
     (0.3, 0.7, 1.5, 1.9),
     (-0.2, 0.1, -0.6, -0.5),
 ]
-
-# The bits of torch where it was built for AVX2 and runs with it; elsewhere torch's own differ.
-as_on_avx2 = pytest.mark.skipif(
-    not torch.backends.cpu.get_cpu_capability().startswith("AVX"), reason="torch runs without AVX2 here"
-)
-each_dtype = pytest.mark.parametrize("dtype", DTYPES)
-
-
-def torch_generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def values_of(tensor: torch.Tensor) -> np.ndarray:
-    values: np.ndarray = tensor.to(torch.float64).numpy()
-    return values
-
-
-def assert_same_bits(ours: np.ndarray, theirs: torch.Tensor) -> None:
-    assert DTYPES[ours.dtype.name] == theirs.dtype
-    np.testing.assert_array_equal(ours.astype(np.float64), values_of(theirs), strict=True)
-    np.testing.assert_array_equal(np.signbit(ours), np.signbit(values_of(theirs)))
-
-
-def assert_same_state(ours: TorchGenerator, theirs: torch.Generator) -> None:
-    np.testing.assert_array_equal(ours.get_state(), theirs.get_state().numpy())
 
 
 @as_on_avx2
@@ -175,47 +150,6 @@ def test_streams_of_mixed_calls_pass_to_and_fro_in_mid_stream(seed: int) -> None
             theirs.set_state(torch.from_numpy(states[0]))
 
 
-@pytest.mark.parametrize("number", [0, 1, 2**31, 2**32, 2**40 + 7, 2**63, 2**64 - 1, -1, -(2**63)])
-def test_seeds_are_torchs(number: int) -> None:
-    ours, theirs = TorchGenerator(number), torch_generator(number)
-    assert ours.initial_seed() == theirs.initial_seed()
-    assert_same_state(ours, theirs)
-    assert_same_bits(ours.uniform(0, 1, (700,)), torch.empty(700).uniform_(generator=theirs))
-    ours.normal(0, 1, (1,))
-    assert_same_state(ours.manual_seed(number), theirs.manual_seed(number))
-
-
-def test_states_at_the_seams_of_the_table_are_torchs(seed: int) -> None:
-    ours, theirs = TorchGenerator(seed), torch_generator(seed)
-    for count in (0, 1, 622, 1, 1, 623, 624, 0, 1248):
-        ours.uniform(0, 1, (count,))
-        torch.empty(count).uniform_(generator=theirs)
-        assert_same_state(ours, theirs)
-        assert_same_state(TorchGenerator.from_state(theirs.get_state()), theirs)
-
-
-def test_a_fresh_seed_is_fresh() -> None:
-    generator = TorchGenerator(0)
-    seeds = {generator.seed() for _ in range(8)}
-    assert len(seeds) == 8
-    assert generator.initial_seed() in seeds
-
-
-@pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda generator: pickle.loads(pickle.dumps(generator))], ids=str
-)
-def test_a_copy_goes_on_alone(copied: Callable[[TorchGenerator], TorchGenerator], seed: int) -> None:
-    generator = TorchGenerator(seed, exact=True, torch_version="2.11")
-    generator.normal(0, 1, (3,))
-    other = copied(generator)
-    assert repr(other) == repr(generator) == f"jaxinit.TorchGenerator({seed})"
-    before = generator.get_state()
-    drawn = [other.normal(0, 1, (5,)), other.normal(0, 1, (99,)), other.trunc_normal(0, 1, -1, 1, (9,))]
-    np.testing.assert_array_equal(generator.get_state(), before)
-    again = [generator.normal(0, 1, (5,)), generator.normal(0, 1, (99,)), generator.trunc_normal(0, 1, -1, 1, (9,))]
-    np.testing.assert_array_equal(np.concatenate(again), np.concatenate(drawn))
-
-
 def test_shapes_are_filled_in_order(seed: int) -> None:
     flat = TorchGenerator(seed).normal(0, 1, (60,))
     np.testing.assert_array_equal(TorchGenerator(seed).normal(0, 1, [3, 4, 5]), flat.reshape(3, 4, 5), strict=True)
@@ -243,81 +177,6 @@ def test_golden_values() -> None:
     generator = TorchGenerator(2**40 + 7, exact=True)
     for draw, expected in GOLDEN:
         assert draw(generator).astype(np.float64).tolist() == expected
-
-
-@pytest.mark.parametrize("real", [np.float32, np.float64])
-def test_multiply_add_rounds_once(real: type[np.floating[Any]], seed: int) -> None:
-    dice = np.random.default_rng(seed)
-    x = dice.uniform(-1, 1, 500).astype(real)
-    for scale, offset in [*dice.uniform(-2, 2, (4, 2)), (0.7, 3e-9), (1e-9, 0.3), (1.0, -0.5), (0.3, 0.0)]:
-        scale, offset = float(real(scale)), float(real(offset))
-        exact = [Fraction(float(number)) * Fraction(scale) + Fraction(offset) for number in x]
-        assert fused.multiply_add(x.copy(), scale, offset).tolist() == [nearest(number, real) for number in exact]
-
-
-def nearest(number: Fraction, real: type[np.floating[Any]]) -> float:
-    """The value of `real` nearest to an exact number, the even one of two, by comparing neighbours."""
-    start = real(float(number))
-    around = [np.nextafter(start, real(-np.inf)), start, np.nextafter(start, real(np.inf))]
-    return float(min(around, key=lambda value: (abs(Fraction(float(value)) - number), value.tobytes()[0] & 1)))
-
-
-def test_multiply_add_halfway_between_two_float32() -> None:
-    # 1 + 2**-24 lies halfway; what pulls it off is too small for float64 to keep.
-    x = np.array([2.0**-60, -(2.0**-60)], np.float32) + np.float32(0)
-    offset = 1 + 2.0**-23
-    scaled = [float(value) for value in fused._in_double(x, 1.0, offset + 2.0**-24)]
-    assert scaled == [1 + 2.0**-22, 1 + 2.0**-23]
-
-
-def state_before(words: np.ndarray) -> torch.Tensor:
-    """A state from which torch draws these words, up to 623 of them."""
-    packed = np.frombuffer(TorchGenerator(0).get_state().tobytes(), mersenne._BYTES).copy()
-    packed["left"], packed["next"] = 624, 1
-    packed["words"][0, 1 : 1 + words.size] = untempered(words.astype(np.uint32))
-    return torch.from_numpy(np.frombuffer(packed.tobytes(), np.uint8).copy())
-
-
-def untempered(words: np.ndarray) -> np.ndarray:
-    """The table's entries that MT19937 turns into `words`."""
-    words = words ^ words >> 18
-    words = words ^ (words << 15) & np.uint32(0xEFC60000)
-    result = words
-    for _ in range(5):
-        result = words ^ (result << 7) & np.uint32(0x9D2C5680)
-    words = result
-    for _ in range(3):
-        result = words ^ result >> 11
-    return result
-
-
-@as_on_avx2
-def test_polynomials_are_torchs(seed: int) -> None:
-    """For a random half percent of all arguments, and their ends; benchmarks/torch_generator.py tries all."""
-    points = np.random.default_rng(seed).integers(0, 2**24, 270 * 304)
-    quadrants = np.arange(9)[:, None] * 2**21 + np.arange(-16, 16)
-    points[: quadrants.size] = np.clip(quadrants, 0, 2**24 - 1).ravel()
-    assert polynomials_differ(points) == 0
-
-
-def polynomials_differ(points: np.ndarray) -> int:
-    """How many radii, cosines and sines differ from torch's; the points by blocks of 304."""
-    unit = 6601320  # sqrt(-2 log(1 - unit / 2**24)) is 1
-    generator, wrong = torch.Generator(), 0
-    for block in points.reshape(-1, 304):
-        radii = drawn_for(block, np.zeros_like(block), generator)[:, 0].ravel()
-        cosines, sines = drawn_for(np.full_like(block, unit), block, generator).swapaxes(0, 1).reshape(2, -1)
-        cosine, sine = cephes.cos_sin(block)
-        wrong += int((radii != cephes.radius(block)).sum() + (cosines != cosine).sum() + (sines != sine).sum())
-    return wrong
-
-
-def drawn_for(first: np.ndarray, last: np.ndarray, generator: torch.Generator) -> np.ndarray:
-    """What torch makes of these 304 pairs, in blocks of two times eight."""
-    words = np.stack([first.reshape(-1, 8), last.reshape(-1, 8)], axis=1)
-    generator.set_state(state_before(words.ravel()))
-    values: np.ndarray = torch.empty(608).normal_(generator=generator).numpy()
-    return values.reshape(-1, 2, 8)
 
 
 ERRORS: list[tuple[Callable[[], object], type[Exception], str]] = [

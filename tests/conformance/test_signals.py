@@ -1,0 +1,46 @@
+"""Signals of torch and of NNX: the same numbers for the same weights, and gaps that are noticed."""
+
+import secrets
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import jaxinit
+from conformance import signals, suite
+from conformance.module_mistakes import drawn, only, scaled
+from conformance.twins import mlp
+
+RATES = suite.RATES.over(suite.QUICK_CHECKS)
+TWIN = mlp.twin(depth=6, width=48)
+
+
+def evidence(nnx: Any) -> dict[str, Any]:
+    seed = secrets.randbelow(2**31)
+    print(f"seed {seed}")
+    with suite.wide_numbers():
+        return {check.claim: suite.evaluate(check, RATES) for check in signals.checks(TWIN, nnx.reset_parameters, seed)}
+
+
+def test_ours_are_as_large_as_torchs() -> None:
+    assert all(seen.passed for seen in evidence(jaxinit.nnx).values())
+
+
+def test_kernels_too_large_show_in_both() -> None:
+    found = evidence(drawn(only("kernel", scaled(1.5))))
+    assert not found["activations"].passed
+    assert not found["gradients"].passed
+    assert "layers." in found["activations"].observed
+
+
+def test_equal_weights_give_equal_signals(rng: np.random.Generator) -> None:
+    experiment = signals.Experiment(TWIN, rng)
+    module = TWIN.theirs()
+    weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    theirs = experiment.of_torch(module)
+    ours = experiment.ours(lambda model, _: jaxinit.nnx.load(model, weights), jax.random.key(0), range(1))
+    for which in (0, 1):
+        assert set(theirs[which]) == set(ours[which]) == {f"layers.{index}" for index in range(6)}
+        for name, value in theirs[which].items():
+            assert ours[which][name][0] == pytest.approx(value, abs=1e-4)

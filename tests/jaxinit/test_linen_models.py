@@ -1,0 +1,633 @@
+"""Whole Linen models: which numbers go where, and what stays as it was."""
+
+import dataclasses
+import functools
+import math
+import secrets
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.core import FrozenDict, freeze
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import jaxinit
+from jaxinit import modules
+from jaxinit.calls import flat
+from jaxinit.distributions import Constant, Distribution, Normal, Triangular, Uniform
+from jaxinit.models import dotted, known
+from jaxinit.variables import View
+
+KEY = jax.random.key(secrets.randbelow(2**31))
+
+
+def fan(size: int) -> Uniform:
+    """torch's U(-1 / sqrt(size), 1 / sqrt(size))."""
+    return Uniform(-1 / math.sqrt(size), 1 / math.sqrt(size))
+
+
+def both(size: int) -> Triangular:
+    """Two biases of torch's in one."""
+    return Triangular(-2 / math.sqrt(size), 2 / math.sqrt(size))
+
+
+def affine(fan_in: int) -> dict[str, Distribution]:
+    return {"kernel": fan(fan_in), "bias": fan(fan_in)}
+
+
+def cell(size: int, inputs: str, states: str, biases: dict[str, Distribution]) -> dict[str, Distribution]:
+    kernels = [f"{name}.kernel" for name in (inputs + " " + states).split()]
+    return {**dict.fromkeys(kernels, fan(size)), **{f"{name}.bias": own for name, own in biases.items()}}
+
+
+ONE, ZERO = Constant(1.0), Constant(0.0)
+LSTM = cell(5, "ii if ig io", "hi hf hg ho", dict.fromkeys(["hi", "hf", "hg", "ho"], both(5)))
+GRU = cell(5, "ir iz in", "hr hz hn", {"ir": both(5), "iz": both(5), "in": fan(5), "hn": fan(5)})
+PACKED = Uniform(-math.sqrt(6 / 32), math.sqrt(6 / 32))
+ATTENTION: dict[str, Distribution] = {
+    **{f"{part}.kernel": PACKED for part in ("query", "key", "value")},
+    **{f"{part}.bias": ZERO for part in ("query", "key", "value", "out")},
+    "out.kernel": fan(8),
+}
+CARRY = jnp.zeros((1, 5))
+
+# A layer, what it is fed, and the distribution of each parameter and statistic.
+ROWS: list[tuple[nn.Module, tuple[Any, ...], dict[str, Distribution]]] = [
+    (nn.Dense(6), (jnp.zeros((1, 4)),), affine(4)),
+    (nn.DenseGeneral((3, 2), axis=(-2, -1)), (jnp.zeros((1, 4, 5)),), affine(20)),
+    (nn.DenseGeneral(3, batch_dims=(0,)), (jnp.zeros((7, 4)),), affine(4)),
+    (nn.Conv(6, 3), (jnp.zeros((1, 5, 4)),), affine(12)),
+    (nn.Conv(6, (3, 2), feature_group_count=2), (jnp.zeros((1, 5, 5, 4)),), affine(12)),
+    (nn.Conv(6, (3, 2, 2), use_bias=False), (jnp.zeros((1, 5, 5, 5, 4)),), {"kernel": fan(48)}),
+    (nn.ConvTranspose(6, (3, 2)), (jnp.zeros((1, 5, 5, 4)),), affine(36)),
+    (nn.ConvTranspose(6, (3, 2), transpose_kernel=True), (jnp.zeros((1, 5, 5, 4)),), affine(36)),
+    (nn.Embed(7, 3), (jnp.zeros(1, jnp.int32),), {"embedding": Normal(0.0, 1.0)}),
+    (nn.SimpleCell(5), (CARRY, jnp.zeros((1, 3))), cell(5, "i", "h", {"i": both(5)})),
+    (nn.LSTMCell(5), ((CARRY, CARRY), jnp.zeros((1, 3))), LSTM),
+    (nn.OptimizedLSTMCell(5), ((CARRY, CARRY), jnp.zeros((1, 3))), LSTM),
+    (nn.GRUCell(5), (CARRY, jnp.zeros((1, 3))), GRU),
+    (nn.MultiHeadDotProductAttention(2), (jnp.zeros((1, 3, 8)),), ATTENTION),
+    (nn.SelfAttention(2), (jnp.zeros((1, 3, 8)),), ATTENTION),
+    (
+        nn.BatchNorm(use_running_average=False),
+        (jnp.zeros((2, 3)),),
+        {"scale": ONE, "bias": ZERO, "mean": ZERO, "var": ONE},
+    ),
+    (nn.LayerNorm(), (jnp.zeros((2, 3)),), {"scale": ONE, "bias": ZERO}),
+    (nn.GroupNorm(num_groups=3), (jnp.zeros((2, 3)),), {"scale": ONE, "bias": ZERO}),
+    (nn.InstanceNorm(), (jnp.zeros((2, 4, 3)),), {"scale": ONE, "bias": ZERO}),
+    (nn.RMSNorm(), (jnp.zeros((2, 3)),), {"scale": ONE}),
+    (nn.PReLU(), (jnp.zeros((2, 3)),), {"negative_slope": Constant(0.25)}),
+]
+
+
+def arrays(variables: Any) -> dict[str, np.ndarray]:
+    """Parameters and statistics by their paths, joined with dots."""
+    return {dotted(path[1:]): np.asarray(leaf) for path, leaf in flat(nn.unbox(variables)).items()}
+
+
+def changed(before: Any, after: Any) -> set[str]:
+    old = arrays(before)
+    return {path for path, array in arrays(after).items() if not np.array_equal(old[path], array)}
+
+
+@pytest.mark.filterwarnings("ignore:SelfAttention:DeprecationWarning")
+@pytest.mark.parametrize(("layer", "fed", "expected"), ROWS, ids=lambda value: type(value).__name__)
+def test_every_layer_is_drawn_from_torchs_distributions(
+    layer: Any, fed: Any, expected: dict[str, Distribution]
+) -> None:
+    view = View(layer, None, fed, {})
+    (one, *_), free = known(view.nodes, view.leaves, jaxinit.linen._rule_of)
+    assert one.node.path == ()
+    assert not free
+    inits: dict[str, Any] = dict(one.inits)
+    assert inits.keys() == expected.keys()
+    for name, own in expected.items():
+        found = inits[name].distribution(view.leaves[one.node.at(name)].shape)
+        assert type(found) is type(own)
+        numbers, torchs = dataclasses.astuple(found), dataclasses.astuple(own)
+        np.testing.assert_allclose(numbers, torchs, rtol=1e-15, err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore:SelfAttention:DeprecationWarning")
+@pytest.mark.parametrize(("layer", "fed", "expected"), ROWS, ids=lambda value: type(value).__name__)
+def test_every_layers_numbers_are_of_its_distributions(layer: Any, fed: Any, expected: dict[str, Distribution]) -> None:
+    drawn = arrays(jaxinit.linen.init(layer, KEY, *fed))
+    assert drawn.keys() == expected.keys()
+    for name, distribution in expected.items():
+        low, high = np.asarray(distribution.support, np.float32)
+        assert (drawn[name] >= low).all()
+        assert (drawn[name] <= high).all()
+        assert np.unique(drawn[name]).size == (1 if isinstance(distribution, Constant) else drawn[name].size)
+
+
+def test_every_row_of_the_table_has_a_case() -> None:
+    assert {row.linen for row in modules.TABLE if row.linen} <= {type(layer).__name__ for layer, _, _ in ROWS}
+
+
+class Block(nn.Module):
+    """A module of each common kind."""
+
+    def setup(self) -> None:
+        self.conv = nn.Conv(8, (3, 3))
+        self.norm = nn.BatchNorm(use_running_average=False)
+        self.hidden = [nn.Dense(8), nn.Dense(8)]
+        self.dropout = nn.Dropout(0.5, deterministic=False)
+        self.head = nn.Dense(5)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = self.norm(self.conv(x))
+        for layer in self.hidden:
+            x = self.dropout(layer(layer(x)))
+        return self.head(x)
+
+
+X = jnp.zeros((1, 4, 4, 3))
+
+
+@functools.cache
+def flaxs() -> Any:
+    return Block().init(KEY, X)
+
+
+@functools.cache
+def torchs() -> Any:
+    return jaxinit.linen.init(Block(), KEY, X)
+
+
+def test_init_is_reset_parameters_of_what_flax_makes() -> None:
+    own = jax.tree.map(jnp.zeros_like, flaxs())
+    before = jax.tree.map(np.asarray, own)
+    reset = jaxinit.linen.reset_parameters(Block(), own, KEY, X)
+    fresh = torchs()
+    assert not changed(reset, fresh)
+    assert not changed(before, own)
+    assert changed(before, reset) == set(arrays(reset)) - {"norm.mean", "norm.bias"}
+    assert flat(fresh).keys() == flat(own).keys()
+    assert type(fresh) is type(own)
+
+
+def test_inputs_may_be_abstract() -> None:
+    fresh = jaxinit.linen.init(Block(), KEY, jax.ShapeDtypeStruct(X.shape, X.dtype))
+    assert not changed(fresh, torchs())
+
+
+def test_a_layers_numbers_do_not_depend_on_other_layers() -> None:
+    class More(nn.Module):
+        def setup(self) -> None:
+            self.earlier = nn.Dense(3)
+            self.conv = nn.Conv(8, (3, 3))
+
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return self.conv(self.earlier(x))
+
+    one, other = (arrays(jaxinit.linen.init(module, KEY, X)) for module in (Block(), More()))
+    np.testing.assert_array_equal(one["conv.kernel"], other["conv.kernel"])
+    assert not np.array_equal(one["hidden_0.kernel"], one["hidden_1.kernel"])
+
+
+def test_the_kind_of_variables_and_their_dtypes_are_kept() -> None:
+    own = jax.tree.map(lambda x: x.astype(jnp.bfloat16), freeze(flaxs()))
+    reset = jaxinit.linen.reset_parameters(Block(), own, KEY, X)
+    assert isinstance(reset, FrozenDict)
+    assert isinstance(reset["params"], FrozenDict)
+    assert {leaf.dtype for leaf in jax.tree.leaves(reset)} == {jnp.dtype(jnp.bfloat16)}
+
+
+def test_keys_and_arguments_are_those_of_flaxs_init() -> None:
+    class Noisy(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+            x = x + jax.random.normal(self.make_rng("noise"), x.shape) if train else x
+            return nn.Dense(2)(x)
+
+        def other(self, x: jax.Array) -> jax.Array:
+            return self(x, train=False)
+
+    x, keys = jnp.zeros((1, 3)), {"params": KEY, "noise": jax.random.key(0)}
+    one = jaxinit.linen.init(Noisy(), keys, x, train=True)
+    assert not changed(one, jaxinit.linen.init(Noisy(), KEY, x, method="other"))
+    assert not changed(one, jaxinit.linen.reset_parameters(Noisy(), one, keys, x, train=False))
+
+
+class Own(nn.Module):
+    """A layer that no rule knows."""
+
+    size: int = 3
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        gain = self.param("gain", jax.nn.initializers.normal(), (self.size,))
+        self.variable("cache", "calls", lambda: jnp.ones((), jnp.int32))
+        return nn.Dense(self.size, name="inner")(x * gain)
+
+
+class Around(nn.Module):
+    kind: type[Own] = Own
+
+    def setup(self) -> None:
+        self.own, self.linear = self.kind(), nn.Dense(3)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.own(self.linear(x))
+
+
+ROW = jnp.zeros((3,))
+
+
+def test_unknown_layers_are_listed_and_as_flax_draws_them() -> None:
+    own = Around().init(jax.random.key(1), ROW)
+    with pytest.warns(UserWarning, match=r"no rule knows their layers: own\.gain; .*linen\.register") as warned:
+        reset = jaxinit.linen.reset_parameters(Around(), own, KEY, ROW)
+    assert warned[0].filename == __file__
+    assert changed(own, reset) == {f"{path}.{name}" for path in ("own.inner", "linear") for name in ("kernel", "bias")}
+    with pytest.warns(UserWarning, match=r"own\.gain; ") as warned:
+        fresh = jaxinit.linen.init(Around(), KEY, ROW)
+    assert warned[0].filename == __file__
+    by_flax = Around().init(KEY, ROW)
+    # It is compiled, which may round the last bit otherwise.
+    np.testing.assert_allclose(fresh["params"]["own"]["gain"], by_flax["params"]["own"]["gain"], rtol=1e-6)
+    assert fresh["cache"] == by_flax["cache"]
+    assert not changed({"params": reset["params"]["linear"]}, {"params": fresh["params"]["linear"]})
+
+
+def test_a_subclass_that_keeps_other_parameters_is_unknown() -> None:
+    class Renamed(nn.Dense):
+        @nn.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            w: jax.Array = self.param("w", jax.nn.initializers.ones, (3,))
+            return x * w
+
+    with pytest.warns(UserWarning, match="no rule knows their layers: w; "):
+        assert (arrays(jaxinit.linen.init(Renamed(3), KEY, ROW))["w"] == 1).all()
+    jaxinit.linen.register(Renamed, lambda _, shapes: {"w": jaxinit.uniform(b=float(len(shapes["kernel"])))})
+    with pytest.raises(KeyError, match="kernel"):
+        jaxinit.linen.init(Renamed(3), KEY, ROW)
+
+
+def test_layers_can_be_taught() -> None:
+    class Mine(Own):
+        pass
+
+    class Below(Mine):
+        pass
+
+    seen = []
+
+    def rule(layer: Mine, shapes: Any) -> dict[str, Any]:
+        seen.append((type(layer), layer.size, dict(shapes)))
+        return {"gain": jaxinit.constant(layer.size), "inner.kernel": jaxinit.zeros()}
+
+    jaxinit.linen.register(Mine, rule)
+    drawn = arrays(jaxinit.linen.init(Around(Below), KEY, ROW))
+    assert seen == [(Below, 3, {"gain": (3,), "inner.kernel": (3, 3), "inner.bias": (3,)})]
+    np.testing.assert_array_equal(drawn["own.gain"], [3, 3, 3])
+    assert not drawn["own.inner.kernel"].any()
+    assert drawn["own.inner.bias"].all()
+    assert abs(drawn["own.inner.bias"]).max() <= 1 / math.sqrt(3)
+    with pytest.raises(TypeError, match=r"`kind` must be a class of flax\.linen\.Module, got 3"):
+        jaxinit.linen.register(3, lambda *_: None)
+    jaxinit.linen.register(Mine, lambda *_: {"gian": jaxinit.ones()})
+    with pytest.raises(ValueError, match=r"`rule` must name parameters of own \(Below\), gain, .*, got 'gian'"):
+        jaxinit.linen.init(Around(Below), KEY, ROW)
+
+
+def test_a_method_of_its_own_speaks_for_the_modules_in_it() -> None:
+    class Attention(Own):
+        def reset_parameters(self, shapes: Any) -> Any:
+            return {
+                name: jaxinit.xavier_uniform(gain=100.0) if len(shape) > 1 else jaxinit.constant(self.size)
+                for name, shape in shapes.items()
+            }
+
+    drawn = arrays(jaxinit.linen.init(Around(Attention), KEY, ROW))
+    for name in ("gain", "inner.bias"):
+        np.testing.assert_array_equal(drawn[f"own.{name}"], [3, 3, 3])
+    assert 1 < abs(drawn["own.inner.kernel"]).max() <= 100
+    assert abs(drawn["linear.kernel"]).max() <= 1
+
+
+def test_known_parameters_are_not_drawn_by_flax() -> None:
+    def never(key: jax.Array, shape: Any, dtype: Any) -> jax.Array:
+        def draw() -> np.ndarray:
+            drawn.append(1)
+            return np.ones(shape, dtype)
+
+        drawn_by_host: jax.Array = jax.pure_callback(draw, jax.ShapeDtypeStruct(shape, dtype))
+        return drawn_by_host
+
+    class Mixed(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return Own()(nn.Dense(3, kernel_init=never)(x))
+
+    drawn: list[int] = []
+    with pytest.warns(UserWarning, match="gain"):
+        jaxinit.linen.init(Mixed(), KEY, ROW)
+    assert not drawn
+
+
+def init_weights(module: Any) -> dict[str, Callable[..., jax.Array]] | None:
+    if isinstance(module, nn.Dense):
+        return {"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.constant(0.01)}
+    return {"conv.kernel": jax.nn.initializers.ones} if isinstance(module, Block) else None
+
+
+def test_apply_asks_every_module() -> None:
+    own = flaxs()
+    after = jaxinit.linen.apply(Block(), own, init_weights, KEY, X)
+    expected = {"hidden_0", "hidden_1", "head"}
+    assert changed(own, after) == {f"{path}.{name}" for path in expected for name in ("kernel", "bias")} | {
+        "conv.kernel"
+    }
+    assert (arrays(after)["head.bias"] == np.float32(0.01)).all()
+    assert (arrays(after)["conv.kernel"] == 1).all()
+
+
+def test_apply_gives_outer_modules_the_last_word_and_each_module_once() -> None:
+    asked: list[str] = []
+
+    def fn(module: Any) -> Any:
+        asked.append(type(module).__name__)
+        assert module.scope is None
+        inits = {nn.Dense: {"bias": jaxinit.ones()}, Block: {"head.bias": jaxinit.constant(2)}}
+        return inits.get(type(module))
+
+    after = arrays(jaxinit.linen.apply(Block(), flaxs(), fn, KEY, X))
+    assert (after["head.bias"] == 2).all()
+    assert (after["hidden_0.bias"] == 1).all()
+    assert asked[-1] == "Block"
+    assert sorted(asked) == ["BatchNorm", "Block", "Conv", "Dense", "Dense", "Dense", "Dropout"]
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        ("head", {"head.kernel", "head.bias"}),
+        ("hidden_*.bias", {"hidden_0.bias", "hidden_1.bias"}),
+        ("norm", set()),
+    ],
+)
+def test_only_what_matches_is_drawn(only: str, expected: set[str]) -> None:
+    own = flaxs()
+    assert changed(own, jaxinit.linen.apply(Block(), own, init_weights, KEY, X, only=only)) == expected
+
+
+@pytest.mark.parametrize(
+    ("fn", "only", "error", "message"),
+    [
+        (lambda _: {"kernl": jaxinit.ones()}, None, ValueError, r"name parameters of conv \(Conv\), .*'kernl'"),
+        (lambda _: jaxinit.ones(), None, TypeError, "`fn` must return a dict of initializers for conv"),
+        (lambda _: None, "haed", ValueError, "`only` must match the path of a parameter, got 'haed'; there are .*head"),
+    ],
+)
+def test_wrong_answers_name_what_is_right(fn: Any, only: str | None, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        jaxinit.linen.apply(Block(), flaxs(), fn, KEY, X, only=only)
+
+
+@pytest.mark.parametrize(
+    ("variables", "key", "error", "message"),
+    [
+        (None, KEY, TypeError, "`variables` must be a dict of collections, as `module.init` returns, got None"),
+        ({"kernel": 1}, KEY, ValueError, r"`variables` must hold collections of the module, \['params'\], got \['k"),
+        (
+            {"params": {"kernel": jnp.zeros((2, 4)), "bias": jnp.zeros(5)}},
+            KEY,
+            ValueError,
+            r"the shapes that the module has for these inputs: params\.kernel \(3, 5\), got \(2, 4\)$",
+        ),
+        ({}, 0, TypeError, "`key` must be a JAX PRNG key"),
+        ({}, {"dropout": KEY}, ValueError, r"`key` must be a key, or a dict with a key of 'params', got \['dropout'\]"),
+    ],
+)
+def test_what_does_not_fit_the_module_is_refused(variables: Any, key: Any, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        jaxinit.linen.reset_parameters(nn.Dense(5), variables, key, ROW)
+
+
+class Step(nn.Module):
+    """The body of a scan."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+        x = nn.MultiHeadDotProductAttention(2, name="attention")(x)
+        return nn.LayerNorm(name="norm")(nn.Dense(8, name="linear")(x)), None
+
+
+def scanned(axis: int, **given: Any) -> Any:
+    return nn.scan(Step, variable_axes={"params": axis}, split_rngs={"params": True}, length=3, **given)()
+
+
+SEQUENCE = jnp.zeros((1, 4, 8))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_stacked_layers_are_each_drawn_with_the_fans_of_one(axis: int) -> None:
+    drawn = arrays(jaxinit.linen.init(scanned(axis), KEY, SEQUENCE, None))
+    bounds = {"attention.query.kernel": math.sqrt(6 / 32), "linear.kernel": 1 / math.sqrt(8), "linear.bias": 8**-0.5}
+    for name, bound in bounds.items():
+        layers = np.moveaxis(drawn[name], axis, 0)
+        assert len(layers) == 3
+        assert np.unique(layers).size == layers.size
+        assert 0.5 * bound < abs(layers).max() <= bound
+    assert (drawn["norm.scale"] == 1).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(
+    "init",
+    [jaxinit.orthogonal(), jaxinit.orthogonal(layout=jaxinit.TORCH), jax.nn.initializers.orthogonal()],
+    ids=["ours", "torch's layout", "jax's"],
+)
+def test_apply_draws_each_stacked_layer(axis: int, init: Any) -> None:
+    def fn(module: Any) -> Any:
+        return {"kernel": init, "bias": jaxinit.uniform()} if isinstance(module, nn.Dense) else None
+
+    module = scanned(axis)
+    own = module.init(KEY, SEQUENCE, None)
+    after = arrays(jaxinit.linen.apply(module, own, fn, KEY, SEQUENCE, None))
+    kernels = np.moveaxis(after["linear.kernel"], axis, 0)
+    for kernel in kernels:
+        np.testing.assert_allclose(kernel @ kernel.T, np.eye(8), atol=1e-5)
+    assert abs(kernels[0] - kernels[1]).max() > 1e-3
+    assert after["linear.bias"].shape == own["params"]["linear"]["bias"].shape
+
+
+def test_experts_in_a_scan_are_stacked_twice() -> None:
+    class Experts(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+            experts = nn.vmap(
+                nn.Dense, variable_axes={"params": 0}, split_rngs={"params": True}, in_axes=None, axis_size=5
+            )
+            return experts(8, name="experts")(x).sum(0), None
+
+    stack = nn.scan(Experts, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)()
+    drawn = arrays(jaxinit.linen.init(stack, KEY, SEQUENCE, None))
+    assert drawn["experts.kernel"].shape == (3, 5, 8, 8)
+    assert 0.9 / math.sqrt(8) < abs(drawn["experts.kernel"]).max() <= 1 / math.sqrt(8)
+    assert np.unique(drawn["experts.kernel"]).size == 3 * 5 * 64
+
+
+def test_transformed_modules_are_known() -> None:
+    class Mapped(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array) -> Any:
+            x = nn.remat(nn.Dense)(3, name="remat")(x)
+            x = nn.jit(nn.Dense)(3, name="jit")(x)
+            return nn.RNN(nn.GRUCell(3, name="gru"))(x[None])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = arrays(jaxinit.linen.init(Mapped(), KEY, jnp.zeros((2, 3))))
+    assert drawn["gru.hn.bias"].all()
+    assert drawn["jit.bias"].all()
+    assert drawn["remat.bias"].all()
+
+
+def test_a_table_that_is_only_looked_at_is_known() -> None:
+    class Tied(nn.Module):
+        def setup(self) -> None:
+            self.embed = nn.Embed(50, 40)
+
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return x @ self.embed.embedding.T
+
+    drawn = arrays(jaxinit.linen.init(Tied(), KEY, jnp.zeros((1, 40))))
+    assert abs(drawn["embed.embedding"]).max() > 2
+
+
+def test_weights_that_are_not_the_layers_own_are_unknown() -> None:
+    class Transposed(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            def flipped(variables: Any) -> Any:
+                return jax.tree.map(lambda x: x.T, variables)
+
+            dense = nn.map_variables(nn.Dense, "params", flipped, flipped, init=True, mutable=True)
+            return dense(2, use_bias=False, name="dense")(x)
+
+    own = Transposed().init(KEY, ROW)
+    assert own["params"]["dense"]["kernel"].shape == (2, 3)
+    with pytest.warns(UserWarning, match=r"dense\.kernel"):
+        assert not changed(own, jaxinit.linen.init(Transposed(), KEY, ROW))
+
+
+def test_modules_that_share_a_scope_are_both_asked() -> None:
+    class LowRank(nn.Module):
+        def setup(self) -> None:
+            self.inner = nn.Dense(3)
+            nn.share_scope(self, self.inner)
+
+        @nn.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return self.inner(x) @ self.param("a", jax.nn.initializers.zeros, (3, 3))
+
+        def reset_parameters(self, shapes: Any) -> Any:
+            return {"a": jaxinit.eye()}
+
+    drawn = arrays(jaxinit.linen.init(LowRank(), KEY, ROW))
+    np.testing.assert_array_equal(drawn["a"], np.eye(3))
+    assert drawn["bias"].all()
+
+
+def test_a_module_run_by_itself_is_not_the_model() -> None:
+    class Nested(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            other = nn.Dense(2)
+            other.apply(other.init(jax.random.key(0), x), x)
+            return nn.Dense(3, name="own")(x)
+
+    assert arrays(jaxinit.linen.init(Nested(), KEY, ROW)).keys() == {"own.kernel", "own.bias"}
+
+
+def test_an_attention_that_torch_has_not_is_made_of_linear_layers() -> None:
+    drawn = arrays(jaxinit.linen.init(nn.MultiHeadDotProductAttention(2, qkv_features=4), KEY, SEQUENCE))
+    assert 0.5 / math.sqrt(8) < abs(drawn["query.kernel"]).max() <= 1 / math.sqrt(8)
+    assert drawn["query.bias"].all()
+
+
+def test_it_runs_under_jit_with_the_same_numbers() -> None:
+    fresh = torchs()
+    assert not changed(fresh, jax.jit(lambda key: jaxinit.linen.init(Block(), key, X))(KEY))
+    reset = jax.jit(lambda own, key: jaxinit.linen.reset_parameters(Block(), own, key, X))
+    assert not changed(fresh, reset(jax.tree.map(jnp.zeros_like, fresh), KEY))
+    with pytest.warns(UserWarning, match="gain"):
+        jitted = jax.jit(lambda key, row: jaxinit.linen.init(Around(), key, row))(KEY, ROW)
+    with pytest.warns(UserWarning, match="gain"):
+        assert not changed(jitted, jaxinit.linen.init(Around(), KEY, ROW))
+
+
+def mesh() -> Any:
+    return jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
+
+
+@pytest.mark.parametrize("wrap", [nn.with_partitioning, nn.with_logical_partitioning])
+def test_boxes_are_kept_and_their_sharding_is_followed(wrap: Any) -> None:
+    names = ("x", "y") if wrap is nn.with_partitioning else ("rows", "columns")
+    module = nn.Dense(8, kernel_init=wrap(jax.nn.initializers.normal(), names))
+    row = jnp.zeros((1, 16))
+    alone = jaxinit.linen.init(module, KEY, row)
+    assert alone["params"]["kernel"].names == names
+    with jax.set_mesh(mesh()), nn.logical_axis_rules((("rows", "x"), ("columns", "y"))):
+        fresh = jaxinit.linen.init(module, KEY, row)
+        after = jaxinit.linen.reset_parameters(module, fresh, KEY, row)
+        ones = jaxinit.linen.apply(module, fresh, lambda _: {"kernel": jax.nn.initializers.ones}, KEY, row)
+        jitted = jax.jit(lambda key: jaxinit.linen.init(module, key, row))(KEY)
+    for variables in (fresh, after, ones, jitted):
+        box = variables["params"]["kernel"]
+        assert type(box) is type(alone["params"]["kernel"])
+        assert box.names == names
+        assert box.value.addressable_shards[0].data.shape == (4, 4)
+    assert not changed(alone, fresh)
+    assert not changed(alone, after)
+    assert not changed(alone, jitted)
+
+
+def test_stacks_keep_their_sharding() -> None:
+    class Step(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+            init = nn.with_partitioning(jax.nn.initializers.normal(), ("x", None))
+            return nn.Dense(8, kernel_init=init, name="linear")(x), None
+
+    given: dict[str, Any] = {"metadata_params": {nn.PARTITION_NAME: "y"}, "length": 4, "split_rngs": {"params": True}}
+    module = nn.scan(Step, variable_axes={"params": 1}, **given)()
+    alone = jaxinit.linen.init(module, KEY, SEQUENCE, None)
+    with jax.set_mesh(mesh()):
+        fresh = jaxinit.linen.init(module, KEY, SEQUENCE, None)
+        kernel = fresh["params"]["linear"]["kernel"]
+        assert kernel.names == ("x", "y", None)
+        assert kernel.value.shape == (8, 4, 8)
+        assert kernel.value.addressable_shards[0].data.shape == (2, 2, 8)
+    assert not changed(alone, fresh)
+
+
+class Wide(nn.Module):
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        w: Any = self.param("w", nn.with_partitioning(jax.nn.initializers.normal(), (None, "y")), (3, 8))
+        y: jax.Array = x @ w
+        return y
+
+
+def test_unknown_leaves_are_laid_out_too() -> None:
+    with jax.set_mesh(jax.make_mesh((8,), ("y",), axis_types=(AxisType.Auto,))), pytest.warns(UserWarning, match="w;"):
+        fresh = jaxinit.linen.init(nn.Sequential([nn.Dense(3), Wide()]), KEY, ROW[None])
+    assert fresh["params"]["layers_1"]["w"].value.addressable_shards[0].data.shape == (3, 1)
+
+
+def test_a_models_sharding_is_kept() -> None:
+    own = jax.tree.map(jnp.asarray, flaxs())
+    sharding = NamedSharding(mesh(), PartitionSpec("x"))
+    own["params"]["head"]["kernel"] = jax.device_put(own["params"]["head"]["kernel"], sharding)
+    reset = jaxinit.linen.reset_parameters(Block(), own, KEY, X)
+    assert reset["params"]["head"]["kernel"].sharding == sharding
+    assert not changed(reset, torchs())

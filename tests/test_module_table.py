@@ -1,0 +1,76 @@
+"""The tables of docs/modules.md are whole: derived from the table of modules and from torch."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import flax.linen
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+from jaxinit import modules
+
+SCRIPT = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "module_table.py"))
+
+
+def test_every_nnx_layer_has_an_example() -> None:
+    shown = {call.removeprefix("nnx.").partition("(")[0] for call in SCRIPT["EXAMPLES"]}
+    assert shown == {row.nnx for row in modules.TABLE if row.nnx}
+
+
+def test_every_name_in_a_row_exists() -> None:
+    for row in modules.TABLE:
+        assert all(hasattr(torch.nn, name) for name in SCRIPT["names"](row.torch)), row
+        assert not row.nnx or hasattr(nnx, row.nnx)
+        assert not row.linen or hasattr(flax.linen, row.linen)
+
+
+def test_every_torch_module_has_a_row_or_a_reason() -> None:
+    left_out = SCRIPT["left_out"]()  # a KeyError here names the one without
+    covered = {name for row in modules.TABLE for name in SCRIPT["names"](row.torch)}
+    assert covered.isdisjoint(left_out)
+    assert covered | set(left_out) == set(SCRIPT["torch_modules"]())
+    assert set(SCRIPT["WITHOUT_A_ROW"]) <= set(left_out)
+
+
+def test_the_modules_that_draw_are_found() -> None:
+    found = SCRIPT["torch_modules"]()
+    assert {"Linear", "MultiheadAttention", "Bilinear", "Transformer", "PReLU"} <= set(found)
+    assert "ReLU" not in found
+    assert "TransformerEncoderLayer" not in found
+
+
+def test_an_example_shows_numbers() -> None:
+    lines = list(SCRIPT["example"]("nnx.GRUCell(16, 64, rngs=rngs)"))
+    bias = (
+        "| `dense_i.bias` | (192,) | `bias_ih` + `bias_hh`, block 1 to 2 of 3; `bias_ih`, block 3 of 3 "
+        "| 2 of 3: triangular, ±0.25; 1 of 3: uniform, ±0.125 | 0 |"
+    )
+    assert bias in lines
+    assert "| `dense_h.kernel` | (64, 192) | `weight_hh` (192, 64) | uniform, ±0.125 | orthogonal |" in lines
+
+
+def draws(kind: str, shape: tuple[int, ...]) -> Any:
+    rng = np.random.default_rng()
+    match kind:
+        case "uniform, std 0.577":
+            return rng.uniform(-1, 1, shape)
+        case "normal, std 2":
+            return 2 * rng.standard_normal(shape)
+        case "orthogonal":
+            return np.linalg.qr(rng.standard_normal(shape))[0]
+    return np.full(shape, 0.25)
+
+
+@pytest.mark.parametrize("kind", ["uniform, std 0.577", "normal, std 2", "orthogonal", "0.25"])
+def test_distributions_are_recognized(kind: str) -> None:
+    text, _, std = SCRIPT["recognized"](draws(kind, (16, 128, 128))).partition("std ")
+    assert text == kind.partition("std ")[0]
+    assert not std or abs(float(std) / float(kind.partition("std ")[2]) - 1) < 0.02
+
+
+def test_an_unknown_distribution_is_no_guess() -> None:
+    with pytest.raises(LookupError, match="no distribution fits"):
+        SCRIPT["recognized"](np.random.default_rng().laplace(size=(16, 128, 128)))
