@@ -40,7 +40,7 @@ def test_a_missing_initializer_is_no_failure() -> None:
     namespace = types.SimpleNamespace(TorchGenerator=jaxinit.TorchGenerator, uniform=jaxinit.uniform)
     found = suite.run(Target("partial", namespace), secrets.randbelow(2**31), quick=True, select=": replay")
     assert {check.initializer for check, _ in found.results} == {"TorchGenerator", "randperm", "uniform"}
-    assert found.conforms
+    assert found.conforms, found.failures
 
 
 def test_ids_are_unique() -> None:
@@ -96,7 +96,7 @@ def test_of_one_sign_bit_and_of_states_too() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_neighbours_in_16_bits_may_come_of_one_rounding(dtype: type) -> None:
-    values = np.array([0.3, 1.0, 6e-8], dtype)
+    values: np.ndarray = np.array([0.3, 1.0, 6e-8], dtype)
     following = np.nextafter(values, np.asarray(2, dtype))
     assert likeness._apart(values, following) == 0
     assert likeness._apart(values, np.nextafter(following, np.asarray(2, dtype))) > 0
