@@ -40,7 +40,7 @@ def test_a_missing_initializer_is_no_failure() -> None:
     namespace = types.SimpleNamespace(TorchGenerator=jaxinit.TorchGenerator, uniform=jaxinit.uniform)
     found = suite.run(Target("partial", namespace), secrets.randbelow(2**31), quick=True, select=": replay")
     assert {check.initializer for check, _ in found.results} == {"TorchGenerator", "randperm", "uniform"}
-    assert found.conforms
+    assert found.conforms, found.failures
 
 
 def test_ids_are_unique() -> None:
