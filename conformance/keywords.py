@@ -57,7 +57,8 @@ def _recurrent(state: int) -> tuple[Part, Part]:
 
 _SUMMED = _part("bias_init", (96,), "bias_ih_l0", "bias_hh_l0")
 _NORM = _part("scale_init", (24,), "weight"), _part("bias_init", (24,), "bias")
-_OUT = _part("out_kernel_init", (4, 12, 48), "out_proj.weight"), _part("out_bias_init", (48,), "out_proj.bias")
+# Flax's attention asks for its kernels as matrices, and gives them heads afterwards.
+_OUT = _part("out_kernel_init", (48, 48), "out_proj.weight"), _part("out_bias_init", (48,), "out_proj.bias")
 
 CASES = (
     Keywords("nn.Linear", Call("linear", 24), lambda: torch.nn.Linear(24, 96), _affine((24, 96), 96), quick=True),
@@ -115,7 +116,7 @@ CASES = (
         "nn.MultiheadAttention",
         Call("multihead_attention", 48),
         lambda: torch.nn.MultiheadAttention(48, 4),
-        (_part("kernel_init", (48, 4, 12), "in_proj_weight"), _part("bias_init", (4, 12), "in_proj_bias"), *_OUT),
+        (_part("kernel_init", (48, 48), "in_proj_weight"), _part("bias_init", (48,), "in_proj_bias"), *_OUT),
         quick=True,
     ),
     Keywords(
@@ -123,10 +124,10 @@ CASES = (
         Call("multihead_attention", 48, kdim=40, vdim=36),
         lambda: torch.nn.MultiheadAttention(48, 4, kdim=40, vdim=36),
         (
-            _part("kernel_init", (48, 4, 12), "q_proj_weight"),
-            _part("kernel_init", (40, 4, 12), "k_proj_weight"),
-            _part("kernel_init", (36, 4, 12), "v_proj_weight"),
-            _part("bias_init", (4, 12), "in_proj_bias"),
+            _part("kernel_init", (48, 48), "q_proj_weight"),
+            _part("kernel_init", (40, 48), "k_proj_weight"),
+            _part("kernel_init", (36, 48), "v_proj_weight"),
+            _part("bias_init", (48,), "in_proj_bias"),
             *_OUT,
         ),
     ),

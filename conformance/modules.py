@@ -143,9 +143,7 @@ def stated(pairs: dict[Part, tuple[Any, Expected]]) -> Evidence:
     wrong = [part.name for part, distance in seen.items() if not distance <= ROUNDING]
     count = len({part.path for part in seen})
     if not wrong:
-        return Evidence(
-            True, f"0 of {count} differ, by at most {max(seen.values()):.2g}", f"0 of {count} differ", ROUNDING
-        )
+        return Evidence(True, f"{count} equal, largest difference {max(seen.values()):.2g}", f"{count} equal", ROUNDING)
     return _none(wrong, f"of {count} differ")
 
 

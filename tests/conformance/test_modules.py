@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import jaxinit
 from conformance import coverage, keywords, module_mistakes, modules, pairs, suite, twins
@@ -166,6 +167,31 @@ def mistaken(**functions: Any) -> types.SimpleNamespace:
 def test_wrong_keywords_are_found(defaults: Any, name: str) -> None:
     failed = {c.initializer for c in keywords.checks(defaults, quick=True) if not suite.evaluate(c, RATES).passed}
     assert failed == {name}
+
+
+ASKING: dict[str, Any] = {
+    "linear": lambda given, rngs: nnx.Linear(24, 96, rngs=rngs, **given),
+    "conv": lambda given, rngs: nnx.Conv(48, 96, (5, 3), feature_group_count=4, rngs=rngs, **given),
+    "lstm": lambda given, rngs: nnx.OptimizedLSTMCell(24, 24, rngs=rngs, **given),
+    "gru": lambda given, rngs: nnx.GRUCell(24, 32, rngs=rngs, **given),
+    "multihead_attention": lambda given, rngs: nnx.MultiHeadAttention(4, 48, decode=False, rngs=rngs, **given),
+}
+
+
+@pytest.mark.parametrize("function", ASKING)
+def test_keywords_are_judged_for_the_shapes_that_flax_asks_for(function: str) -> None:
+    (case,) = (case for case in keywords.CASES if case.quick and case.call.function == function)
+    asked = set()
+
+    def noting(keyword: str) -> Any:
+        def init(key: Any, shape: tuple[int, ...], dtype: Any, *_: Any, **__: Any) -> jax.Array:
+            asked.add((keyword, tuple(shape)))
+            return jnp.zeros(shape, dtype)
+
+        return init
+
+    ASKING[function]({part.path: noting(part.path) for part in case.parts}, nnx.Rngs(0))
+    assert asked == {(part.path, part.shape) for part in case.parts}
 
 
 def test_right_keywords_pass() -> None:
