@@ -51,6 +51,6 @@ FAULTS = (
         "nn.LSTM",
         "replay .*",
         jaxinit.uniform,
-        {"TorchGenerator": jaxinit.TorchGenerator, "nnx": replay_mistakes.BiasesInBetween},
+        {"TorchGenerator": jaxinit.TorchGenerator, "nnx": replay_mistakes.BiasesInBetween()},
     ),
 )

@@ -49,8 +49,8 @@ def transposed(init: Any, generator: Any, shape: tuple[int, ...], dtype: Any) ->
 class BiasesInBetween:
     """`jaxinit.nnx`, but for LSTMs, whose biases it draws each after its own weight."""
 
-    load = staticmethod(jaxinit.nnx.load)
-    reset_parameters = staticmethod(jaxinit.nnx.reset_parameters)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(jaxinit.nnx, name)  # when asked for, since it needs flax
 
     @staticmethod
     def init(build: Callable[[Any], Any], generator: Any) -> Any:
