@@ -1,5 +1,6 @@
 """Whole NNX models: which numbers go where, and what stays as it was."""
 
+import functools
 import secrets
 import warnings
 from collections.abc import Callable
@@ -94,7 +95,8 @@ def test_what_is_shared_stays_shared_and_is_set_once() -> None:
 
 
 def test_dtype_and_metadata_are_kept() -> None:
-    model = nnx.Linear(4, 4, param_dtype=jnp.bfloat16, kernel_metadata={"note": "mine"}, rngs=nnx.Rngs(0))
+    kernel_init = nnx.with_metadata(nnx.initializers.ones, note="mine")
+    model = nnx.Linear(4, 4, param_dtype=jnp.bfloat16, kernel_init=kernel_init, rngs=nnx.Rngs(0))
     before = model.kernel
     jaxinit.nnx.reset_parameters(model, KEY)
     assert model.kernel is before
@@ -250,8 +252,9 @@ def test_init_draws_nothing_twice() -> None:
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
 def test_sharded_init_has_the_numbers_of_one_device(kind: AxisType) -> None:
     def build(rngs: nnx.Rngs) -> nnx.Linear:
-        metadata = {"out_sharding": ("x", None)}
-        return nnx.Linear(16, 8, kernel_metadata=metadata, rngs=rngs)
+        ones = functools.partial(jaxinit.ones(), out_sharding=PartitionSpec("x", None))
+        kernel_init = nnx.with_partitioning(ones, ("x", None))
+        return nnx.Linear(16, 8, kernel_init=kernel_init, rngs=rngs)
 
     with jax.set_mesh(jax.make_mesh((8,), ("x",), axis_types=(kind,))):
         model = jaxinit.nnx.init(build, KEY)
