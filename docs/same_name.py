@@ -96,8 +96,10 @@ def spread(values: np.ndarray, expected: reference.Expected) -> Iterator[str]:
 
 def interval(low: float, high: float) -> str:
     """Both ends, to a hundredth of the width or a tenth, so that the extremes of a sample give its bounds."""
-    if low == high or math.isinf(high - low):
-        return f"all {low:.2g}"
+    if low == high:  # which one may depend on the version that rounds
+        return "one value"
+    if math.isinf(high - low):
+        return f"{low:.2g} to {high:.2g}"
     digits = 1 - math.floor(math.log10(high - low))
     return f"{round(low, digits) + 0.0:.4g} to {round(high, digits) + 0.0:.4g}"
 
