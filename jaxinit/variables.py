@@ -115,27 +115,34 @@ class View:
 
     def listed(self, found: Iterable[Known], free: Iterable[Path]) -> tuple[list[Known], list[Path]]:
         """What is known and what is free, with a list of layers for each stack of them."""
-        alone = [*free, *(path for one in found if one.layer is None for path, _ in one.draws)]
-        torchs = [one for one in found if one.layer is not None and one.draws]
-        known = [
-            dataclasses.replace(one, node=Node(self._layers(one)[index], one.node.module))
-            for one, index in self._layer_by_layer(torchs, lambda one: one.draws[0][0])
-        ]
-        return known, [layer for path in alone for layer in self._places[path].layers(path)]
+        asked = [one for one in found if one.draws]
+        each = self._layer_by_layer(asked, lambda one: one.draws[0][0] if self._is_in_stack(one) else ())
+        alone = [layer for path in free for layer in self._places[path].layers(path)]
+        return [self._layer(one, index) for one, index in each], alone
+
+    def _is_in_stack(self, one: Known) -> bool:
+        """Whether layers of it are stacked, and not of what is in it."""
+        return self._places[one.draws[0][0]].depth <= len(one.node.path)
+
+    def _layer(self, one: Known, index: int) -> Known:
+        if self._is_in_stack(one):
+            layers = list(self._places[one.draws[0][0]].layers(one.node.path))
+            return dataclasses.replace(one, node=Node(layers[index], one.node.module))
+        depth = len(one.node.path)
+        inits = {models.dotted(path[depth:]): init for path, init in self.listed_draws(one.draws)}
+        return dataclasses.replace(one, inits=inits)
 
     def listed_draws(self, draws: Iterable[Draw]) -> list[Draw]:
         """The draws, with one for each layer of a stack."""
         each = self._layer_by_layer(draws, lambda draw: draw[0])
         return [(list(self._places[path].layers(path))[index], init) for (path, init), index in each]
 
-    def _layers(self, one: Known) -> list[Path]:
-        return list(self._places[one.draws[0][0]].layers(one.node.path))
-
     def _layer_by_layer(self, items: Iterable[Item], path_of: Callable[[Item], Path]) -> Iterator[tuple[Item, int]]:
         """Each item with each of its layers, all of a stack's items for one layer before those for the next."""
 
         def stack(item: Item) -> tuple[Path, tuple[int, ...]]:
-            path = path_of(item)
+            if not (path := path_of(item)):
+                return (), ()
             place = self._places[path]
             return path[: place.depth], place.stack.shape[: len(place.further)]
 

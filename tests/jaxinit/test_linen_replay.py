@@ -1,6 +1,5 @@
 """Linen models from a TorchGenerator hold torch's own numbers: modules as they are called, stacks layer by layer."""
 
-import secrets
 from typing import Any
 
 import flax.linen as nn
@@ -56,13 +55,6 @@ class TorchModel(torch.nn.Module):
         self.lstm = torch.nn.LSTM(8, 8)
         self.gru = torch.nn.GRU(8, 8)
         self.head = torch.nn.Linear(8, 3)
-
-
-@pytest.fixture(name="seed")
-def _seed() -> int:
-    seed = secrets.randbelow(2**31)
-    print(f"seed {seed}")
-    return seed
 
 
 def torchs(seed: int) -> TorchModel:
@@ -124,3 +116,27 @@ def test_apply_draws_as_torchs_apply_does(seed: int) -> None:
 def test_it_is_refused_where_numbers_would_be_constants() -> None:
     with pytest.raises(TypeError, match="under jit, eval_shape or scan, got a TorchGenerator"):
         jax.jit(lambda: jaxinit.linen.init(Model(), TorchGenerator(0), jnp.zeros(X.shape)))()
+
+
+def test_layers_that_were_taught_are_drawn_too_in_their_turn_and_in_stacks(seed: int) -> None:
+    class Scale(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any, _: Any = None) -> Any:
+            return x * self.param("gain", nn.initializers.zeros, (20,)), None
+
+    class Scaled(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            x, _ = Scale(name="first")(nn.Dense(20, name="fc")(x))
+            stack: Any = nn.scan(Scale, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)
+            return stack(name="more")(x, None)[0]
+
+    jaxinit.linen.register(Scale, lambda _, __: {"gain": jaxinit.normal()})
+    params = jaxinit.linen.init(Scaled(), TorchGenerator(seed, exact=True), jnp.zeros(4))["params"]
+    generator = TorchGenerator(seed, exact=True)
+    fc = jaxinit.defaults.linear(4)
+    np.testing.assert_array_equal(params["fc"]["kernel"], fc["kernel_init"](generator, (4, 20)))
+    np.testing.assert_array_equal(params["fc"]["bias"], fc["bias_init"](generator, (20,)))
+    np.testing.assert_array_equal(params["first"]["gain"], jaxinit.normal()(generator, (20,)))
+    for layer in params["more"]["gain"]:
+        np.testing.assert_array_equal(layer, jaxinit.normal()(generator, (20,)))
