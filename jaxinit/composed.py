@@ -10,13 +10,14 @@ import numpy as np
 
 from jaxinit import arguments
 from jaxinit.distributions import Distribution, Triangular
-from jaxinit.initializer import Elementwise, Initializer
+from jaxinit.elementwise import Bounded
+from jaxinit.initializer import Initializer
 from jaxinit.placement import OutSharding, compiled, named
 from jaxinit.torch_rng import TorchGenerator
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class sum_of_uniforms(Elementwise):
+class sum_of_uniforms(Bounded):
     """The sum of two independent `uniform(a, b)`, as one bias where torch adds two::
 
         x = x1 + x2,  x1, x2 ~ U(a, b)
@@ -34,15 +35,7 @@ class sum_of_uniforms(Elementwise):
         Triangular(low=-0.25, high=0.25)
     """
 
-    a: float
-    b: float
     _namespace: ClassVar[str] = "jaxinit.composed"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._canonical("a", arguments.finite("a", self.a))
-        self._canonical("b", arguments.finite("b", self.b))
-        arguments.ordered("a", self.a, "b", self.b)
 
     def distribution(self, shape: Sequence[int]) -> Distribution:
         return Triangular(2 * self.a, 2 * self.b)

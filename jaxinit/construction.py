@@ -11,10 +11,14 @@ from jaxinit import replay
 from jaxinit.initializer import Elementwise, Initializer
 from jaxinit.layers import Parameter, relaid
 from jaxinit.layouts import TORCH
-from jaxinit.models import Draw, Known, Leaves, Path, dotted
-from jaxinit.placement import placed
+from jaxinit.models import Draw, Known, Leaves, Path, dotted, laid_out
 from jaxinit.state_dicts import forms
 from jaxinit.torch_rng import TorchGenerator
+
+
+def key_of(generator: TorchGenerator) -> jax.Array:
+    """A key for what is not torch's, such as dropout."""
+    return jax.random.key(generator.initial_seed() % 2**32)
 
 
 def built(
@@ -40,7 +44,7 @@ def built(
             arrays |= {path: _array(init, generator, leaves[path], path) for path, init in one.draws}
         else:
             arrays |= _layer(one, leaves, generator)
-    return {path: placed(array, leaves[path].sharding) for path, array in arrays.items()}
+    return laid_out(arrays, leaves)
 
 
 def applied(
@@ -61,7 +65,7 @@ def applied(
         raise ValueError(f"`model` must have its attributes in the order in which they were set, got {lost}")
     parameters = {one.node.at(part.path): part for one in found if one.layer for part in one.layer.parameters}
     arrays = {path: _array(init, generator, leaves[path], path, parameters.get(path)) for path, init in draws}
-    return {path: placed(array, leaves[path].sharding) for path, array in arrays.items()}
+    return laid_out(arrays, leaves)
 
 
 def _disordered(drawn: Iterable[Path], sorted_nodes: Iterable[Path]) -> str:

@@ -13,7 +13,21 @@ from jaxinit.initializer import Elementwise
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class uniform(Elementwise):
+class Bounded(Elementwise):
+    """An initializer with finite bounds."""
+
+    a: float
+    b: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._canonical("a", arguments.finite("a", self.a))
+        self._canonical("b", arguments.finite("b", self.b))
+        arguments.ordered("a", self.a, "b", self.b)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class uniform(Bounded):
     """Uniform on `[a, b)`::
 
         x ~ U(a, b)
@@ -36,12 +50,6 @@ class uniform(Elementwise):
 
     a: float = 0.0
     b: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._canonical("a", arguments.finite("a", self.a))
-        self._canonical("b", arguments.finite("b", self.b))
-        arguments.ordered("a", self.a, "b", self.b)
 
     def distribution(self, shape: Sequence[int]) -> Distribution:
         return Uniform(self.a, self.b)

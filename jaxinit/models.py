@@ -146,6 +146,12 @@ def draw(draws: Sequence[Draw], leaves: Leaves, key: jax.Array) -> dict[Path, ja
     return {path: _drawn(init, key_at(key, path), leaves[path], path) for path, init in dict(draws).items()}
 
 
+def laid_out(arrays: Mapping[Path, np.ndarray], leaves: Leaves) -> dict[Path, jax.Array]:
+    """The arrays of the host, each in the dtype and on the devices of its leaf."""
+    cast = {path: np.asarray(array, leaves[path].dtype) for path, array in arrays.items()}
+    return {path: placed(array, leaves[path].sharding) for path, array in cast.items()}
+
+
 def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeStruct, path: Path) -> jax.Array:
     is_ours = isinstance(init, Initializer)
     try:

@@ -234,8 +234,7 @@ def _source(rngs: Any) -> jax.Array | TorchGenerator:
 
 
 def _key_at(source: jax.Array | TorchGenerator, path: Path) -> jax.Array:
-    """A key for what is not torch's, such as dropout."""
-    key = jax.random.key(source.initial_seed() % 2**32) if isinstance(source, TorchGenerator) else source
+    key = construction.key_of(source) if isinstance(source, TorchGenerator) else source
     return models.key_at(key, path)
 
 

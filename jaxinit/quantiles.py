@@ -16,11 +16,11 @@ from jax import lax
 # lowest order first, with relative error below 2.3e-9 for s <= 4.7 and 7e-9 for s <= 7.5.
 # The variable and the ratio z / x are those of Giles, Approximating the erfinv function,
 # 2011; benchmarks/normal_quantile.py fits these numbers anew.
-_NUMERATOR = (
+NUMERATOR = (
     1.2533141390683882, -1.030461952112466, 0.8364047430312757, -0.38211793573606034, 0.16554703455377048,
     -0.04264995350879505, 0.00917672527941057, 0.0001658204123094816, -0.000348241067753108, 0.00011777744679818045,
 )  # fmt: skip
-_DENOMINATOR = (
+DENOMINATOR = (
     1.0, -0.8221894974917502, 0.4055509969683204, -0.08960239651677922, 0.012726306199975545,
     0.0005554094438251, 0.0006510334379746445, -0.000265238905731171, 8.37150237832004e-05,
 )  # fmt: skip
@@ -49,7 +49,7 @@ def magnitude(outside: jax.Array, inside: jax.Array) -> jax.Array:
     # In the middle the product can round to above 1.
     s = jnp.sqrt(jnp.maximum(-jnp.log(outside * (1 + inside)), 0))
     # The division comes last: a sum with a product leaves the compiler only one way to fuse.
-    z = inside * _polynomial(_NUMERATOR, s) / _polynomial(_DENOMINATOR, s)
+    z = inside * _polynomial(NUMERATOR, s) / _polynomial(DENOMINATOR, s)
     if z.dtype == jnp.float64:
         root_half = math.sqrt(0.5)
         excess = jnp.where(outside < 0.5, lax.erfc(z * root_half) - outside, inside - lax.erf(z * root_half))

@@ -1,5 +1,6 @@
 """torch's `state_dict` into a Flax model: name by name, all of it or nothing."""
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,8 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit.models import Known, Leaves, Path, dotted
-from jaxinit.placement import placed
+from jaxinit.models import Known, Leaves, Path, dotted, laid_out
 
 State = Mapping[str, Any] | str | PathLike[str]
 Matched = dict[str, tuple[str, ...]]
@@ -54,38 +54,54 @@ def match(
     Raises:
         ValueError: a tensor is missing, left over, or of a shape that does not fit; all are listed.
     """
-    arrays: dict[Path, np.ndarray] = {}
-    matched: Matched = {}
-    unused = dict(state)
-    problems = list(_without_copies(unused, shared))
+    matching = _Matching(leaves, state, dict(state))
+    matching.problems += _without_copies(matching.unused, shared)
     for one in found:
+        matching.take(one)
+    alone = (path for one in found if one.layer is None for path, _ in one.draws)
+    for path in (*free, *alone):
+        matching.take_alone(path)
+    unexpected = (f"unexpected {name}, of shape {array.shape}" for name, array in matching.unused.items())
+    if problems := [*matching.problems, *unexpected]:
+        raise ValueError("`state` does not fit the model, which is unchanged:\n" + "\n".join(problems))
+    return laid_out(matching.arrays, leaves), matching.matched
+
+
+@dataclasses.dataclass
+class _Matching:
+    """The state and what of it is still unused; what it gave, and what did not fit."""
+
+    leaves: Leaves
+    state: Mapping[str, np.ndarray]
+    unused: dict[str, np.ndarray]
+    arrays: dict[Path, np.ndarray] = dataclasses.field(default_factory=dict)
+    matched: Matched = dataclasses.field(default_factory=dict)
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+    def take(self, one: Known) -> None:
+        """The tensors of one of torch's layers, all of them or none."""
         if one.layer is None:
-            free = [*free, *(path for path, _ in one.draws)]
-            continue
-        shapes = {name: leaves[one.node.at(name)].shape for name in one.inits}
+            return
+        shapes = {name: self.leaves[one.node.at(name)].shape for name in one.inits}
         wanted = one.layer.tensor_shapes(shapes)
-        names = _named(one, wanted, state)
-        wrong = [problem for own, shape in wanted.items() for problem in _problem(names[own], shape, unused)]
-        problems += wrong
-        tensors = {own: unused.pop(name) for own, name in names.items() if name in unused}
+        names = _named(one, wanted, self.state)
+        wrong = [problem for own, shape in wanted.items() for problem in _problem(names[own], shape, self.unused)]
+        tensors = {own: self.unused.pop(name) for own, name in names.items() if name in self.unused}
+        self.problems += wrong or _without_place(one, tensors, names)
         if wrong:
-            continue
-        problems += _without_place(one, tensors, names)
+            return
         for name, array in one.layer.assembled(tensors, shapes).items():
-            arrays[one.node.at(name)] = array
+            self.arrays[one.node.at(name)] = array
         for parameter in one.layer.parameters:
             own_names = dict.fromkeys(names[block.tensor] for block in parameter.sources)
-            matched[dotted(one.node.at(parameter.path))] = tuple(own_names)
-    for path in free:
-        name = next((name for name in map(dotted, _spellings(path)) if name in unused), dotted(path))
-        problems += _problem(name, leaves[path].shape, unused)
-        if name in unused:
-            arrays[path], matched[dotted(path)] = unused.pop(name), (name,)
-    problems += [f"unexpected {name}, of shape {array.shape}" for name, array in unused.items()]
-    if problems:
-        raise ValueError("`state` does not fit the model, which is unchanged:\n" + "\n".join(problems))
-    cast = {path: jnp.asarray(array, leaves[path].dtype) for path, array in arrays.items()}
-    return {path: placed(array, leaves[path].sharding) for path, array in cast.items()}, matched
+            self.matched[dotted(one.node.at(parameter.path))] = tuple(own_names)
+
+    def take_alone(self, path: Path) -> None:
+        """A parameter that is in torch as it is here."""
+        name = next((name for name in map(dotted, _spellings(path)) if name in self.unused), dotted(path))
+        self.problems += _problem(name, self.leaves[path].shape, self.unused)
+        if name in self.unused:
+            self.arrays[path], self.matched[dotted(path)] = self.unused.pop(name), (name,)
 
 
 def _without_copies(state: dict[str, np.ndarray], shared: Iterable[tuple[Path, Path]]) -> Iterator[str]:

@@ -104,7 +104,7 @@ def _erfinv(x: np.ndarray) -> np.ndarray:
     inside = np.abs(x)
     with np.errstate(divide="ignore", invalid="ignore"):
         s = np.sqrt(-np.log1p(-inside * inside))
-        z = inside * _polynomial(quantiles._NUMERATOR, s) / _polynomial(quantiles._DENOMINATOR, s)
+        z = inside * _polynomial(quantiles.NUMERATOR, s) / _polynomial(quantiles.DENOMINATOR, s)
     result: np.ndarray = np.copysign(np.where(inside < 1, z, np.inf) / math.sqrt(2), x)
     return result
 

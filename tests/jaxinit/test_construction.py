@@ -14,7 +14,7 @@ import jaxinit
 from conformance.twins import transformer
 from jaxinit import TorchGenerator
 from tests.jaxinit.test_nnx_models import arrays
-from tests.jaxinit.test_replay import as_on_avx2, assert_same_state
+from tests.jaxinit.torch_streams import as_on_avx2, assert_same_state
 
 pytestmark = as_on_avx2
 Build = Callable[[nnx.Rngs], Any]

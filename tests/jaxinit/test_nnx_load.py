@@ -1,6 +1,5 @@
 """torch's weights in NNX layers compute what torch computes: every row of the table of modules."""
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,14 +85,9 @@ CASES: dict[str, Callable[[], Pair]] = {
     "RMSNorm": lambda: normalized(torch.nn.RMSNorm(5, eps=1e-6), nnx.RMSNorm(5, rngs=RNGS)),
     "PReLU": lambda: (torch.nn.PReLU(), nnx.PReLU(), (4, 6)),
 }
+pytestmark = pytest.mark.usefixtures("torch_seed")
+
 CHANNELS_FIRST = ("Conv", "BatchNorm", "GroupNorm", "InstanceNorm")
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    seed = secrets.randbelow(2**31)
-    print(f"torch.manual_seed({seed})")
-    torch.manual_seed(seed)
 
 
 def is_close(ours: Any, theirs: torch.Tensor) -> None:

@@ -20,11 +20,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import jaxinit
 from jaxinit import TorchGenerator
 from tests.jaxinit import cases
-
-DTYPES = ("float32", "float64", "float16", "bfloat16")
-as_on_avx2 = pytest.mark.skipif(
-    not torch.backends.cpu.get_cpu_capability().startswith("AVX"), reason="torch runs without AVX2 here"
-)
+from tests.jaxinit.torch_streams import DTYPES, as_on_avx2, assert_same_state
 
 
 def generators(seed: int) -> tuple[TorchGenerator, torch.Generator]:
@@ -44,10 +40,6 @@ def assert_torchs(name: str, ours: Any, theirs: np.ndarray) -> None:
     """Equal; orthogonal, whose QR rounds otherwise, nearly."""
     values = np.asarray(ours).astype(np.float64)
     np.testing.assert_allclose(values, theirs, rtol=0, atol=1e-5 if name == "orthogonal" else 0, strict=True)
-
-
-def assert_same_state(ours: TorchGenerator, theirs: torch.Generator) -> None:
-    np.testing.assert_array_equal(ours.get_state(), theirs.get_state().numpy())
 
 
 def in_flax(name: str, theirs: np.ndarray) -> np.ndarray:
