@@ -19,6 +19,11 @@ def is_traced(value: Any) -> bool:
     return isinstance(value, jax.core.Tracer)
 
 
+def is_staged() -> bool:
+    """Whether what is computed now becomes part of a program: under `jit` or `scan`, but not under `vmap` alone."""
+    return is_traced(jax.lax.full((), 0.0))
+
+
 def number(name: str, value: Any) -> float:
     """`value` as a float; ints, NumPy scalars and concrete 0-d arrays pass, booleans and NaN do not."""
     if is_traced(value):

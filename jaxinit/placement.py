@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -78,7 +77,7 @@ def placed(array: jax.Array | np.ndarray, out_sharding: OutSharding) -> jax.Arra
     """The array laid out by `out_sharding`."""
     sharding = named(out_sharding, array.ndim)
     if sharding is None:
-        return jnp.asarray(array)
+        return jax.device_put(array)  # jnp.asarray would compile a program for each shape
     if isinstance(sharding.mesh, Mesh):
         there: jax.Array = jax.device_put(array, sharding)
         return there

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxinit import arguments, dtypes
@@ -19,7 +18,7 @@ Shape = tuple[int, ...]
 
 def require_no_trace() -> None:
     """Refuses to draw where the numbers would become constants of a compiled program, the same at every call."""
-    if arguments.is_traced(jnp.zeros(())):
+    if arguments.is_staged():
         raise TypeError(
             "`key` must be a JAX PRNG key under jit, eval_shape or scan, got a TorchGenerator, which draws on the "
             "host; initialise outside and pass the arrays in"

@@ -1,5 +1,6 @@
 """Eight devices: the values and the layout asked for, without communication."""
 
+import math
 import re
 
 import jax
@@ -13,6 +14,7 @@ from tests.jaxinit import cases
 
 P = PartitionSpec
 COLLECTIVES = re.compile(r"all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast")
+SHAPES = re.compile(r"\[(\d+(?:,\d+)*)\]")
 
 AUTO, EXPLICIT = AxisType.Auto, AxisType.Explicit
 KINDS = [(AUTO, AUTO), (EXPLICIT, EXPLICIT), (EXPLICIT, AUTO)]
@@ -72,14 +74,16 @@ def test_a_legacy_key_and_float64_are_laid_out_too(name: str, seed: int) -> None
 @pytest.mark.parametrize("kinds", [(AUTO, AUTO), (EXPLICIT, EXPLICIT)])
 @pytest.mark.parametrize("name", cases.ELEMENTWISE)
 def test_elementwise_draws_need_no_communication(name: str, kinds: tuple[AxisType, AxisType]) -> None:
-    init, sharding = cases.build(name), NamedSharding(mesh_of(kinds), P("x", "y"))
-    draw = jax.jit(lambda key: init(key, (64, 64), out_sharding=sharding))
-    program = draw.lower(jax.random.key(0)).compile().as_text()
-    assert program is not None
-    assert not COLLECTIVES.search(program)
-    # And each device makes its own part alone.
-    assert "[64,64]" not in program
-    assert "[16,32]" in program
+    init, sharding, key = cases.build(name), NamedSharding(mesh_of(kinds), P("x", "y")), jax.random.key(0)
+    asked = jax.jit(lambda key: init(key, (64, 64), out_sharding=sharding))
+    callers = jax.jit(lambda _: init(key, (64, 64)), out_shardings=sharding)
+    for draw in (asked, callers):
+        program = draw.lower(key).compile().as_text()
+        assert program is not None
+        assert not COLLECTIVES.search(program)
+        # And each device makes its own part alone.
+        assert "[16,32]" in program
+        assert max(math.prod(map(int, axes.split(","))) for axes in SHAPES.findall(program)) == 16 * 32
 
 
 def test_the_search_for_communication_finds_it() -> None:
