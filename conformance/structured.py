@@ -84,10 +84,11 @@ def sparse(sample: Sample) -> Iterator[Check]:
     case = sample.case
     rows = case.torch_shape[0]
     zeros = math.ceil(case.keywords["sparsity"] * rows)
-    yield exact(case.initializer, "zeros in each column", case.label, lambda: _zeros_in_columns(sample, zeros))
-    yield exact(case.initializer, "keys", case.label, lambda: _keys(sample))
+    # The largest samples first: those of the others are parts of them.
     yield _positions(sample, rows, zeros).check(case)
     yield _columns(sample, rows, zeros).check(case)
+    yield exact(case.initializer, "zeros in each column", case.label, lambda: _zeros_in_columns(sample, zeros))
+    yield exact(case.initializer, "keys", case.label, lambda: _keys(sample))
     std = case.keywords.get("std", reference.parameters("sparse")["std"])
     yield Promise("scale", NormalScale(), SPARSE_SCALE, lambda count: _scale(sample, std, count)).check(case)
 

@@ -76,10 +76,8 @@ def _explicit_part(sharding: NamedSharding) -> NamedSharding:
 def placed(array: jax.Array | np.ndarray, out_sharding: OutSharding) -> jax.Array:
     """The array laid out by `out_sharding`."""
     sharding = named(out_sharding, array.ndim)
-    if sharding is None:
-        return jax.device_put(array)  # jnp.asarray would compile a program for each shape
-    if isinstance(sharding.mesh, Mesh):
-        there: jax.Array = jax.device_put(array, sharding)
+    if sharding is None or isinstance(sharding.mesh, Mesh):
+        there: jax.Array = jax.device_put(array, sharding)  # jnp.asarray would compile a program for each shape
         return there
     return compiled(_as_it_is, sharding)(array)  # only a compiled program knows the devices of a mesh in context
 
