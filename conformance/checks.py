@@ -28,18 +28,29 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True)
-class Check:
-    """A claim that can be evaluated at given error rates; exact claims ignore them."""
+class Subject:
+    """What a check is about."""
 
     initializer: str
     claim: str
     case: str
-    evaluate: Callable[[Rates], Evidence]
-    statistical: bool = False
+    statistical: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
     def id(self) -> str:
         return f"{self.initializer}: {self.claim} [{self.case}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Check(Subject):
+    """A claim that can be evaluated at given error rates; exact claims ignore them."""
+
+    evaluate: Callable[[Rates], Evidence]
+
+    @property
+    def subject(self) -> Subject:
+        """What to keep of a check that is done: with `evaluate` go the arrays that it holds."""
+        return Subject(self.initializer, self.claim, self.case, statistical=self.statistical)
 
 
 def exact(initializer: str, claim: str, case: str, evaluate: Callable[[], Evidence]) -> Check:

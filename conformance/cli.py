@@ -14,7 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from conformance import adapters, calibration, difference, faults, reference, report, suite, targets, weights_cli
-from conformance.checks import Check, Evidence
+from conformance.checks import Evidence, Subject
 
 
 def parser() -> argparse.ArgumentParser:
@@ -145,7 +145,7 @@ def _checked(target: targets.Target, seed: int, options: argparse.Namespace, con
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("planning", total=None)
 
-        def step(done: int, total: int, check: Check, evidence: Evidence) -> None:
+        def step(done: int, total: int, check: Subject, evidence: Evidence) -> None:
             progress.update(bar, completed=done, total=total, description=check.initializer)
             if not evidence.passed:
                 progress.console.print(

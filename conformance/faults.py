@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from conformance import initializer_faults, module_faults, replay_faults, suite
-from conformance.checks import Check, Evidence
+from conformance.checks import Evidence, Subject
 from conformance.fault import Fault
 from conformance.statistics import Rates
 
@@ -14,10 +14,10 @@ FAULTS = (*initializer_faults.FAULTS, *module_faults.FAULTS, *replay_faults.FAUL
 
 @dataclasses.dataclass(frozen=True)
 class Catch:
-    """How a fault fared: the failed check that caught it, or None for both."""
+    """How a fault fared: what the failed check that caught it is about, or None for both."""
 
     fault: Fault
-    check: Check | None
+    check: Subject | None
     evidence: Evidence | None
 
 
@@ -30,7 +30,7 @@ def catch(fault: Fault, seed: int, rates: Rates) -> Catch:
         for check in checks:
             evidence = suite.evaluate(check, rates)
             if not evidence.passed:
-                return Catch(fault, check, evidence)
+                return Catch(fault, check.subject, evidence)
     return Catch(fault, None, None)
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from conformance import adapters, elementwise, interface, reference, replay, structured
 from conformance.cases import everything
-from conformance.checks import Check, Evidence, Sample
+from conformance.checks import Check, Evidence, Sample, Subject
 from conformance.statistics import Rates
 from conformance.targets import Target
 
@@ -42,12 +42,12 @@ class Report:
     seed: int
     quick: bool
     rates: Rates
-    results: list[tuple[Check, Evidence]]
+    results: list[tuple[Subject, Evidence]]
     samples: list[Sample]
     seconds: float
 
     @property
-    def failures(self) -> list[tuple[Check, Evidence]]:
+    def failures(self) -> list[tuple[Subject, Evidence]]:
         return [(check, evidence) for check, evidence in self.results if not evidence.passed]
 
     @property
@@ -122,7 +122,7 @@ def run(
     seed: int,
     quick: bool = False,
     select: str = "",
-    progress: Callable[[int, int, Check, Evidence], None] | None = None,
+    progress: Callable[[int, int, Subject, Evidence], None] | None = None,
 ) -> Report:
     """Checks `target` against the installed torch.
 
@@ -131,17 +131,19 @@ def run(
         seed: of all draws; any seed must pass.
         quick: fewer cases, at the same error rates.
         select: a regular expression that the ids of the checks must match.
-        progress: called after each check with the number done, the number of all, the check and its evidence.
+        progress: called after each check with the number done, the number of all, its subject and the evidence.
     """
     start = time.perf_counter()
     with wide_numbers():
         checks, samples = plan(target, seed, quick, select)
         rates = RATES.over(sum(check.statistical for check in checks))
         results = []
-        for done, check in enumerate(checks, start=1):
-            results.append((check, evaluate(check, rates)))
+        total = len(checks)
+        while checks:  # forgotten one by one, with the arrays that only they hold
+            check = checks.pop(0)
+            results.append((check.subject, evaluate(check, rates)))
             if progress is not None:
-                progress(done, len(checks), *results[-1])
+                progress(len(results), total, *results[-1])
     drawn = [sample for sample in samples if sample.is_drawn]
     return Report(target.name, versions(target.name), seed, quick, RATES, results, drawn, time.perf_counter() - start)
 
