@@ -51,15 +51,20 @@ def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
 
 
 def _matrices(checks: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list[str]]]:
-    """Rows and claims of each table: of torch.nn.init's functions, of torch's modules, and of whole models."""
+    """Rows and claims of each table: of torch.nn.init's functions, torch's modules, whole models, torch's generator."""
     tables: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
-    functions = {*reference.initializers(), "calculate_gain", "calculate_fan_in_and_fan_out"}
     for check in checks:
-        name = check["initializer"]
-        kind = "Initializers" if name in functions else "Modules" if name.startswith("nn.") else "Whole models"
-        rows, claims = tables.setdefault(kind, ({}, {}))
-        rows[name] = claims[check["claim"]] = None
+        rows, claims = tables.setdefault(_kind(check["initializer"]), ({}, {}))
+        rows[check["initializer"]] = claims[check["claim"]] = None
     return {kind: (list(rows), list(claims)) for kind, (rows, claims) in tables.items()}
+
+
+def _kind(name: str) -> str:
+    if name in (*reference.initializers(), "calculate_gain", "calculate_fan_in_and_fan_out"):
+        return "Initializers"
+    if name in ("TorchGenerator", "randperm"):
+        return "Generator"
+    return "Modules" if name.startswith("nn.") else "Whole models"
 
 
 def _fans(samples: Sequence[Sample]) -> list[tuple[str, ...]]:

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from conformance import layouts, reference
+from conformance.cases import Case
 from conformance.checks import Check, Evidence, Promise, Sample, close, exact
 from conformance.statistics import Average, Kolmogorov, NormalScale, Pearson, kolmogorov_distance
 
@@ -59,8 +61,13 @@ def _matrices(sample: Sample, count: int) -> np.ndarray:
     return weights.reshape(count, weights.shape[1], -1)
 
 
+def haar_coordinate(size: int, gain: float = 1.0) -> Any:
+    """The distribution, scipy's, of an entry of an orthogonal matrix whose longer side is `size`, times `gain`."""
+    return stats.beta((size - 1) / 2, (size - 1) / 2, loc=-gain, scale=2 * gain)
+
+
 def _haar_marginal(sample: Sample, row: int, column: int, size: int) -> Promise:
-    coordinate = stats.beta((size - 1) / 2, (size - 1) / 2, loc=-1, scale=2)
+    coordinate = haar_coordinate(size)
 
     def measure(count: int) -> tuple[float, int]:
         values, counts = np.unique(_matrices(sample, count)[:, row, column], return_counts=True)
@@ -89,8 +96,14 @@ def sparse(sample: Sample) -> Iterator[Check]:
     yield _columns(sample, rows, zeros).check(case)
     yield exact(case.initializer, "zeros in each column", case.label, lambda: _zeros_in_columns(sample, zeros))
     yield exact(case.initializer, "keys", case.label, lambda: _keys(sample))
-    std = case.keywords.get("std", reference.parameters("sparse")["std"])
+    std = sparse_std(case)
     yield Promise("scale", NormalScale(), SPARSE_SCALE, lambda count: _scale(sample, std, count)).check(case)
+
+
+def sparse_std(case: Case) -> float:
+    """The standard deviation of the entries that are not zero."""
+    std: float = case.keywords.get("std", reference.parameters("sparse")["std"])
+    return std
 
 
 def _weights(sample: Sample, columns: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from conformance import reference
 from conformance.cli import main
 
 SEED = str(secrets.randbelow(2**31))
@@ -36,6 +37,13 @@ def test_a_conforming_target_exits_0_and_leaves_four_reports(
     assert "conforms to torch.nn.init" in page
     assert not re.search(r"(src|href)=\"(http|//)", page)
     assert "conforms to torch" in capsys.readouterr().out
+
+
+def test_the_report_shows_what_every_initializer_drew_beside_torch(tmp_path: Path) -> None:
+    assert main(["run", "--quick", "--select", r"^[a-z_]+: (mean|orthonormal|scale) ", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    drawn = {name for name in reference.initializers() if name not in ("constant", "ones", "zeros", "eye", "dirac")}
+    assert set(re.findall("<figcaption>(.*?)</figcaption>", page)) == drawn
 
 
 def test_a_deviating_target_exits_1_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
