@@ -1,13 +1,15 @@
 """The modules and arrays of an NNX model, which is a graph: by their paths, shared ones once."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from flax import nnx
 
 from jaxinit import models
 from jaxinit.models import Node, Path
+
+Model = TypeVar("Model", bound=nnx.Module)
 
 
 class View:
@@ -41,12 +43,36 @@ class View:
 
         placed = [self.leaves[path].sharding if path in self.leaves else None for path in rest]
         # Compiled, so that what is not asked for is not drawn.
-        others = jax.jit(remaining, out_shardings=placed)()
+        others = jax.jit(remaining, out_shardings=placed)() if rest else []
         return nnx.merge(self._graphdef, self._state({**arrays, **dict(zip(rest, others, strict=True))}))
 
     def _state(self, arrays: Mapping[Path, jax.Array]) -> Any:
         leaves = [(self._flat[path], array) for path, array in arrays.items()]
         return nnx.from_flat_state([(path, leaf.replace(array)) for (path, leaf), array in leaves])
+
+
+class _Stream(nnx.RngStream):
+    """Flax's, but for how it counts: with a new variable.
+
+    Setting the old one asks tracers for a sharding; JAX answers with an error whose text takes
+    a search through all that was traced, so that tracing a model took time by its size squared.
+    """
+
+    def __call__(self) -> jax.Array:
+        key = jax.random.fold_in(self.key[...], self.count[...])
+        self.count = nnx.RngCount(self.count[...] + 1, tag=self.tag)
+        return key
+
+
+def build(constructor: Callable[[nnx.Rngs], Model], key: jax.Array) -> Model:
+    """`constructor(nnx.Rngs(key))`, for a trace."""
+    rngs = nnx.Rngs(key)
+    rngs.default.__class__ = _Stream
+    model = constructor(rngs)
+    for _, value in nnx.iter_graph(model):
+        if isinstance(value, _Stream):
+            value.__class__ = nnx.RngStream  # type: ignore[assignment]
+    return model
 
 
 def _named(path: Iterable[Any]) -> Path:

@@ -4,17 +4,16 @@ jaxinit.nnx.reset_parameters(model, nnx.Rngs(0))
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 from flax import nnx
 
 from jaxinit import arguments, construction, graph, models, modules, state_dicts
-from jaxinit.graph import View
+from jaxinit.graph import Model, View
 from jaxinit.models import Known, Path
 from jaxinit.torch_rng import TorchGenerator
 
-Model = TypeVar("Model", bound=nnx.Module)
 Initializers = Mapping[str, Callable[..., jax.Array]]
 Source = nnx.Rngs | jax.Array | TorchGenerator
 """Where numbers come from: `nnx.Rngs`, of which the stream `params` is used; a key; or torch's generator."""
@@ -176,14 +175,14 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
     attributes: dict[Path, list[str]] = {}  # whose order Flax forgets
 
     def traced() -> Model:
-        model = build(nnx.Rngs(own))
+        model = graph.build(build, own)
         attributes.update(graph.attributes(model))
         return model
 
     graph.reorder(abstract := nnx.eval_shape(traced), attributes)
     view = View(abstract)
     found, free = models.known(view.nodes, view.leaves, _rule_of)
-    model: Model = view.filled(_drawn(found, view, source, order), lambda: build(nnx.Rngs(own)))
+    model: Model = view.filled(_drawn(found, view, source, order), lambda: graph.build(build, own))
     graph.reorder(model, attributes)
     _finish(View(model), source, free)
     return model

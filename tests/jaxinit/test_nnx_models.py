@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxinit
+from jaxinit import models
 from jaxinit.distributions import Uniform
 
 KEY = jax.random.key(secrets.randbelow(2**31))
@@ -224,6 +226,30 @@ def test_init_is_build_and_reset_in_one() -> None:
     built = jaxinit.nnx.init(Block, KEY)
     assert not changed(arrays(model), arrays(built))
     assert jnp.issubdtype(built.dropout.rngs.key[...].dtype, jax.dtypes.prng_key)
+
+
+def test_what_init_leaves_to_build_is_as_flax_builds_it() -> None:
+    def build(rngs: nnx.Rngs) -> Any:
+        model: Any = Own()
+        model.first, model.second = (nnx.Param(jax.random.normal(rngs.params(), (3,))) for _ in range(2))
+        model.dropout = nnx.Dropout(0.5, rngs=rngs)
+        model.rngs = rngs
+        return model
+
+    with pytest.warns(UserWarning, match="first, gain, second"):
+        ours = jaxinit.nnx.init(build, KEY)
+    theirs = build(nnx.Rngs(models.key_at(KEY, ("build",))))
+    assert {type(stream) for stream in (ours.dropout.rngs, ours.rngs.default)} == {nnx.RngStream}
+    assert int(ours.rngs.default.count[...]) == 3
+    chex.assert_trees_all_equal(*(nnx.to_pure_dict(nnx.state(model)) for model in (ours, theirs)))
+
+
+def test_init_does_not_count_as_flax_does_which_takes_time_by_the_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(_: nnx.RngStream) -> jax.Array:
+        raise AssertionError
+
+    monkeypatch.setattr(nnx.RngStream, "__call__", slow)
+    assert jaxinit.nnx.init(Block, KEY).head.bias[...].any()
 
 
 def test_init_draws_nothing_twice() -> None:
