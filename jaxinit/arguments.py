@@ -107,10 +107,10 @@ def is_key(value: Any) -> bool:
     return jnp.issubdtype(value.dtype, jax.dtypes.prng_key) or (value.dtype == np.uint32 and value.ndim > 0)
 
 
-def check_key(key: Any) -> None:
+def check_key(key: Any, name: str = "key") -> None:
     """Refuses all but one PRNG key, typed or legacy: a batch of them, a seed."""
     if not is_key(key):
-        raise TypeError(f"`key` must be a JAX PRNG key such as jax.random.key(0), got {key!r}")
+        raise TypeError(f"`{name}` must be a JAX PRNG key such as jax.random.key(0), got {key!r}")
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if key.ndim != (0 if typed else 1):
-        raise ValueError(f"`key` must be a single key (use jax.vmap for a batch), got keys of shape {key.shape}")
+        raise ValueError(f"`{name}` must be a single key (use jax.vmap for a batch), got keys of shape {key.shape}")

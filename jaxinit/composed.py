@@ -122,6 +122,7 @@ class concatenated(Initializer):
         self._canonical("inits", tuple(self.inits))
 
     def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
+        arguments.check_key(key)
         part = self._part(shape)
         keys = (jax.random.fold_in(key, index) for index in range(len(self.inits)))
         drawn = [init(own, part, dtype) for init, own in zip(self.inits, keys, strict=True)]

@@ -80,8 +80,12 @@ def _disordered(drawn: Iterable[Path], sorted_nodes: Iterable[Path]) -> str:
 
 def sorted_by(found: Sequence[Known], order: Iterable[str]) -> list[Known]:
     """The layers in the order in which torch's names come; a name may be a layer's or a tensor's."""
+    if isinstance(order, str) or not isinstance(order, Iterable):
+        raise TypeError(f"`order` must be torch's names one by one, got {order!r}")
     places: dict[tuple[str, str | None], int] = {}
     for place, name in enumerate(order):
+        if not isinstance(name, str):
+            raise TypeError(f"`order` must be names, got {name!r}")
         for key in _keys(name):
             places.setdefault(key, place)
 

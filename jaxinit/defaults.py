@@ -140,7 +140,9 @@ def embedding(padding_idx: int | None = None) -> Keywords:
 
     Differs from Flax, whose embeddings have std 1 / sqrt(features).
     """
-    return {"embedding_init": normal() if padding_idx is None else with_zero_row(normal(), padding_idx)}
+    if padding_idx is None:
+        return {"embedding_init": normal()}
+    return {"embedding_init": with_zero_row(normal(), arguments.integer("padding_idx", padding_idx))}
 
 
 def rnn(hidden_size: int) -> Keywords:

@@ -33,7 +33,8 @@ def resolve(dtype: Any) -> np.dtype:
     """`dtype` as JAX would store it: its default float for None, 32 bits wide while x64 is off."""
     asked = parse(float if dtype is None else dtype)
     stored = jax.dtypes.canonicalize_dtype(asked)
-    if stored != asked and dtype not in (None, float, complex, int):  # Python's own mean JAX's default
+    # Python's own, and None, mean JAX's default; by identity, for NumPy calls them equal to its own of 64 bits.
+    if stored != asked and not any(dtype is own for own in (None, float, complex, int)):
         warnings.warn(f"`dtype` {asked} needs jax_enable_x64; {stored} is used instead", stacklevel=3)
     return stored
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from jaxinit import arguments
-from jaxinit.layouts import FLAX, Layout
+from jaxinit.layouts import FLAX, Layout, require_layout
 
 
 def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) -> tuple[int, int]:
@@ -23,6 +23,7 @@ def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) ->
         The two fans; axes in `layout.batch_axis` count in neither.
 
     Raises:
+        TypeError: `shape` is not a sequence of integers, or `layout` not a Layout.
         ValueError: `shape` lacks an axis that `layout` names (in torch: fewer than two dimensions).
 
     Example:
@@ -34,6 +35,7 @@ def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) ->
     Differs from torch in taking a shape and a layout instead of a tensor.
     """
     shape = arguments.dimensions(shape)
+    require_layout(layout)
     _, out, into, spatial = layout.roles(len(shape))
     receptive_field = math.prod(shape[axis] for axis in spatial)
     fan_in = math.prod(shape[axis] for axis in into) * receptive_field

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import jax
 from flax import nnx
 
-from jaxinit import models
+from jaxinit import arguments, models
 from jaxinit.models import Node, Path
 
 Model = TypeVar("Model", bound=nnx.Module)
@@ -18,7 +18,7 @@ class View:
     def __init__(self, model: nnx.Module) -> None:
         self.model = model
         self.nodes = nodes(model)
-        self.sorted = [node.path for node in self.nodes if _is_sorted(node.module)]
+        self.sorted = list(_sorted(self.nodes))
         self._graphdef, state = nnx.split(model)
         self._flat = {_named(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
         specs = {_named(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
@@ -26,7 +26,7 @@ class View:
         self.leaves = {
             path: _leaf(leaf, specs[path])
             for path, (_, leaf) in self._flat.items()
-            if issubclass(kinds[path], nnx.Param | nnx.BatchStat)
+            if issubclass(kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
@@ -48,7 +48,9 @@ class View:
 
     def _state(self, arrays: Mapping[Path, jax.Array]) -> Any:
         leaves = [(self._flat[path], array) for path, array in arrays.items()]
-        return nnx.from_flat_state([(path, leaf.replace(array)) for (path, leaf), array in leaves])
+        return nnx.from_flat_state(
+            [(path, leaf.replace(array) if isinstance(leaf, nnx.Variable) else array) for (path, leaf), array in leaves]
+        )
 
 
 class _Stream(nnx.RngStream):
@@ -87,26 +89,54 @@ def nodes(model: nnx.Module) -> list[Node]:
 
 
 def attributes(model: nnx.Module) -> dict[Path, list[str]]:
-    """The names of each module's attributes, in the order in which they were set."""
-    return {node.path: list(vars(node.module)) for node in nodes(model)}
+    """The names of each module's attributes, and of what is in its dicts, in the order in which they were set."""
+    return {path: list(own) for path, own in _named_parts(model)}
 
 
 def reorder(model: nnx.Module, names: Mapping[Path, list[str]]) -> None:
-    """Puts the attributes of each module back into that order."""
-    for node in nodes(model):
-        own = vars(node.module)
-        for name in names[node.path]:
+    """Puts them back into that order."""
+    for path, own in _named_parts(model):
+        for name in names[path]:
             own[name] = own.pop(name)
 
 
-def _is_sorted(module: nnx.Module) -> bool:
-    """Whether its attributes are in the order of their names, all of them, and not in that of a list.
+def _named_parts(model: nnx.Module) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The attributes of each module, and the dicts in it."""
+    for node in nodes(model):
+        yield node.path, vars(node.module)
+        yield from _dicts(node.module, node.path)
 
-    So Flax leaves what it puts together anew: merged, cloned, returned by a transform. In what was
-    built, its own attributes are never in that order.
+
+def _dicts(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for name, child in _children(value):
+        below = (*path, str(name))
+        if isinstance(child, dict):
+            yield below, child
+        if isinstance(child, dict | list | tuple):
+            yield from _dicts(child, below)
+
+
+def require_visible(model: nnx.Module) -> None:
+    """Refuses a model, built in a trace, that keeps an array where Flax does not look: a plain attribute."""
+    seen = {_named(path) for path, _ in nnx.to_flat_state(nnx.state(model))}
+    for node in nodes(model):
+        for name, value in vars(node.module).items():
+            if arguments.is_traced(value) and (*node.path, name) not in seen:
+                raise ValueError(
+                    f"`build` must keep arrays in nnx.Variable or nnx.data, got a plain one in {name} of {node}"
+                )
+
+
+def _sorted(nodes: Iterable[Node]) -> Iterator[Path]:
+    """The modules that Flax put together anew, merged, cloned or returned by a transform, and dicts in them.
+
+    It sorts what it puts together, but for lists. What was set later comes behind.
     """
-    names = [str(name) for name in vars(module)]
-    return not isinstance(module, nnx.List) and names == sorted(names)
+    for node in nodes:
+        own = [name for name in vars(node.module) if str(name).startswith("_pytree__")]
+        if own == sorted(own):  # in a module that was built they are not
+            yield from () if isinstance(node.module, nnx.List) else (node.path,)
+            yield from (path for path, _ in _dicts(node.module, node.path))
 
 
 def shared(model: nnx.Module) -> list[tuple[Path, Path]]:

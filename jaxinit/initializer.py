@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 
 from jaxinit import arguments, dtypes, replay, sampling
 from jaxinit.distributions import Distribution
-from jaxinit.layouts import FLAX, Layout
+from jaxinit.layouts import FLAX, Layout, require_layout
 from jaxinit.placement import OutSharding, placed
 from jaxinit.torch_rng import TorchGenerator
 
@@ -27,7 +27,7 @@ class Initializer(abc.ABC):
     across processes, and `repr` is the call that builds the initializer.
 
     Args:
-        dtype: what to return when the call names no dtype; None for JAX's default float.
+        dtype: what to return when the call names no dtype; None or Python's float for JAX's default float.
 
     Example:
         >>> init = jaxinit.kaiming_uniform()
@@ -43,7 +43,7 @@ class Initializer(abc.ABC):
     _namespace: ClassVar[str] = "jaxinit"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        if any(arguments.is_key(argument) for argument in (*args, *kwargs.values())):
+        if any(arguments.is_key(given) or isinstance(given, TorchGenerator) for given in (*args, *kwargs.values())):
             raise TypeError(
                 f"`{cls._namespace}.{cls.__name__}` builds an initializer and takes no key; "
                 f"did you mean `{cls.__name__}()`?"
@@ -52,7 +52,7 @@ class Initializer(abc.ABC):
 
     def __post_init__(self) -> None:
         if self.dtype is not None:
-            self._canonical("dtype", dtypes.parse(self.dtype))
+            self._canonical("dtype", None if self.dtype is float else dtypes.parse(self.dtype))
 
     def __call__(
         self,
@@ -95,7 +95,7 @@ class Initializer(abc.ABC):
         given = [
             f"{field.name}={_literal(getattr(self, field.name))}"
             for field in sorted(dataclasses.fields(self), key=lambda field: bool(field.kw_only))
-            if not field.kw_only or getattr(self, field.name) != field.default
+            if not field.kw_only or not _is_default(getattr(self, field.name), field.default)
         ]
         return f"{self._namespace}.{type(self).__name__}({', '.join(given)})"
 
@@ -105,6 +105,11 @@ class Initializer(abc.ABC):
     def __hash__(self) -> int:
         # Not Python's hash of a tuple: those of None and of strings differ between processes.
         return zlib.crc32(repr(self).encode())
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    # NumPy takes None for its own default dtype, and calls the two equal.
+    return value is default or (default is not None and value == default)
 
 
 def _literal(value: Any) -> str:
@@ -149,5 +154,4 @@ class WithLayout(Initializer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.layout, Layout):
-            raise TypeError(f"`layout` must be a jaxinit.Layout such as jaxinit.TORCH, got {self.layout!r}")
+        require_layout(self.layout)

@@ -145,3 +145,9 @@ def _position(layout: Layout, axis: int, rank: int) -> int:
 FLAX = Layout()
 TORCH = Layout(in_axis=1, out_axis=0)
 FLAX_CONV_TRANSPOSE = Layout(in_axis=-1, out_axis=-2)
+
+
+def require_layout(value: Any) -> None:
+    """Refuses what is no layout."""
+    if not isinstance(value, Layout):
+        raise TypeError(f"`layout` must be a jaxinit.Layout such as jaxinit.TORCH, got {value!r}")

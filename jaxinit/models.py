@@ -107,6 +107,10 @@ def chosen(
 
     The parts of a layer that torch has as one module, such as the gates of a GRU, are not asked.
     """
+    if not callable(fn):
+        raise TypeError(f"`fn` must be a function of a module, got {fn!r}")
+    if not isinstance(only, str | None):
+        raise TypeError(f"`only` must be a pattern as a string, got {only!r}")
     draws: list[Draw] = []
     wholes = {one.node.path for one in found if one.layer is not None}
     for node in nodes:
@@ -159,6 +163,11 @@ def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeS
     except Exception as error:
         error.add_note(f"while drawing {dotted(path)}, an array of shape {leaf.shape}")
         raise
+    if (array.shape, array.dtype) != (leaf.shape, leaf.dtype):
+        raise ValueError(
+            f"the initializer of {dotted(path)} must return {leaf.dtype}{list(leaf.shape)}, "
+            f"got {array.dtype}{list(array.shape)}"
+        )
     return array if is_ours else placed(array, leaf.sharding)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from jaxinit import defaults
+from jaxinit.composed import with_zero_row
 from jaxinit.elementwise import constant, ones, zeros
 from jaxinit.layers import Block, Layer, Parameter, Shapes, Tensor
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
@@ -77,11 +78,16 @@ def _spatial(shape: tuple[int, ...], layer: Any) -> tuple[tuple[int, ...], int]:
     return shape[further:-2], further
 
 
-def embed(shapes: Shapes, _: Any) -> Layer:
-    """`embedding` (num_embeddings, features)."""
-    layout = _stacked(TORCH, len(shapes["embedding"]) - 2)
+def embed(shapes: Shapes, layer: Any) -> Layer | None:
+    """`embedding` (num_embeddings, features); with a row of zeros where the layer remembers being built with one."""
+    further = len(shapes["embedding"]) - 2
+    own = getattr(layer, "embedding_init", None)  # Linen's; NNX's forgets it
+    padded = own if isinstance(own, with_zero_row) else None
+    if padded and further:
+        return None
+    layout = _stacked(TORCH, further)
     layout = dataclasses.replace(layout, in_axis=-1, out_axis=-2)
-    draws = (Tensor("weight", defaults.embedding()["embedding_init"]),)
+    draws = (Tensor("weight", padded or defaults.embedding()["embedding_init"]),)
     return Layer("Embedding", draws, (_weight("embedding", layout),))
 
 

@@ -30,7 +30,7 @@ def register(kind: type, rule: Callable[[Any], Initializers | None]) -> None:
             of modules in it as `"name.kernel"`), or None to leave it unknown.
 
     Raises:
-        TypeError: `kind` is not a class of modules.
+        TypeError: `kind` is not a class of modules, or `rule` not a function.
 
     Example:
         >>> class Scale(nnx.Module):
@@ -44,6 +44,8 @@ def register(kind: type, rule: Callable[[Any], Initializers | None]) -> None:
     """
     if not (isinstance(kind, type) and issubclass(kind, nnx.Module)):
         raise TypeError(f"`kind` must be a class of nnx.Module, got {kind!r}")
+    if not callable(rule):
+        raise TypeError(f"`rule` must be a function of a layer, got {rule!r}")
     _RULES[kind] = lambda _, layer: rule(layer)
 
 
@@ -76,7 +78,7 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
         >>> round(float(model.kernel[...].std()), 2), bool(abs(model.kernel[...]).max() <= 0.125)
         (0.07, True)
     """
-    source, view = _source(rngs), View(model)
+    source, view = _source(rngs), _view(model)
     found, free = models.known(view.nodes, view.leaves, _rule_of)
     view.update(_drawn(found, view, source, order))
     _finish(view, source, free)
@@ -116,7 +118,7 @@ def apply(
         >>> model.layers[0].bias[...]
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
-    view = View(model)
+    view = _view(model)
     source, (found, _) = _source(rngs), models.known(view.nodes, view.leaves, _rule_of)
     draws = models.chosen(view.nodes, found, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
@@ -141,7 +143,7 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
         >>> jaxinit.nnx.initializers(nnx.Linear(64, 256, rngs=nnx.Rngs(0)))["bias"]
         jaxinit.uniform(a=-0.125, b=0.125)
     """
-    view = View(model)
+    view = _view(model)
     found, _ = models.known(view.nodes, view.leaves, _rule_of)
     return {models.dotted(path): init for one in found for path, init in one.draws}
 
@@ -162,8 +164,8 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
         The model.
 
     Raises:
-        TypeError: `rngs` is not of its kind.
-        ValueError: as `reset_parameters`.
+        TypeError: an argument is not of its kind.
+        ValueError: as `reset_parameters`; or `build` keeps an array where Flax does not look for one.
 
     Example:
         >>> model = jaxinit.nnx.init(lambda rngs: nnx.Linear(64, 256, rngs=rngs), nnx.Rngs(0))
@@ -171,11 +173,16 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
         0.07
     """
     source = _source(rngs)
+    if isinstance(build, nnx.Module) or not callable(build):
+        raise TypeError(f"`build` must be a function of nnx.Rngs, got {build!r}")
     own = _key_at(source, ("build",))
     attributes: dict[Path, list[str]] = {}  # whose order Flax forgets
 
     def traced() -> Model:
         model = graph.build(build, own)
+        if not isinstance(model, nnx.Module):
+            raise TypeError(f"`build` must return an nnx.Module, got {model!r}")
+        graph.require_visible(model)
         attributes.update(graph.attributes(model))
         return model
 
@@ -210,11 +217,17 @@ def load(model: nnx.Module, state: state_dicts.State) -> state_dicts.Matched:
         >>> jaxinit.nnx.load(model, {"weight": np.ones((3, 2)), "bias": np.zeros(3)})
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
-    view = View(model)
+    view = _view(model)
     found, free = models.known(view.nodes, view.leaves, _rule_of)
     arrays, matched = state_dicts.match(found, free, view.leaves, state_dicts.read(state), graph.shared(model))
     view.update(arrays)
     return matched
+
+
+def _view(model: Any) -> View:
+    if not isinstance(model, nnx.Module):
+        raise TypeError(f"`model` must be an nnx.Module, got {model!r}")
+    return View(model)
 
 
 def _rule_of(module: nnx.Module) -> Any:
@@ -228,6 +241,8 @@ def _source(rngs: Any) -> jax.Array | TorchGenerator:
         rngs = rngs.params()
     if not isinstance(rngs, TorchGenerator) and not arguments.is_key(rngs):
         raise TypeError(f"`rngs` must be nnx.Rngs, a JAX key or a TorchGenerator, got {rngs!r}")
+    if not isinstance(rngs, TorchGenerator):
+        arguments.check_key(rngs, "rngs")
     source: jax.Array | TorchGenerator = rngs
     return source
 

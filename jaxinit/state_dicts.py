@@ -20,24 +20,34 @@ Matched = dict[str, tuple[str, ...]]
 def read(state: State) -> dict[str, np.ndarray]:
     """The arrays by torch's names; a file of safetensors is opened."""
     if isinstance(state, Mapping):
-        return {name: _array(value) for name, value in state.items() if not _is_counter(name)}
+        return {name: _array(name, value) for name, value in state.items() if not _is_counter(name)}
+    if not isinstance(state, str | PathLike):
+        raise TypeError(f"`state` must be a dict of arrays or the path of a safetensors file, got {type(state)}")
     try:
+        from safetensors import SafetensorError
         from safetensors.flax import load_file
     except ImportError:
         raise ImportError("`state` as a file needs safetensors; install it with: pip install 'jaxinit[flax]'") from None
-    return read(load_file(state))
+    try:
+        return read(load_file(state))
+    except SafetensorError as error:
+        raise ValueError(f"`state` must be a file of safetensors (no pickle is loaded), got {state}: {error}") from None
 
 
-def _is_counter(name: str) -> bool:
+def _is_counter(name: Any) -> bool:
     """BatchNorm's count of batches, which Flax does not keep."""
+    if not isinstance(name, str):
+        raise TypeError(f"`state` must have names as keys, got {name!r}")
     return name.rpartition(".")[2] == "num_batches_tracked"
 
 
-def _array(value: Any) -> np.ndarray:
+def _array(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value)
     except TypeError:  # torch's bfloat16 has no NumPy form of its own
         return np.asarray(jnp.from_dlpack(value))
+    except RuntimeError as error:  # torch's parameters that are trained
+        raise TypeError(f"`state` must hold arrays, such as torch's state_dict(), got for {name}: {error}") from None
 
 
 def match(

@@ -218,7 +218,9 @@ class TorchGenerator:
         return _shuffled(self._stream.words(max(n - 1, 0)), n, count)
 
     def __repr__(self) -> str:
-        return f"jaxinit.TorchGenerator({self.initial_seed()})"
+        exact = ", exact=True" if self._exact else ""
+        version = f", torch_version={self._torch_version!r}" if self._torch_version != "2.13" else ""
+        return f"jaxinit.TorchGenerator({self.initial_seed()}{exact}{version})"
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_stream": self.get_state()}

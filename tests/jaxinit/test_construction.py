@@ -251,6 +251,16 @@ class Pair(nnx.Module):
         self.second, self.first = (nnx.Linear(2, 2, rngs=rngs) for _ in range(2))
 
 
+class Named(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.parts = nnx.data({name: nnx.Linear(2, 2, rngs=rngs) for name in ("second", "first")})
+
+
+def with_more(model: Any) -> Any:
+    model.seen = True
+    return model
+
+
 def foreign(module: Any) -> dict[str, Any] | None:
     return {"kernel": jax.nn.initializers.ones} if isinstance(module, nnx.Linear) else None
 
@@ -276,6 +286,30 @@ ERRORS: list[tuple[Callable[[], Any], Draw, type[Exception], str]] = [
         "`order` must give torch's names, got None for the model, whose attributes Flax sorted when it was merged, cl",
     ),
     (
+        lambda: with_more(nnx.clone(Pair(nnx.Rngs(0)))),
+        jaxinit.nnx.reset_parameters,
+        ValueError,
+        "`order` must give torch's names, got None for the model, whose attributes Flax sorted",
+    ),
+    (
+        lambda: nnx.clone(Named(nnx.Rngs(0))),
+        jaxinit.nnx.reset_parameters,
+        ValueError,
+        "`order` must give torch's names, got None for parts, whose attributes Flax sorted",
+    ),
+    (
+        lambda: Pair(nnx.Rngs(0)),
+        lambda model, generator: jaxinit.nnx.reset_parameters(model, generator, order="first"),
+        TypeError,
+        "`order` must be torch's names one by one, got 'first'",
+    ),
+    (
+        lambda: Pair(nnx.Rngs(0)),
+        lambda model, generator: jaxinit.nnx.reset_parameters(model, generator, order=[0]),
+        TypeError,
+        "`order` must be names, got 0",
+    ),
+    (
         lambda: nnx.clone(Pair(nnx.Rngs(0))),
         lambda model, generator: jaxinit.nnx.apply(model, init_weights, generator),
         ValueError,
@@ -294,6 +328,15 @@ ERRORS: list[tuple[Callable[[], Any], Draw, type[Exception], str]] = [
         "`key` must be a JAX PRNG key under jit",
     ),
 ]
+
+
+def test_dicts_are_drawn_in_the_order_in_which_they_were_made(seed: int) -> None:
+    torch.manual_seed(seed)
+    theirs = [torch.nn.Linear(2, 2) for _ in range(2)]
+    for model in (Named(nnx.Rngs(0)), jaxinit.nnx.init(Named, TorchGenerator(seed))):
+        jaxinit.nnx.reset_parameters(model, TorchGenerator(seed))
+        for name, layer in zip(("second", "first"), theirs, strict=True):
+            np.testing.assert_array_equal(model.parts[name].kernel[...].T, layer.weight.detach())
 
 
 @pytest.mark.parametrize(("build", "draw", "error", "message"), ERRORS, ids=lambda value: "")

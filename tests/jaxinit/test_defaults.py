@@ -322,7 +322,7 @@ UNTYPED: Any = defaults
         (lambda: UNTYPED.conv_transpose(4, 3, 3), ValueError, "`groups` must .* divide `out_channels` 4, got 3"),
         (lambda: UNTYPED.conv_transpose(-4, 3), ValueError, "`out_channels` must be at least 0, got -4"),
         (lambda: UNTYPED.bilinear(-1), ValueError, "`in1_features` must be at least 0, got -1"),
-        (lambda: UNTYPED.embedding(0.0), TypeError, "`row` must be an integer, got 0.0"),
+        (lambda: UNTYPED.embedding(0.0), TypeError, "`padding_idx` must be an integer, got 0.0"),
         (lambda: UNTYPED.rnn(-1), ValueError, "`hidden_size` must be at least 0, got -1"),
         (lambda: UNTYPED.lstm(None), TypeError, "`hidden_size` must be an integer, got None"),
         (lambda: UNTYPED.gru(-1), ValueError, "`hidden_size` must be at least 0, got -1"),

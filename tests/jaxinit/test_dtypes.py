@@ -158,6 +158,8 @@ def test_numbers_that_do_not_fit_are_refused() -> None:
 def test_float64_without_x64_says_so() -> None:
     with pytest.warns(UserWarning, match="`dtype` float64 needs jax_enable_x64; float32 is used instead"):
         assert jaxinit.normal()(jax.random.key(0), (2,), "float64").dtype == jnp.float32
+    with pytest.warns(UserWarning, match="`dtype` float64 needs jax_enable_x64; float32 is used instead"):
+        jaxinit.normal(dtype=np.dtype("float64"))(jax.random.key(0), (2,))
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])

@@ -35,6 +35,7 @@ VALUES: list[jaxinit.Initializer] = [
     jaxinit.constant(-0.0),
     jaxinit.constant(math.inf),
     jaxinit.zeros(dtype=jnp.float8_e4m3fn),
+    jaxinit.normal(dtype="float64"),
 ]
 
 

@@ -140,3 +140,14 @@ def test_layers_that_were_taught_are_drawn_too_in_their_turn_and_in_stacks(seed:
     np.testing.assert_array_equal(params["first"]["gain"], jaxinit.normal()(generator, (20,)))
     for layer in params["more"]["gain"]:
         np.testing.assert_array_equal(layer, jaxinit.normal()(generator, (20,)))
+
+
+def test_the_zero_row_that_an_embedding_was_built_with_is_kept(seed: int) -> None:
+    torch.manual_seed(seed)
+    theirs = torch.nn.Embedding(7, 3, padding_idx=2).weight.detach()
+    own: Any = jaxinit.defaults.embedding(2)
+    for key in (TorchGenerator(seed, exact=True), jax.random.key(seed)):
+        params = jaxinit.linen.init(nn.Embed(7, 3, **own), key, jnp.zeros(1, int))["params"]
+        assert not params["embedding"][2].any()
+        if isinstance(key, TorchGenerator):
+            np.testing.assert_array_equal(params["embedding"], theirs)

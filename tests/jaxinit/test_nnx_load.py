@@ -233,6 +233,30 @@ def test_all_that_does_not_fit_is_listed_and_nothing_changes() -> None:
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), before, nnx.state(model)))
 
 
+@pytest.mark.parametrize(
+    ("state", "error", "message"),
+    [
+        (3, TypeError, "`state` must be a dict of arrays or the path of a safetensors file, got <class 'int'>"),
+        ({1: np.ones(3)}, TypeError, "`state` must have names as keys, got 1"),
+        (
+            dict(torch.nn.Linear(2, 2).named_parameters()),
+            TypeError,
+            "`state` must hold arrays, such as torch's state_d",
+        ),
+    ],
+    ids=["number", "keys", "parameters"],
+)
+def test_what_is_no_state_is_refused(state: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        jaxinit.nnx.load(Model(), state)
+
+
+def test_a_pickle_is_not_loaded(tmp_path: Any) -> None:
+    torch.save(torch_model(), tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="`state` must be a file of safetensors"):
+        jaxinit.nnx.load(Model(), tmp_path / "model.pt")
+
+
 def test_a_file_of_safetensors(tmp_path: Any) -> None:
     model, state = Model(), torch_model()
     state["head.weight"] = state["head.weight"].bfloat16()

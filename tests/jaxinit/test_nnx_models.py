@@ -158,6 +158,78 @@ def test_a_method_of_its_own_comes_after_the_modules_in_it() -> None:
         assert drawn["scale"].all()
 
 
+ARRAYS: list[Callable[[], Any]] = [
+    lambda: jnp.ones(3),
+    lambda: np.ones(3),
+    lambda: nnx.data(jnp.ones(3)),
+    lambda: nnx.data({("name",): jnp.ones(3)}),
+    lambda: jax.random.key(3),
+]
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+def test_arrays_that_are_no_variables_stay(array: Callable[[], Any]) -> None:
+    class Masked(nnx.Module):
+        def __init__(self) -> None:
+            self.mask = array()
+            self.head = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+
+    model = Masked()
+    before = model.mask
+    jaxinit.nnx.reset_parameters(model, KEY)
+    jaxinit.nnx.apply(model, lambda _: None, KEY)
+    jaxinit.nnx.load(model, {"head.weight": np.ones((2, 2)), "head.bias": np.ones(2)})
+    assert set(jaxinit.nnx.initializers(model)) == {"head.kernel", "head.bias"}
+    assert (model.head.kernel[...] == 1).all()
+    chex.assert_trees_all_equal(model.mask, before)
+
+
+def test_init_keeps_them_where_flax_sees_them() -> None:
+    class Masked(nnx.Module):
+        def __init__(self, mask: Any) -> None:
+            self.mask = mask
+            self.head = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+
+    assert (jaxinit.nnx.init(lambda _: Masked(nnx.data(jnp.ones(3))), KEY).mask == 1).all()
+    with pytest.raises(
+        ValueError, match=r"`build` must keep arrays in nnx.Variable or nnx.data, got a plain one in mask"
+    ):
+        jaxinit.nnx.init(lambda _: Masked(jnp.ones(3)), KEY)
+
+
+def test_a_variable_that_holds_several_arrays_stays() -> None:
+    model = nnx.WeightNorm(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0))
+    before = arrays(model)
+    jaxinit.nnx.reset_parameters(model, KEY)
+    assert changed(before, arrays(model)) == {"layer_instance.kernel", "layer_instance.bias"}
+
+
+MISUSES: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: jaxinit.nnx.reset_parameters(nnx.Linear, KEY), TypeError, "`model` must be an nnx.Module, got <class"),
+    (lambda: jaxinit.nnx.initializers(3), TypeError, "`model` must be an nnx.Module, got 3"),
+    (lambda: jaxinit.nnx.init(lambda _: 3, KEY), TypeError, "`build` must return an nnx.Module, got 3"),
+    (lambda: jaxinit.nnx.init(Block(nnx.Rngs(0)), KEY), TypeError, "`build` must be a function of nnx.Rngs, got"),
+    (
+        lambda: jaxinit.nnx.reset_parameters(Block(nnx.Rngs(0)), jax.random.split(KEY)),
+        ValueError,
+        r"`rngs` must be a single key \(use jax.vmap for a batch\), got keys of shape \(2,\)",
+    ),
+    (lambda: jaxinit.nnx.register(Block, None), TypeError, "`rule` must be a function of a layer, got None"),
+    (lambda: jaxinit.nnx.apply(Block(nnx.Rngs(0)), None, KEY), TypeError, "`fn` must be a function of a module"),
+    (
+        lambda: jaxinit.nnx.apply(Block(nnx.Rngs(0)), init_weights, KEY, only=["head"]),
+        TypeError,
+        r"`only` must be a pattern as a string, got \['head'\]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), MISUSES, ids=lambda value: "")
+def test_misuse_is_named(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
 @pytest.mark.parametrize("rngs", [0, "key", None])
 def test_what_is_no_source_of_keys_is_refused(rngs: Any) -> None:
     model = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
