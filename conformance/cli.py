@@ -15,6 +15,7 @@ from rich.table import Table
 
 from conformance import adapters, calibration, difference, faults, reference, report, suite, targets, weights_cli
 from conformance.checks import Evidence, Subject
+from conformance.weights import shown
 
 
 def parser() -> argparse.ArgumentParser:
@@ -136,7 +137,7 @@ def _console() -> Console:
 
 
 def _give_up(reason: str) -> int:
-    print(f"conformance: {reason}", file=sys.stderr)
+    print(f"conformance: {shown(reason)}", file=sys.stderr)
     return 2
 
 
@@ -220,6 +221,7 @@ def _diff(options: argparse.Namespace) -> int:
     found = difference.changes(before, after)
     words = {None: "absent", True: "passed", False: "failed"}
     for change in found:
-        print(f"{words[change.before]} -> {words[change.after]}  {change.id}")
-    print(f"{len(found)} verdicts differ between {before.get('target')} and {after.get('target')}")
+        print(f"{words[change.before]} -> {words[change.after]}  {shown(change.id)}")
+    old, new = (shown(each.get("target")) for each in (before, after))
+    print(f"{len(found)} verdicts differ between {old} and {new}")
     return 1 if found else 0
