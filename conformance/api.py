@@ -29,7 +29,7 @@ def run(target: Any = "jaxinit", *, seed: int | None = None, quick: bool = True,
         The report: `.conforms`, `.failures`, and `.as_json()` with the content of report.json.
 
     Raises:
-        TargetError: `target` is a name that cannot be imported.
+        TargetError: `target` is a name that cannot be imported, or cannot be asked for its names.
 
     Example:
         >>> report = run("jaxinit", select="^(zeros|eye): equal")

@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         status: int = options.command(options)
-    except ImportError as error:  # of a part of the target; it names what to install
+    except (ImportError, targets.TargetError) as error:  # of a part of the target; it names what to install
         return _give_up(str(error))
     return status
 

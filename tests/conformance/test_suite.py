@@ -4,6 +4,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import pytest
 
 import jaxinit
@@ -26,6 +27,24 @@ def test_a_target_that_raises_fails_its_own_checks_alone() -> None:
     found = suite.run(target(zeros=zeros), SEED, quick=True, select="^(zeros|ones): equal")
     assert {check.initializer for check, _ in found.failures} == {"zeros"}
     assert all("RuntimeError" in str(evidence.observed) for _, evidence in found.failures)
+
+
+def _leaves(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    raise SystemExit(0)
+
+
+def test_a_target_that_ends_the_program_fails_its_own_checks_alone() -> None:
+    found = suite.run(target(zeros=lambda: _leaves), SEED, quick=True, select="^(zeros|ones): equal")
+    assert {check.initializer for check, _ in found.failures} == {"zeros"}
+    assert {evidence.observed for _, evidence in found.failures} == {"SystemExit: 0"}
+
+
+def test_an_interrupted_run_ends() -> None:
+    def zeros() -> Init:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal")
 
 
 def test_what_a_target_says_is_escaped(tmp_path: Any) -> None:
