@@ -115,15 +115,20 @@ def _run(options: argparse.Namespace) -> int:
     console = _console()
     try:
         target = targets.load(options.target)
-        options.out.mkdir(parents=True, exist_ok=True)
-    except (targets.TargetError, OSError) as error:
+        report.expect_folder(options.out)
+    except targets.TargetError as error:
         return _give_up(str(error))
+    except OSError as error:
+        return _give_up(_unwritable(options.out, error))
     console.print(f"Checking {target.name} against torch {reference.version}, seed {seed}", markup=False)
     found = _checked(target, seed, options, console)
     if not found.results:
         return _give_up(f"no check matches --select {options.select!r}")
     caught = [] if options.select else _planted(seed, console)
-    report.write(found, caught, options.out)
+    try:
+        report.write(found, caught, options.out)
+    except OSError as error:
+        return _give_up(_unwritable(options.out, error))
     _conclude(found, options.out, console)
     if missed := [catch.fault for catch in caught if catch.check is None]:
         return _give_up(f"the suite missed the planted fault {missed[0].name!r} in {missed[0].initializer}")
@@ -139,6 +144,11 @@ def _console() -> Console:
 def _give_up(reason: str) -> int:
     print(f"conformance: {shown(reason)}", file=sys.stderr)
     return 2
+
+
+def _unwritable(out: Path, error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"--out must be a folder that reports can be written to, got {str(out)!r}: {where}{error.strerror or error}"
 
 
 def _checked(target: targets.Target, seed: int, options: argparse.Namespace, console: Console) -> suite.Report:

@@ -1,7 +1,9 @@
 """report.json, report.html, report.md and junit.xml of one run."""
 
+import errno
 import json
 import math
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -29,8 +31,31 @@ _TEMPLATES.filters["short"] = lambda value: f"{value:.3g}" if isinstance(value, 
 _TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_id)}$")
 
 
+FILES = ("report.json", "junit.xml", "report.html", "report.md")
+
+
+def expect_folder(out: Path) -> None:
+    """Finds out, before a run, whether `write` has a place to write to; creates nothing.
+
+    Raises:
+        OSError: `out` is not a folder, cannot become one, or one of the files in it is a folder.
+    """
+    place = next(path for path in (out, *out.parents) if os.path.lexists(path))
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+    if taken := [path for path in (out / name for name in FILES) if path.is_dir()]:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken[0]))
+
+
 def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
-    """Writes all four files into `out`, with the planted faults that were `caught` beside the findings."""
+    """Writes all four files into `out`, with the planted faults that were `caught` beside the findings.
+
+    Raises:
+        OSError: `out` cannot be created, or a file in it cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
     content = _finite(report.as_json())
     (out / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     (out / "junit.xml").write_bytes(_junit(content))
