@@ -160,7 +160,7 @@ def _checked(target: targets.Target, seed: int, options: argparse.Namespace, con
             progress.update(bar, completed=done, total=total, description=check.initializer)
             if not evidence.passed:
                 progress.console.print(
-                    f"FAILED {check.id}: got {evidence.observed}, expected {evidence.expected}",
+                    f"FAILED {check.id}: got {shown(evidence.observed)}, expected {evidence.expected}",
                     markup=False,
                     soft_wrap=True,
                 )
