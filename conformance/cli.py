@@ -89,15 +89,20 @@ def _pattern(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
+    if (number := _whole(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
-    return int(text)
+    return number
 
 
 def _seed(text: str) -> int:
-    if not text.isdigit() or int(text) >= 2**31:
+    if not 0 <= (number := _whole(text)) < 2**31:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2147483647, got {text!r}")
-    return int(text)
+    return number
+
+
+def _whole(text: str) -> int:
+    """The number that up to 18 ASCII digits write; -1 for any other text."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else -1
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -67,7 +67,11 @@ def test_a_deviating_target_exits_1_and_says_where(tmp_path: Path, capsys: pytes
         (["--target", "no.such.thing"], "no.such.thing"),
         (["--select", "matches nothing"], "matches nothing"),
         (["--select", "("], "regular expression"),
-        (["--seed", "-1"], "2147483647"),
+        (["--seed", "-1"], "whole number from 0 to 2147483647, got '-1'"),
+        (["--seed", "2147483648"], "whole number from 0 to 2147483647, got '2147483648'"),
+        (["--seed", "²"], "whole number from 0 to 2147483647, got '²'"),
+        (["--seed", "٣"], "whole number from 0 to 2147483647, got '٣'"),
+        (["--seed", "9" * 5000], "whole number from 0 to 2147483647, got '9999"),
         (["--nonsense"], "--nonsense"),
     ],
 )
@@ -103,6 +107,13 @@ def test_out_that_becomes_unwritable_during_the_run_exits_2(
     (tmp_path / "report.md").mkdir()
     assert main(["run", "--quick", "--select", "^zeros: present", "--out", str(tmp_path)]) == 2
     assert "--out must be a folder that reports can be written to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", ["0", "²", "1.5"])
+def test_runs_are_counted_in_whole_numbers(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["calibrate", "--runs", count])
+    assert f"must be a whole number above 0, got '{count}'" in capsys.readouterr().err
 
 
 def test_nothing_selected_leaves_no_folder(tmp_path: Path) -> None:
