@@ -1,18 +1,25 @@
 """The suite as functions, for the tests of other projects."""
 
+import numbers
+import operator
+import re
 import secrets
 import types
+import typing
 from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
-from conformance import elementwise, suite, targets
+from conformance import elementwise, reference, suite, targets
 from conformance.cases import Case
-from conformance.checks import Sample
+from conformance.checks import Check, Evidence, Sample, exact
 from conformance.reference import Expected
 from conformance.statistics import Rates
 from conformance.suite import Report
+from jaxinit.distributions import Kind
 
 
 def run(target: Any = "jaxinit", *, seed: int | None = None, quick: bool = True, select: str = "") -> Report:
@@ -29,18 +36,45 @@ def run(target: Any = "jaxinit", *, seed: int | None = None, quick: bool = True,
         The report: `.conforms`, `.failures`, and `.as_json()` with the content of report.json.
 
     Raises:
-        TargetError: `target` is a name that cannot be imported.
+        TargetError: `target` is a name that cannot be imported, or cannot be asked for its names.
+        TypeError: `target` is no namespace, or `seed` is no whole number.
+        ValueError: `seed` is out of range, or `select` matches no check or is no regular expression.
 
     Example:
         >>> report = run("jaxinit", select="^(zeros|eye): equal")
         >>> report.conforms, report.failures
         (True, [])
     """
+    found, seed = _target(target), _seed(seed)
+    try:
+        re.compile(select)
+    except re.error as error:
+        raise ValueError(f"`select` must be a regular expression, got {select!r}: {error}") from None
+    report = suite.run(found, seed, quick, select)
+    if not report.results:
+        raise ValueError(f"`select` must match the id of a check, got {select!r}")
+    return report
+
+
+def _target(target: Any) -> targets.Target:
     if isinstance(target, str):
-        found = targets.load(target)
-    else:
-        found = targets.Target(getattr(target, "__name__", type(target).__name__), target)
-    return suite.run(found, secrets.randbelow(2**31) if seed is None else seed, quick, select)
+        return targets.load(target)
+    found = targets.Target(getattr(target, "__name__", type(target).__name__), target)
+    if not any(found.has(name) for name in reference.initializers()):
+        raise TypeError(f"`target` must be a namespace with initializers of torch's names, or its name, got {target!r}")
+    return found
+
+
+def _seed(seed: int | None) -> int:
+    """The seed that is given, or a fresh one."""
+    if seed is None:
+        return secrets.randbelow(2**31)
+    rule = f"`seed` must be a whole number from 0 to 2147483647, got {seed!r}"
+    if not hasattr(seed, "__index__"):
+        raise TypeError(rule)
+    if not 0 <= operator.index(seed) < 2**31:
+        raise ValueError(rule)
+    return operator.index(seed)
 
 
 def assert_conforms(
@@ -58,8 +92,8 @@ def assert_conforms(
     Args:
         init: called with a key, a shape and a dtype.
         distribution: of one entry, as `jaxinit`'s initializers answer `distribution(shape)`.
-        shape: of each array.
-        dtype: of each array.
+        shape: of each array; each axis has 2 entries at least, or 1 where they are constant.
+        dtype: of each array; floating and real.
         seed: of the keys; a fresh one by default.
         false_alarm: the probability with which a conforming `init` fails.
         miss: the probability with which a deviation of the promised size passes: 0.5% of a
@@ -68,6 +102,8 @@ def assert_conforms(
 
     Raises:
         AssertionError: one line for each claim that does not hold.
+        TypeError: `init` is not callable, `distribution` is no distribution, or `seed` is no whole number.
+        ValueError: `shape`, `dtype`, `seed`, `false_alarm` or `miss` is out of range.
 
     Example:
         >>> assert_conforms(jaxinit.uniform(-1, 1), jaxinit.uniform(-1, 1).distribution((96, 144)))
@@ -76,13 +112,61 @@ def assert_conforms(
             ...
         AssertionError: ...
     """
-    case = Case("init", tuple(shape), axes="x" * len(shape), dtype=dtype, fine=True)
-    target = targets.Target("init", types.SimpleNamespace(init=lambda: init))
-    key = jax.random.key(secrets.randbelow(2**31) if seed is None else seed)
+    if not callable(init):
+        raise TypeError(f"`init` must be called with a key, a shape and a dtype, got {init!r}")
+    if getattr(distribution, "kind", None) not in _KINDS:
+        raise TypeError(f"`distribution` must be what `init.distribution(shape)` returns, got {distribution!r}")
+    is_constant = distribution.std == 0
+    shape, dtype = _shape(shape, 1 if is_constant else 2), _dtype(dtype)
+    overall = Rates(_probability("false_alarm", false_alarm), _probability("miss", miss))
+    case = Case("init", shape, axes="x" * len(shape), dtype=dtype, fine=True)
+    sample = Sample(targets.Target("init", types.SimpleNamespace(init=lambda: init)), case, jax.random.key(_seed(seed)))
     with suite.wide_numbers():
-        checks = list(elementwise.claims(Sample(target, case, key), Expected.stated(distribution)))
-        rates = Rates(false_alarm, miss).over(sum(check.statistical for check in checks))
+        checks = [_equal(sample, distribution.mean)] if is_constant else _random(sample, distribution)
+        rates = overall.over(sum(check.statistical for check in checks))
         evidence = [(check.claim, suite.evaluate(check, rates)) for check in checks]
     wrong = [f"{claim}: got {seen.observed}, expected {seen.expected}" for claim, seen in evidence if not seen.passed]
     if wrong:
         raise AssertionError(f"{init} does not draw {distribution}:\n" + "\n".join(wrong))
+
+
+def _random(sample: Sample, distribution: Any) -> list[Check]:
+    return list(elementwise.claims(sample, Expected.stated(distribution)))
+
+
+def _equal(sample: Sample, value: complex) -> Check:
+    """The claim that every entry is `value`, rounded to the dtype."""
+
+    def evaluate() -> Evidence:
+        arrays = sample.arrays(2)
+        rounded = np.asarray([value.real, value.imag]).astype(jnp.dtype(sample.case.dtype))
+        different = int(((arrays != rounded[0]) | (rounded[1] != 0)).sum())
+        return Evidence(different == 0, f"{different} different", f"0 of {arrays.size} different from {value}")
+
+    return exact("init", "equal", sample.case.label, evaluate)
+
+
+_KINDS = typing.get_args(Kind)
+
+
+def _shape(shape: Sequence[int], least: int) -> tuple[int, ...]:
+    sizes = tuple(shape) if isinstance(shape, Sequence) else ()
+    if not sizes or not all(hasattr(size, "__index__") and operator.index(size) >= least for size in sizes):
+        raise ValueError(f"`shape` must be a sequence of sizes, one at least, each {least} or more, got {shape!r}")
+    return tuple(map(operator.index, sizes))
+
+
+def _dtype(dtype: Any) -> str:
+    try:
+        found = jnp.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or not jnp.issubdtype(found, jnp.floating):
+        raise ValueError(f"`dtype` must be a real floating dtype, got {dtype!r}")
+    return str(found)
+
+
+def _probability(name: str, value: Any) -> float:
+    if not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
+        raise ValueError(f"`{name}` must lie between 0 and 1, both excluded, got {value!r}")
+    return float(value)

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from conformance import adapters, calibration, difference, faults, reference, report, suite, targets, weights_cli
 from conformance.checks import Evidence, Subject
+from conformance.weights import shown
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,15 +89,20 @@ def _pattern(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
+    if (number := _whole(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
-    return int(text)
+    return number
 
 
 def _seed(text: str) -> int:
-    if not text.isdigit() or int(text) >= 2**31:
+    if not 0 <= (number := _whole(text)) < 2**31:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2147483647, got {text!r}")
-    return int(text)
+    return number
+
+
+def _whole(text: str) -> int:
+    """The number that up to 18 ASCII digits write; -1 for any other text."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else -1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -104,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         status: int = options.command(options)
-    except ImportError as error:  # of a part of the target; it names what to install
+    except (ImportError, targets.TargetError) as error:  # of a part of the target; it names what to install
         return _give_up(str(error))
     return status
 
@@ -114,15 +120,20 @@ def _run(options: argparse.Namespace) -> int:
     console = _console()
     try:
         target = targets.load(options.target)
-        options.out.mkdir(parents=True, exist_ok=True)
-    except (targets.TargetError, OSError) as error:
+        report.expect_folder(options.out)
+    except targets.TargetError as error:
         return _give_up(str(error))
+    except OSError as error:
+        return _give_up(_unwritable(options.out, error))
     console.print(f"Checking {target.name} against torch {reference.version}, seed {seed}", markup=False)
     found = _checked(target, seed, options, console)
     if not found.results:
         return _give_up(f"no check matches --select {options.select!r}")
     caught = [] if options.select else _planted(seed, console)
-    report.write(found, caught, options.out)
+    try:
+        report.write(found, caught, options.out)
+    except OSError as error:
+        return _give_up(_unwritable(options.out, error))
     _conclude(found, options.out, console)
     if missed := [catch.fault for catch in caught if catch.check is None]:
         return _give_up(f"the suite missed the planted fault {missed[0].name!r} in {missed[0].initializer}")
@@ -136,8 +147,13 @@ def _console() -> Console:
 
 
 def _give_up(reason: str) -> int:
-    print(f"conformance: {reason}", file=sys.stderr)
+    print(f"conformance: {shown(reason)}", file=sys.stderr)
     return 2
+
+
+def _unwritable(out: Path, error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"--out must be a folder that reports can be written to, got {str(out)!r}: {where}{error.strerror or error}"
 
 
 def _checked(target: targets.Target, seed: int, options: argparse.Namespace, console: Console) -> suite.Report:
@@ -149,7 +165,7 @@ def _checked(target: targets.Target, seed: int, options: argparse.Namespace, con
             progress.update(bar, completed=done, total=total, description=check.initializer)
             if not evidence.passed:
                 progress.console.print(
-                    f"FAILED {check.id}: got {evidence.observed}, expected {evidence.expected}",
+                    f"FAILED {check.id}: got {shown(evidence.observed)}, expected {evidence.expected}",
                     markup=False,
                     soft_wrap=True,
                 )
@@ -220,6 +236,7 @@ def _diff(options: argparse.Namespace) -> int:
     found = difference.changes(before, after)
     words = {None: "absent", True: "passed", False: "failed"}
     for change in found:
-        print(f"{words[change.before]} -> {words[change.after]}  {change.id}")
-    print(f"{len(found)} verdicts differ between {before.get('target')} and {after.get('target')}")
+        print(f"{words[change.before]} -> {words[change.after]}  {shown(change.id)}")
+    old, new = (shown(each.get("target")) for each in (before, after))
+    print(f"{len(found)} verdicts differ between {old} and {new}")
     return 1 if found else 0

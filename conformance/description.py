@@ -92,9 +92,11 @@ def _describe(name: str, array: np.ndarray, layout: jaxinit.Layout, rates: Rates
 
 
 def _histogram(finite: np.ndarray) -> str:
-    if not finite.size or finite.min() == finite.max():
+    if not finite.size or float(finite.min()) == float(finite.max()):
         return ""
-    counts = np.histogram(finite.astype(np.float64), bins=12)[0]
+    values = np.ldexp(finite.astype(np.float64), -weights.exponent(finite))
+    values -= values.min()
+    counts = np.histogram(values / values.max(), bins=12, range=(0, 1))[0]
     return "".join("▁▂▃▄▅▆▇█"[round(7 * count / counts.max())] for count in counts)
 
 
@@ -102,7 +104,7 @@ def _candidates(array: np.ndarray, sample: Sample, layout: jaxinit.Layout) -> li
     """All that the array may have come from, the nearest first; never empty."""
     if whole := _as_a_whole(array, sample, layout):
         return [_Candidate(whole)]
-    if not sample.finite.size or array.dtype.kind in "iub" or not np.isfinite(sample.counts[0]).all():
+    if not sample.finite.size or array.dtype.kind in "iub" or not _is_told_apart(sample):
         return [_Candidate(_UNKNOWN)]
     for table in (_named(array.shape, layout), _fitted(sample)):
         found = [(candidate, Expected.stated(candidate.distribution)) for candidate in table]
@@ -113,6 +115,11 @@ def _candidates(array: np.ndarray, sample: Sample, layout: jaxinit.Layout) -> li
             # Equal distributions differ by rounding alone; the table has the usual name first.
             return [candidate for candidate, _ in sorted(kept, key=lambda pair: -round(pair[1], 1))]
     return [_Candidate(_UNKNOWN)]
+
+
+def _is_told_apart(sample: Sample) -> bool:
+    """Whether the entries, in 32 bits, are finite and more than one."""
+    return sample.counts[0].size > 1 and bool(np.isfinite(sample.counts[0]).all())
 
 
 _UNKNOWN = "none of the known"
@@ -229,7 +236,8 @@ def _wrong(array: np.ndarray, values: np.ndarray, sample: Sample, candidates: li
     if {candidate.distribution and candidate.distribution.kind for candidate in candidates} == {"truncated_normal"}:
         yield "truncated at 2 sigma"
     designed = whole or candidates[0].distribution == jaxinit.uniform().distribution(())
-    if sample.finite.size >= _ENOUGH and array.dtype.kind not in "iub" and not designed and not sample.is_centred():
+    judged = sample.finite.size >= _ENOUGH and array.dtype.kind not in "iub" and not designed
+    if judged and sample.moments[1] > 0 and not sample.is_centred():
         yield f"mean off by {abs(sample.moments[0]) / sample.moments[1]:.2g} standard deviations"
 
 

@@ -26,20 +26,29 @@ def read(path: Path) -> dict[str, Any]:
         ReportError: it cannot be read, is not JSON, or not a report.
     """
     try:
-        content = json.loads(path.read_text())
-        for check in content["checks"]:
-            str(check["id"]), bool(check["passed"])
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ReportError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        raise ReportError(f"{path} is not a report.json of this suite") from None
+    except (ValueError, RecursionError):
+        content = None
+    if not _is_report(content):
+        raise ReportError(f"{path} is not a report.json of this suite")
     found: dict[str, Any] = content
     return found
 
 
+def _is_report(content: Any) -> bool:
+    """Whether it has checks, each with an id and a verdict."""
+    checks = content.get("checks") if isinstance(content, dict) else None
+    return isinstance(checks, list) and all(
+        isinstance(check, dict) and isinstance(check.get("id"), str) and isinstance(check.get("passed"), bool)
+        for check in checks
+    )
+
+
 def changes(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
     """The checks that pass in one report and not in the other, in the order of the later report."""
-    old, new = ({check["id"]: bool(check["passed"]) for check in report["checks"]} for report in (before, after))
+    old, new = ({check["id"]: check["passed"] for check in report["checks"]} for report in (before, after))
     return [
         Change(name, old.get(name), new.get(name))
         for name in dict.fromkeys([*new, *old])

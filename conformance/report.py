@@ -1,7 +1,9 @@
 """report.json, report.html, report.md and junit.xml of one run."""
 
+import errno
 import json
 import math
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from conformance.cases import FAN_SCHEMES
 from conformance.checks import Sample
 from conformance.faults import Catch
 from conformance.suite import Report
+from conformance.weights import shown
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("conformance"),
@@ -29,10 +32,33 @@ _TEMPLATES.filters["short"] = lambda value: f"{value:.3g}" if isinstance(value, 
 _TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_id)}$")
 
 
+FILES = ("report.json", "junit.xml", "report.html", "report.md")
+
+
+def expect_folder(out: Path) -> None:
+    """Finds out, before a run, whether `write` has a place to write to; creates nothing.
+
+    Raises:
+        OSError: `out` is not a folder, cannot become one, or one of the files in it is a folder.
+    """
+    place = next(path for path in (out, *out.parents) if os.path.lexists(path))
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+    if taken := [path for path in (out / name for name in FILES) if path.is_dir()]:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken[0]))
+
+
 def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
-    """Writes all four files into `out`, with the planted faults that were `caught` beside the findings."""
-    content = _finite(report.as_json())
-    (out / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    """Writes all four files into `out`, with the planted faults that were `caught` beside the findings.
+
+    Raises:
+        OSError: `out` cannot be created, or a file in it cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    content = _plain(report.as_json())
+    (out / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (out / "junit.xml").write_bytes(_junit(content))
     context = {
         "report": content,
@@ -47,7 +73,7 @@ def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
         "differences": interface.AGREED_DIFFERENCES if report.target == "jaxinit" else (),
     }
     for name in ("report.html", "report.md"):
-        (out / name).write_text(_TEMPLATES.get_template(f"{name}.j2").render(context))
+        (out / name).write_text(_TEMPLATES.get_template(f"{name}.j2").render(context), encoding="utf-8")
 
 
 def _matrices(checks: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list[str]]]:
@@ -76,7 +102,7 @@ def _fans(samples: Sequence[Sample]) -> list[tuple[str, ...]]:
 
 def _command(report: Report) -> str:
     """The command that runs the report's checks again, but for the selection of one."""
-    return f"python -m conformance run --target {report.target} --seed {report.seed}{' --quick' * report.quick}"
+    return f"python -m conformance run --target {shown(report.target)} --seed {report.seed}{' --quick' * report.quick}"
 
 
 def fault_row(catch: Catch) -> tuple[str, ...]:
@@ -95,12 +121,14 @@ def fault_row(catch: Catch) -> tuple[str, ...]:
     )
 
 
-def _finite(value: Any) -> Any:
-    """`value` with NaN and infinities, which JSON lacks, as words."""
+def _plain(value: Any) -> Any:
+    """`value` with NaN and infinities, which JSON lacks, as words, and with text that any file can hold."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return shown(value)
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -108,12 +108,12 @@ def _planned(section: str, sample: Sample) -> list[Check]:
     """The checks of a case; one that fails if the target cannot even be built."""
     try:
         return list(SECTIONS[section](sample))
-    except Exception as error:  # a target may raise anything; that is a finding, not the end of the run
+    except (Exception, SystemExit) as error:  # a target may raise anything; that is a finding, not the end of the run
         evidence = _refused(error)
         return [Check(sample.case.initializer, "callable", sample.case.label, lambda _: evidence)]
 
 
-def _refused(error: Exception) -> Evidence:
+def _refused(error: BaseException) -> Evidence:
     return Evidence(False, f"{type(error).__name__}: {error}".splitlines()[0][:300], "no exception")
 
 
@@ -152,7 +152,7 @@ def evaluate(check: Check, rates: Rates) -> Evidence:
     """The evidence for one check, a failure if the target raises."""
     try:
         return check.evaluate(rates)
-    except Exception as error:  # as above: the target raised
+    except (Exception, SystemExit) as error:  # as above: the target raised
         return _refused(error)
 
 

@@ -30,7 +30,15 @@ class Target:
     namespace: Any
 
     def has(self, name: str) -> bool:
-        return callable(getattr(self.namespace, name, None))
+        """Whether it has a factory or function of that name.
+
+        Raises:
+            TargetError: it cannot even be asked.
+        """
+        try:
+            return callable(getattr(self.namespace, name, None))
+        except (Exception, SystemExit) as error:  # a module's __getattr__ may raise anything
+            raise self._unanswered(name, error) from error
 
     def build(self, name: str, arguments: reference.Arguments, axes: str | None = None) -> Init:
         """The initializer `NAME(**arguments)`, with a layout where the axes are not Flax's."""
@@ -48,15 +56,24 @@ class Target:
 
         Raises:
             ImportError: it has one, but lacks a package.
+            TargetError: it cannot even be asked.
         """
-        return getattr(self.namespace, name, None)
+        try:
+            return getattr(self.namespace, name, None)
+        except ImportError:
+            raise
+        except (Exception, SystemExit) as error:  # as above
+            raise self._unanswered(name, error) from error
+
+    def _unanswered(self, name: str, error: BaseException) -> TargetError:
+        return TargetError(f"cannot ask the target {self.name!r} for {name}: {type(error).__name__}: {error}")
 
 
 def load(name: str) -> Target:
     """The target of that name: `torch`, a library with an adapter, or anything importable.
 
     Raises:
-        TargetError: nothing of that name can be imported.
+        TargetError: nothing of that name can be imported, or importing it fails.
     """
     adapted = {"torch": torch_namespace, **{each: library.namespace for each, library in adapters.LIBRARIES.items()}}
     find: Callable[[], Any] = adapted.get(name, functools.partial(pkgutil.resolve_name, name))
@@ -64,6 +81,8 @@ def load(name: str) -> Target:
         return Target(name, find())
     except (ImportError, AttributeError, ValueError) as error:
         raise TargetError(f"cannot import the target {name!r}: {error}") from None
+    except (Exception, SystemExit) as error:  # a module may raise anything
+        raise TargetError(f"cannot import the target {name!r}: {type(error).__name__}: {error}") from error
 
 
 def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.ndarray:

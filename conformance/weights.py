@@ -186,18 +186,30 @@ def moments(values: np.ndarray) -> tuple[float, float, float, float]:
     """
     if not values.size:
         return math.nan, math.nan, math.nan, math.nan
-    (mean,) = _averages(values, 0.0, 1.0, 1)
-    std = math.sqrt(_averages(values, mean, 1.0, 2)[0]) if values.min() < values.max() else 0.0
-    skewness, kurtosis = _averages(values, mean, std, 3, 4) if std else (math.nan, math.nan)
-    return mean, std, skewness, kurtosis
+    scale = exponent(values)
+    (mean,) = _averages(values, scale, 0.0, 1.0, 1)
+    std = math.sqrt(_averages(values, scale, mean, 1.0, 2)[0]) if values.min() < values.max() else 0.0
+    skewness, kurtosis = _averages(values, scale, mean, std, 3, 4) if std else (math.nan, math.nan)
+    with np.errstate(over="ignore"):  # by the rounding of an average alone
+        return float(np.ldexp(mean, scale)), float(np.ldexp(std, scale)), skewness, kurtosis
 
 
-def _averages(values: np.ndarray, about: float, unit: float, *orders: int) -> list[float]:
-    """The averages of powers of (x - about) / unit, a chunk at a time."""
+def exponent(values: np.ndarray) -> int:
+    """The least power of two above all magnitudes; divided by it, entries neither overflow nor vanish.
+
+    Example:
+        >>> exponent(np.array([-3.0, 1.0]))
+        2
+    """
+    return math.frexp(max(abs(float(values.min())), abs(float(values.max()))))[1]
+
+
+def _averages(values: np.ndarray, scale: int, about: float, unit: float, *orders: int) -> list[float]:
+    """The averages of powers of (x / 2**scale - about) / unit, a chunk at a time."""
     sums = np.zeros(len(orders))
     with np.errstate(over="ignore"):
         for start in range(0, values.size, _CHUNK):
-            chunk = (values[start : start + _CHUNK].astype(np.float64) - about) / unit
+            chunk = (np.ldexp(values[start : start + _CHUNK].astype(np.float64), -scale) - about) / unit
             sums += [(chunk**order).sum() for order in orders]
     averages: list[float] = (sums / values.size).tolist()
     return averages

@@ -1,4 +1,5 @@
 import types
+from typing import Any
 
 import jax
 import pytest
@@ -43,6 +44,68 @@ def test_a_deviation_is_named(init: jax.nn.initializers.Initializer, stated: jax
     distribution = stated.distribution((96, 144))  # type: ignore[attr-defined]
     with pytest.raises(AssertionError, match=f"(?m)^{claim}: got"):
         conformance.assert_conforms(init, distribution)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("shape", [(1,), (3, 5)])
+def test_constants_are_compared_entry_by_entry(shape: tuple[int, ...], dtype: str) -> None:
+    stated = jaxinit.constant(0.3).distribution(shape)
+    conformance.assert_conforms(jaxinit.constant(0.3), stated, shape, dtype)
+    conformance.assert_conforms(jax.nn.initializers.zeros, jaxinit.zeros().distribution(shape), shape, dtype)
+    with pytest.raises(AssertionError, match=r"(?m)^equal: got \d+ different, expected 0 of \d+ different from 0.3"):
+        conformance.assert_conforms(jaxinit.constant(0.302), stated, shape, dtype)
+
+
+@pytest.mark.parametrize("init", [jaxinit.uniform(0.3, 0.3), jaxinit.normal(0.3, 0.0)], ids=repr)
+def test_a_distribution_without_width_is_a_constant(init: jaxinit.Initializer) -> None:
+    conformance.assert_conforms(init, init.distribution((3,)))  # type: ignore[attr-defined]
+
+
+NORMAL = jaxinit.normal()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"shape": ()}, ValueError, r"`shape` must be a sequence of sizes, one at least, each 2 or more, got \(\)"),
+        ({"shape": (0, 3)}, ValueError, r"`shape` must .* got \(0, 3\)"),
+        ({"shape": (1, 3)}, ValueError, r"`shape` must .* got \(1, 3\)"),
+        ({"shape": (2.0, 3)}, ValueError, r"`shape` must .* got \(2\.0, 3\)"),
+        ({"shape": 5}, ValueError, "`shape` must .* got 5"),
+        ({"dtype": "int32"}, ValueError, "`dtype` must be a real floating dtype, got 'int32'"),
+        ({"dtype": "float33"}, ValueError, "`dtype` must .* got 'float33'"),
+        ({"init": None}, TypeError, "`init` must .* got None"),
+        ({"distribution": None}, TypeError, r"`distribution` must be what `init.distribution\(shape\)` .* got None"),
+        ({"distribution": NORMAL}, TypeError, "`distribution` must .* got jaxinit.normal"),
+        ({"false_alarm": 0}, ValueError, "`false_alarm` must lie between 0 and 1, both excluded, got 0"),
+        ({"false_alarm": float("nan")}, ValueError, "`false_alarm` must .* got nan"),
+        ({"miss": 1.0}, ValueError, r"`miss` must .* got 1\.0"),
+        ({"miss": "1e-6"}, ValueError, "`miss` must .* got '1e-6'"),
+        ({"seed": -1}, ValueError, "`seed` must be a whole number from 0 to 2147483647, got -1"),
+        ({"seed": 1.5}, TypeError, r"`seed` must .* got 1\.5"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    given = {"init": NORMAL, "distribution": NORMAL.distribution(()), **arguments}
+    with pytest.raises(error, match=message):
+        conformance.assert_conforms(**given)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"target": None}, TypeError, "`target` must be a namespace .* got None"),
+        ({"seed": 2**70}, ValueError, f"`seed` must be a whole number from 0 to 2147483647, got {2**70}"),
+        ({"seed": "7"}, TypeError, "`seed` must .* got '7'"),
+        ({"select": "zzz"}, ValueError, "`select` must match the id of a check, got 'zzz'"),
+        ({"select": "("}, ValueError, r"`select` must be a regular expression, got '\('"),
+    ],
+)
+def test_a_run_that_means_nothing_is_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        conformance.run(**arguments)
 
 
 def test_other_names_are_refused() -> None:

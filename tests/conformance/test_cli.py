@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from conformance import reference
+from conformance import reference, report
 from conformance.cli import main
 
 SEED = str(secrets.randbelow(2**31))
@@ -67,7 +67,11 @@ def test_a_deviating_target_exits_1_and_says_where(tmp_path: Path, capsys: pytes
         (["--target", "no.such.thing"], "no.such.thing"),
         (["--select", "matches nothing"], "matches nothing"),
         (["--select", "("], "regular expression"),
-        (["--seed", "-1"], "2147483647"),
+        (["--seed", "-1"], "whole number from 0 to 2147483647, got '-1'"),
+        (["--seed", "2147483648"], "whole number from 0 to 2147483647, got '2147483648'"),
+        (["--seed", "²"], "whole number from 0 to 2147483647, got '²'"),
+        (["--seed", "٣"], "whole number from 0 to 2147483647, got '٣'"),
+        (["--seed", "9" * 5000], "whole number from 0 to 2147483647, got '9999"),
         (["--nonsense"], "--nonsense"),
     ],
 )
@@ -82,10 +86,39 @@ def test_what_cannot_run_exits_2_with_the_reason(
     assert line in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_out_that_is_a_file_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "taken").touch()
-    assert main(["run", "--out", str(tmp_path / "taken")]) == 2
-    assert "taken" in capsys.readouterr().err
+@pytest.mark.parametrize("out", ["file", "file/below", "link", "folder"])
+def test_out_that_cannot_be_written_is_found_before_the_run(
+    out: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "folder" / "report.json").mkdir(parents=True)
+    assert main(["run", "--out", str(tmp_path / out)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert f"--out must be a folder that reports can be written to, got '{tmp_path / out}'" in line
+
+
+def test_out_that_becomes_unwritable_during_the_run_exits_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(report, "expect_folder", lambda out: None)
+    (tmp_path / "report.md").mkdir()
+    assert main(["run", "--quick", "--select", "^zeros: present", "--out", str(tmp_path)]) == 2
+    assert "--out must be a folder that reports can be written to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", ["0", "²", "1.5"])
+def test_runs_are_counted_in_whole_numbers(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["calibrate", "--runs", count])
+    assert f"must be a whole number above 0, got '{count}'" in capsys.readouterr().err
+
+
+def test_nothing_selected_leaves_no_folder(tmp_path: Path) -> None:
+    assert main(["run", "--quick", "--select", "matches nothing", "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_torch_it_exits_2_and_names_the_command_that_installs_it() -> None:

@@ -153,6 +153,23 @@ def test_numbers_beyond_float32_are_described(value: float, rng: np.random.Gener
     assert one(value * rng.normal(size=(20, 30))).shape == (20, 30)
 
 
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [
+        ([1.0, np.nextafter(1.0, 2.0)], 1.0),
+        ([-1.7e308, 1.7e308], 0.0),
+        ([1.6e308, 1.7e308], 1.65e308),
+        ([5e-324, 1e-323], 1e-323),
+        ([2**63 - 1, 2**63 - 2], 2.0**63),
+    ],
+)
+def test_numbers_at_the_edge_of_float64_are_described(values: list[float], mean: float) -> None:
+    found = one(np.array([values] * 100))
+    assert found.mean == pytest.approx(mean)
+    assert found.nearest == "none of the known"
+    assert found.histogram == ("█▁▁▁▁▁▁▁▁▁▁█" if float(values[0]) < float(values[1]) else "")
+
+
 def test_other_leaves_are_described() -> None:
     found = describe([1.0, jnp.ones((2, 2), jnp.complex64), jax.random.key(1)])
     assert [(each.dtype, each.mean) for each in found[:2]] == [("float64", 1.0), ("complex64", 0.5)]

@@ -1,9 +1,13 @@
 """The suite judges by what a target does: faults are found where they are, and a crash is a finding."""
 
+import json
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import jax
 import pytest
 
 import jaxinit
@@ -28,6 +32,24 @@ def test_a_target_that_raises_fails_its_own_checks_alone() -> None:
     assert all("RuntimeError" in str(evidence.observed) for _, evidence in found.failures)
 
 
+def _leaves(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    raise SystemExit(0)
+
+
+def test_a_target_that_ends_the_program_fails_its_own_checks_alone() -> None:
+    found = suite.run(target(zeros=lambda: _leaves), SEED, quick=True, select="^(zeros|ones): equal")
+    assert {check.initializer for check, _ in found.failures} == {"zeros"}
+    assert {evidence.observed for _, evidence in found.failures} == {"SystemExit: 0"}
+
+
+def test_an_interrupted_run_ends() -> None:
+    def zeros() -> Init:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal")
+
+
 def test_what_a_target_says_is_escaped(tmp_path: Any) -> None:
     def zeros() -> Init:
         raise RuntimeError("<script>not here</script>")
@@ -35,6 +57,19 @@ def test_what_a_target_says_is_escaped(tmp_path: Any) -> None:
     report.write(suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal"), [], tmp_path)
     assert "<script>not" not in (tmp_path / "report.html").read_text()
     assert "&lt;script&gt;not" in (tmp_path / "report.html").read_text()
+
+
+def test_control_characters_are_shown_in_all_reports(tmp_path: Path) -> None:
+    def zeros() -> Init:
+        raise RuntimeError("a\0b\x1b[2J\x85c\ud800\uffff\u202e")
+
+    report.write(suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal"), [], tmp_path)
+    ElementTree.parse(tmp_path / "junit.xml")
+    assert json.loads((tmp_path / "report.json").read_text())["checks"]
+    for path in tmp_path.iterdir():
+        page = path.read_text(encoding="utf-8")
+        assert page.replace("\n", "").isprintable()
+        assert r"a\x00b\x1b[2J" in page.replace("\\\\", "\\")
 
 
 def test_absent_names_are_reported() -> None:
