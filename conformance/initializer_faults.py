@@ -125,6 +125,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "upper bound reached by rounding", "uniform", "support", mistakes.redrawn("uniform", mistakes.one_rounding_late)
     ),
+    Fault("dtype ignored", "constant", "equal to torch", mistakes.redrawn("constant", mistakes.in_default_dtype)),
     Fault(
         "key ignored",
         "normal",

@@ -115,6 +115,10 @@ def not_square_to_each_other(init: Any, key: jax.Array, shape: tuple[int, ...], 
     return init.gain * array / jnp.linalg.norm(array, axis=-1, keepdims=True)
 
 
+def in_default_dtype(init: Any, key: jax.Array, shape: tuple[int, ...], _: Any) -> Any:
+    return init(key, shape, jnp.float32)
+
+
 def sparse(choose: Callable[[jax.Array, int, int, float], jax.Array]) -> Factory:
     """sparse with the zeros, of shape `(in, out)`, chosen otherwise."""
 

@@ -1,5 +1,6 @@
 """report.json, report.html, report.md and junit.xml of one run."""
 
+import datetime
 import errno
 import json
 import math
@@ -62,6 +63,7 @@ def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
     (out / "junit.xml").write_bytes(_junit(content))
     context = {
         "report": content,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "conforms": report.conforms,
         "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
         "matrices": _matrices(content["checks"]),

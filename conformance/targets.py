@@ -90,15 +90,21 @@ def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.
 
     Not under jit, which would compile a program for each initializer; what a target
     compiles of itself serves all of its cases.
+
+    Raises:
+        ValueError: the arrays have another shape or dtype than was asked for.
     """
 
     def one(key: jax.Array) -> Any:
         return init(key, shape, jnp.dtype(dtype))
 
     try:
-        return np.asarray(jax.vmap(one)(keys))
+        arrays = np.asarray(jax.vmap(one)(keys))
     except jax.errors.JAXTypeError:
-        return np.stack([np.asarray(one(key)) for key in keys])
+        arrays = np.stack([np.asarray(one(key)) for key in keys])
+    if (arrays.shape[1:], arrays.dtype) != (shape, jnp.dtype(dtype)):
+        raise ValueError(f"asked for {dtype}{list(shape)}, returned {arrays.dtype}{list(arrays.shape[1:])}")
+    return arrays
 
 
 def torch_namespace() -> types.SimpleNamespace:

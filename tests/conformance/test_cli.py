@@ -35,6 +35,7 @@ def test_a_conforming_target_exits_0_and_leaves_four_reports(
     assert "conforms to torch" in (tmp_path / "report.md").read_text()
     page = (tmp_path / "report.html").read_text()
     assert "conforms to torch.nn.init" in page
+    assert re.search(r"<dt>date</dt><dd>\d{4}-\d\d-\d\d</dd>", page)
     assert not re.search(r"(src|href)=\"(http|//)", page)
     assert "conforms to torch" in capsys.readouterr().out
 
