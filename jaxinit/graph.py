@@ -117,14 +117,13 @@ def _dicts(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def require_visible(model: nnx.Module) -> None:
-    """Refuses a model, built in a trace, that keeps an array where Flax does not look: a plain attribute."""
+    """Refuses a model, in a trace or abstract, that keeps an array where Flax does not look: a plain attribute."""
     seen = {_named(path) for path, _ in nnx.to_flat_state(nnx.state(model))}
     for node in nodes(model):
         for name, value in vars(node.module).items():
-            if arguments.is_traced(value) and (*node.path, name) not in seen:
-                raise ValueError(
-                    f"`build` must keep arrays in nnx.Variable or nnx.data, got a plain one in {name} of {node}"
-                )
+            is_array = arguments.is_traced(value) or isinstance(value, jax.ShapeDtypeStruct)
+            if is_array and (*node.path, name) not in seen:
+                raise ValueError(f"`build` must keep arrays in an nnx.Variable, got a plain one in {name} of {node}")
 
 
 def _sorted(nodes: Iterable[Node]) -> Iterator[Path]:

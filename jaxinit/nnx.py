@@ -187,6 +187,7 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
         return model
 
     graph.reorder(abstract := nnx.eval_shape(traced), attributes)
+    graph.require_visible(abstract)
     view = View(abstract)
     found, free = models.known(view.nodes, view.leaves, _rule_of)
     model: Model = view.filled(_drawn(found, view, source, order), lambda: graph.build(build, own))
