@@ -39,7 +39,7 @@ def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> 
             the modules in it set.
 
     Raises:
-        TypeError: `kind` is not a class of modules.
+        TypeError: `kind` is not a class of modules, or `rule` not a function.
 
     Example:
         >>> class Scale(nn.Module):
@@ -52,6 +52,8 @@ def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> 
     """
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise TypeError(f"`kind` must be a class of flax.linen.Module, got {kind!r}")
+    if not callable(rule):
+        raise TypeError(f"`rule` must be a function of a layer and its shapes, got {rule!r}")
     _RULES[kind] = lambda shapes, layer: rule(layer, dict(shapes))
 
 

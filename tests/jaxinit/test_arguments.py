@@ -155,6 +155,12 @@ def test_what_is_no_key_is_refused(name: str) -> None:
 
 
 @cases.each_name
+def test_so_does_one_that_is_given_torchs_generator(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"did you mean `{name}\(\)`\?"):
+        cases.FACTORIES[name](jaxinit.TorchGenerator(0), (2, 3))
+
+
+@cases.each_name
 @pytest.mark.parametrize("make_key", [jax.random.key, jax.random.PRNGKey, lambda _: np.zeros(2, np.uint32)])
 def test_an_uncalled_factory_says_so(name: str, make_key: Callable[[int], Any]) -> None:
     message = f"`jaxinit.{name}` builds an initializer and takes no key; did you mean `{name}()`?"

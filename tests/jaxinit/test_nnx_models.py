@@ -203,6 +203,10 @@ def test_a_variable_that_holds_several_arrays_stays() -> None:
     assert (jax.tree.leaves(model.gain)[0] == 1).all()
 
 
+def three_by_three(*_: Any) -> jax.Array:
+    return jnp.zeros((3, 3), jnp.int32)
+
+
 MISUSES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: jaxinit.nnx.reset_parameters(nnx.Linear, KEY), TypeError, "`model` must be an nnx.Module, got <class"),
     (lambda: jaxinit.nnx.initializers(3), TypeError, "`model` must be an nnx.Module, got 3"),
@@ -215,6 +219,11 @@ MISUSES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     ),
     (lambda: jaxinit.nnx.register(Block, None), TypeError, "`rule` must be a function of a layer, got None"),
     (lambda: jaxinit.nnx.apply(Block(nnx.Rngs(0)), None, KEY), TypeError, "`fn` must be a function of a module"),
+    (
+        lambda: jaxinit.nnx.apply(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), lambda _: {"kernel": three_by_three}, KEY),
+        ValueError,
+        r"the initializer of kernel must return float32\[2, 2\], got int32\[3, 3\]",
+    ),
     (
         lambda: jaxinit.nnx.apply(Block(nnx.Rngs(0)), init_weights, KEY, only=["head"]),
         TypeError,

@@ -231,6 +231,12 @@ ERRORS: list[tuple[Callable[[], object], type[Exception], str]] = [
 ]
 
 
+def test_repr_is_the_call_that_builds_it() -> None:
+    assert repr(TorchGenerator(-1)) == "jaxinit.TorchGenerator(18446744073709551615)"
+    options = repr(TorchGenerator(3, exact=True, torch_version="2.11"))
+    assert options == "jaxinit.TorchGenerator(3, exact=True, torch_version='2.11')"
+
+
 @pytest.mark.parametrize(("call", "error", "message"), ERRORS)
 def test_errors(call: Callable[[], object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
