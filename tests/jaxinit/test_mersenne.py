@@ -43,7 +43,7 @@ def test_a_copy_goes_on_alone(copied: Callable[[TorchGenerator], TorchGenerator]
     generator = TorchGenerator(seed, exact=True, torch_version="2.11")
     generator.normal(0, 1, (3,))
     other = copied(generator)
-    assert repr(other) == repr(generator) == f"jaxinit.TorchGenerator({seed})"
+    assert repr(other) == repr(generator) == f"jaxinit.TorchGenerator({seed}, exact=True, torch_version='2.11')"
     before = generator.get_state()
     drawn = [other.normal(0, 1, (5,)), other.normal(0, 1, (99,)), other.trunc_normal(0, 1, -1, 1, (9,))]
     np.testing.assert_array_equal(generator.get_state(), before)
