@@ -1,6 +1,5 @@
 """Whole Linen models: which numbers go where, and what stays as it was."""
 
-import dataclasses
 import functools
 import math
 import secrets
@@ -14,76 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.core import FrozenDict, freeze
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxinit
-from jaxinit import modules
 from jaxinit.calls import flat
-from jaxinit.distributions import Constant, Distribution, Normal, Triangular, Uniform
-from jaxinit.models import dotted, known
-from jaxinit.variables import View
+from jaxinit.models import dotted
 
 KEY = jax.random.key(secrets.randbelow(2**31))
-
-
-def fan(size: int) -> Uniform:
-    """torch's U(-1 / sqrt(size), 1 / sqrt(size))."""
-    return Uniform(-1 / math.sqrt(size), 1 / math.sqrt(size))
-
-
-def both(size: int) -> Triangular:
-    """Two biases of torch's in one."""
-    return Triangular(-2 / math.sqrt(size), 2 / math.sqrt(size))
-
-
-def affine(fan_in: int) -> dict[str, Distribution]:
-    return {"kernel": fan(fan_in), "bias": fan(fan_in)}
-
-
-def cell(size: int, inputs: str, states: str, biases: dict[str, Distribution]) -> dict[str, Distribution]:
-    kernels = [f"{name}.kernel" for name in (inputs + " " + states).split()]
-    return {**dict.fromkeys(kernels, fan(size)), **{f"{name}.bias": own for name, own in biases.items()}}
-
-
-ONE, ZERO = Constant(1.0), Constant(0.0)
-LSTM = cell(5, "ii if ig io", "hi hf hg ho", dict.fromkeys(["hi", "hf", "hg", "ho"], both(5)))
-GRU = cell(5, "ir iz in", "hr hz hn", {"ir": both(5), "iz": both(5), "in": fan(5), "hn": fan(5)})
-PACKED = Uniform(-math.sqrt(6 / 32), math.sqrt(6 / 32))
-ATTENTION: dict[str, Distribution] = {
-    **{f"{part}.kernel": PACKED for part in ("query", "key", "value")},
-    **{f"{part}.bias": ZERO for part in ("query", "key", "value", "out")},
-    "out.kernel": fan(8),
-}
-CARRY = jnp.zeros((1, 5))
-
-# A layer, what it is fed, and the distribution of each parameter and statistic.
-ROWS: list[tuple[nn.Module, tuple[Any, ...], dict[str, Distribution]]] = [
-    (nn.Dense(6), (jnp.zeros((1, 4)),), affine(4)),
-    (nn.DenseGeneral((3, 2), axis=(-2, -1)), (jnp.zeros((1, 4, 5)),), affine(20)),
-    (nn.DenseGeneral(3, batch_dims=(0,)), (jnp.zeros((7, 4)),), affine(4)),
-    (nn.Conv(6, 3), (jnp.zeros((1, 5, 4)),), affine(12)),
-    (nn.Conv(6, (3, 2), feature_group_count=2), (jnp.zeros((1, 5, 5, 4)),), affine(12)),
-    (nn.Conv(6, (3, 2, 2), use_bias=False), (jnp.zeros((1, 5, 5, 5, 4)),), {"kernel": fan(48)}),
-    (nn.ConvTranspose(6, (3, 2)), (jnp.zeros((1, 5, 5, 4)),), affine(36)),
-    (nn.ConvTranspose(6, (3, 2), transpose_kernel=True), (jnp.zeros((1, 5, 5, 4)),), affine(36)),
-    (nn.Embed(7, 3), (jnp.zeros(1, jnp.int32),), {"embedding": Normal(0.0, 1.0)}),
-    (nn.SimpleCell(5), (CARRY, jnp.zeros((1, 3))), cell(5, "i", "h", {"i": both(5)})),
-    (nn.LSTMCell(5), ((CARRY, CARRY), jnp.zeros((1, 3))), LSTM),
-    (nn.OptimizedLSTMCell(5), ((CARRY, CARRY), jnp.zeros((1, 3))), LSTM),
-    (nn.GRUCell(5), (CARRY, jnp.zeros((1, 3))), GRU),
-    (nn.MultiHeadDotProductAttention(2), (jnp.zeros((1, 3, 8)),), ATTENTION),
-    (nn.SelfAttention(2), (jnp.zeros((1, 3, 8)),), ATTENTION),
-    (
-        nn.BatchNorm(use_running_average=False),
-        (jnp.zeros((2, 3)),),
-        {"scale": ONE, "bias": ZERO, "mean": ZERO, "var": ONE},
-    ),
-    (nn.LayerNorm(), (jnp.zeros((2, 3)),), {"scale": ONE, "bias": ZERO}),
-    (nn.GroupNorm(num_groups=3), (jnp.zeros((2, 3)),), {"scale": ONE, "bias": ZERO}),
-    (nn.InstanceNorm(), (jnp.zeros((2, 4, 3)),), {"scale": ONE, "bias": ZERO}),
-    (nn.RMSNorm(), (jnp.zeros((2, 3)),), {"scale": ONE}),
-    (nn.PReLU(), (jnp.zeros((2, 3)),), {"negative_slope": Constant(0.25)}),
-]
 
 
 def arrays(variables: Any) -> dict[str, np.ndarray]:
@@ -94,40 +29,6 @@ def arrays(variables: Any) -> dict[str, np.ndarray]:
 def changed(before: Any, after: Any) -> set[str]:
     old = arrays(before)
     return {path for path, array in arrays(after).items() if not np.array_equal(old[path], array)}
-
-
-@pytest.mark.filterwarnings("ignore:SelfAttention:DeprecationWarning")
-@pytest.mark.parametrize(("layer", "fed", "expected"), ROWS, ids=lambda value: type(value).__name__)
-def test_every_layer_is_drawn_from_torchs_distributions(
-    layer: Any, fed: Any, expected: dict[str, Distribution]
-) -> None:
-    view = View(layer, None, fed, {})
-    (one, *_), free = known(view.nodes, view.leaves, jaxinit.linen._rule_of)
-    assert one.node.path == ()
-    assert not free
-    inits: dict[str, Any] = dict(one.inits)
-    assert inits.keys() == expected.keys()
-    for name, own in expected.items():
-        found = inits[name].distribution(view.leaves[one.node.at(name)].shape)
-        assert type(found) is type(own)
-        numbers, torchs = dataclasses.astuple(found), dataclasses.astuple(own)
-        np.testing.assert_allclose(numbers, torchs, rtol=1e-15, err_msg=name)
-
-
-@pytest.mark.filterwarnings("ignore:SelfAttention:DeprecationWarning")
-@pytest.mark.parametrize(("layer", "fed", "expected"), ROWS, ids=lambda value: type(value).__name__)
-def test_every_layers_numbers_are_of_its_distributions(layer: Any, fed: Any, expected: dict[str, Distribution]) -> None:
-    drawn = arrays(jaxinit.linen.init(layer, KEY, *fed))
-    assert drawn.keys() == expected.keys()
-    for name, distribution in expected.items():
-        low, high = np.asarray(distribution.support, np.float32)
-        assert (drawn[name] >= low).all()
-        assert (drawn[name] <= high).all()
-        assert np.unique(drawn[name]).size == (1 if isinstance(distribution, Constant) else drawn[name].size)
-
-
-def test_every_row_of_the_table_has_a_case() -> None:
-    assert {row.linen for row in modules.TABLE if row.linen} <= {type(layer).__name__ for layer, _, _ in ROWS}
 
 
 class Block(nn.Module):
@@ -148,6 +49,7 @@ class Block(nn.Module):
 
 
 X = jnp.zeros((1, 4, 4, 3))
+SEQUENCE = jnp.zeros((1, 4, 8))
 
 
 @functools.cache
@@ -411,70 +313,6 @@ def test_what_does_not_fit_the_module_is_refused(variables: Any, key: Any, error
         jaxinit.linen.reset_parameters(nn.Dense(5), variables, key, ROW)
 
 
-class Step(nn.Module):
-    """The body of a scan."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
-        x = nn.MultiHeadDotProductAttention(2, name="attention")(x)
-        return nn.LayerNorm(name="norm")(nn.Dense(8, name="linear")(x)), None
-
-
-def scanned(axis: int, **given: Any) -> Any:
-    return nn.scan(Step, variable_axes={"params": axis}, split_rngs={"params": True}, length=3, **given)()
-
-
-SEQUENCE = jnp.zeros((1, 4, 8))
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-def test_stacked_layers_are_each_drawn_with_the_fans_of_one(axis: int) -> None:
-    drawn = arrays(jaxinit.linen.init(scanned(axis), KEY, SEQUENCE, None))
-    bounds = {"attention.query.kernel": math.sqrt(6 / 32), "linear.kernel": 1 / math.sqrt(8), "linear.bias": 8**-0.5}
-    for name, bound in bounds.items():
-        layers = np.moveaxis(drawn[name], axis, 0)
-        assert len(layers) == 3
-        assert np.unique(layers).size == layers.size
-        assert 0.5 * bound < abs(layers).max() <= bound
-    assert (drawn["norm.scale"] == 1).all()
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize(
-    "init",
-    [jaxinit.orthogonal(), jaxinit.orthogonal(layout=jaxinit.TORCH), jax.nn.initializers.orthogonal()],
-    ids=["ours", "torch's layout", "jax's"],
-)
-def test_apply_draws_each_stacked_layer(axis: int, init: Any) -> None:
-    def fn(module: Any) -> Any:
-        return {"kernel": init, "bias": jaxinit.uniform()} if isinstance(module, nn.Dense) else None
-
-    module = scanned(axis)
-    own = module.init(KEY, SEQUENCE, None)
-    after = arrays(jaxinit.linen.apply(module, own, fn, KEY, SEQUENCE, None))
-    kernels = np.moveaxis(after["linear.kernel"], axis, 0)
-    for kernel in kernels:
-        np.testing.assert_allclose(kernel @ kernel.T, np.eye(8), atol=1e-5)
-    assert abs(kernels[0] - kernels[1]).max() > 1e-3
-    assert after["linear.bias"].shape == own["params"]["linear"]["bias"].shape
-
-
-def test_experts_in_a_scan_are_stacked_twice() -> None:
-    class Experts(nn.Module):
-        @nn.compact
-        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
-            experts = nn.vmap(
-                nn.Dense, variable_axes={"params": 0}, split_rngs={"params": True}, in_axes=None, axis_size=5
-            )
-            return experts(8, name="experts")(x).sum(0), None
-
-    stack = nn.scan(Experts, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)()
-    drawn = arrays(jaxinit.linen.init(stack, KEY, SEQUENCE, None))
-    assert drawn["experts.kernel"].shape == (3, 5, 8, 8)
-    assert 0.9 / math.sqrt(8) < abs(drawn["experts.kernel"]).max() <= 1 / math.sqrt(8)
-    assert np.unique(drawn["experts.kernel"]).size == 3 * 5 * 64
-
-
 def test_transformed_modules_are_known() -> None:
     class Mapped(nn.Module):
         @nn.compact
@@ -563,71 +401,3 @@ def test_it_runs_under_jit_with_the_same_numbers() -> None:
         jitted = jax.jit(lambda key, row: jaxinit.linen.init(Around(), key, row))(KEY, ROW)
     with pytest.warns(UserWarning, match="gain"):
         assert not changed(jitted, jaxinit.linen.init(Around(), KEY, ROW))
-
-
-def mesh() -> Any:
-    return jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
-
-
-@pytest.mark.parametrize("wrap", [nn.with_partitioning, nn.with_logical_partitioning])
-def test_boxes_are_kept_and_their_sharding_is_followed(wrap: Any) -> None:
-    names = ("x", "y") if wrap is nn.with_partitioning else ("rows", "columns")
-    module = nn.Dense(8, kernel_init=wrap(jax.nn.initializers.normal(), names))
-    row = jnp.zeros((1, 16))
-    alone = jaxinit.linen.init(module, KEY, row)
-    assert alone["params"]["kernel"].names == names
-    with jax.set_mesh(mesh()), nn.logical_axis_rules((("rows", "x"), ("columns", "y"))):
-        fresh = jaxinit.linen.init(module, KEY, row)
-        after = jaxinit.linen.reset_parameters(module, fresh, KEY, row)
-        ones = jaxinit.linen.apply(module, fresh, lambda _: {"kernel": jax.nn.initializers.ones}, KEY, row)
-        jitted = jax.jit(lambda key: jaxinit.linen.init(module, key, row))(KEY)
-    for variables in (fresh, after, ones, jitted):
-        box = variables["params"]["kernel"]
-        assert type(box) is type(alone["params"]["kernel"])
-        assert box.names == names
-        assert box.value.addressable_shards[0].data.shape == (4, 4)
-    assert not changed(alone, fresh)
-    assert not changed(alone, after)
-    assert not changed(alone, jitted)
-
-
-def test_stacks_keep_their_sharding() -> None:
-    class Step(nn.Module):
-        @nn.compact
-        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
-            init = nn.with_partitioning(jax.nn.initializers.normal(), ("x", None))
-            return nn.Dense(8, kernel_init=init, name="linear")(x), None
-
-    given: dict[str, Any] = {"metadata_params": {nn.PARTITION_NAME: "y"}, "length": 4, "split_rngs": {"params": True}}
-    module = nn.scan(Step, variable_axes={"params": 1}, **given)()
-    alone = jaxinit.linen.init(module, KEY, SEQUENCE, None)
-    with jax.set_mesh(mesh()):
-        fresh = jaxinit.linen.init(module, KEY, SEQUENCE, None)
-        kernel = fresh["params"]["linear"]["kernel"]
-        assert kernel.names == ("x", "y", None)
-        assert kernel.value.shape == (8, 4, 8)
-        assert kernel.value.addressable_shards[0].data.shape == (2, 2, 8)
-    assert not changed(alone, fresh)
-
-
-class Wide(nn.Module):
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        w: Any = self.param("w", nn.with_partitioning(jax.nn.initializers.normal(), (None, "y")), (3, 8))
-        y: jax.Array = x @ w
-        return y
-
-
-def test_unknown_leaves_are_laid_out_too() -> None:
-    with jax.set_mesh(jax.make_mesh((8,), ("y",), axis_types=(AxisType.Auto,))), pytest.warns(UserWarning, match="w;"):
-        fresh = jaxinit.linen.init(nn.Sequential([nn.Dense(3), Wide()]), KEY, ROW[None])
-    assert fresh["params"]["layers_1"]["w"].value.addressable_shards[0].data.shape == (3, 1)
-
-
-def test_a_models_sharding_is_kept() -> None:
-    own = jax.tree.map(jnp.asarray, flaxs())
-    sharding = NamedSharding(mesh(), PartitionSpec("x"))
-    own["params"]["head"]["kernel"] = jax.device_put(own["params"]["head"]["kernel"], sharding)
-    reset = jaxinit.linen.reset_parameters(Block(), own, KEY, X)
-    assert reset["params"]["head"]["kernel"].sharding == sharding
-    assert not changed(reset, torchs())

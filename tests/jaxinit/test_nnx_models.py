@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +14,6 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxinit
-from jaxinit import models
 from jaxinit.distributions import Uniform
 
 KEY = jax.random.key(secrets.randbelow(2**31))
@@ -158,93 +156,6 @@ def test_a_method_of_its_own_comes_after_the_modules_in_it() -> None:
         assert drawn["scale"].all()
 
 
-ARRAYS: list[Callable[[], Any]] = [
-    lambda: jnp.ones(3),
-    lambda: np.ones(3),
-    lambda: nnx.data(jnp.ones(3)),
-    lambda: nnx.data({("name",): jnp.ones(3)}),
-    lambda: jax.random.key(3),
-]
-
-
-@pytest.mark.parametrize("array", ARRAYS)
-def test_arrays_that_are_no_variables_stay(array: Callable[[], Any]) -> None:
-    class Masked(nnx.Module):
-        def __init__(self) -> None:
-            self.mask = array()
-            self.head = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
-
-    model = Masked()
-    before = model.mask
-    jaxinit.nnx.reset_parameters(model, KEY)
-    jaxinit.nnx.apply(model, lambda _: None, KEY)
-    jaxinit.nnx.load(model, {"head.weight": np.ones((2, 2)), "head.bias": np.ones(2)})
-    assert set(jaxinit.nnx.initializers(model)) == {"head.kernel", "head.bias"}
-    assert (model.head.kernel[...] == 1).all()
-    chex.assert_trees_all_equal(model.mask, before)
-
-
-def test_init_keeps_them_where_flax_sees_them() -> None:
-    class Masked(nnx.Module):
-        def __init__(self, mask: Any) -> None:
-            self.mask = mask
-            self.head = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
-
-    assert (jaxinit.nnx.init(lambda _: Masked(nnx.Variable(jnp.ones(3))), KEY).mask[...] == 1).all()
-    with pytest.raises(ValueError, match=r"`build` must keep arrays in an nnx.Variable, got a plain one in mask"):
-        jaxinit.nnx.init(lambda _: Masked(jnp.ones(3)), KEY)
-
-
-def test_a_variable_that_holds_several_arrays_stays() -> None:
-    model: Any = Own()
-    model.gain = nnx.Param({("kernel",): jnp.ones(3)})
-    with pytest.warns(UserWarning, match="gain"):
-        jaxinit.nnx.reset_parameters(model, KEY)
-    assert (jax.tree.leaves(model.gain)[0] == 1).all()
-
-
-def three_by_three(*_: Any) -> jax.Array:
-    return jnp.zeros((3, 3), jnp.int32)
-
-
-MISUSES: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: jaxinit.nnx.reset_parameters(nnx.Linear, KEY), TypeError, "`model` must be an nnx.Module, got <class"),
-    (lambda: jaxinit.nnx.initializers(3), TypeError, "`model` must be an nnx.Module, got 3"),
-    (lambda: jaxinit.nnx.init(lambda _: 3, KEY), TypeError, "`build` must return an nnx.Module, got 3"),
-    (lambda: jaxinit.nnx.init(Block(nnx.Rngs(0)), KEY), TypeError, "`build` must be a function of nnx.Rngs, got"),
-    (
-        lambda: jaxinit.nnx.reset_parameters(Block(nnx.Rngs(0)), jax.random.split(KEY)),
-        ValueError,
-        r"`rngs` must be a single key \(use jax.vmap for a batch\), got keys of shape \(2,\)",
-    ),
-    (lambda: jaxinit.nnx.register(Block, None), TypeError, "`rule` must be a function of a layer, got None"),
-    (lambda: jaxinit.nnx.apply(Block(nnx.Rngs(0)), None, KEY), TypeError, "`fn` must be a function of a module"),
-    (
-        lambda: jaxinit.nnx.apply(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), lambda _: {"kernel": three_by_three}, KEY),
-        ValueError,
-        r"the initializer of kernel must return float32\[2, 2\], got int32\[3, 3\]",
-    ),
-    (
-        lambda: jaxinit.nnx.apply(Block(nnx.Rngs(0)), init_weights, KEY, only=["head"]),
-        TypeError,
-        r"`only` must be a pattern as a string, got \['head'\]",
-    ),
-]
-
-
-@pytest.mark.parametrize(("call", "error", "message"), MISUSES, ids=lambda value: "")
-def test_misuse_is_named(call: Callable[[], Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        call()
-
-
-@pytest.mark.parametrize("rngs", [0, "key", None])
-def test_what_is_no_source_of_keys_is_refused(rngs: Any) -> None:
-    model = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
-    with pytest.raises(TypeError, match=r"`rngs` must be nnx\.Rngs, a JAX key or a TorchGenerator, got"):
-        jaxinit.nnx.reset_parameters(model, rngs)
-
-
 def init_weights(module: Any) -> dict[str, Callable[..., jax.Array]] | None:
     if isinstance(module, nnx.Linear):
         return {"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.constant(0.01)}
@@ -280,56 +191,12 @@ def test_only_what_matches_is_drawn(only: str, expected: set[str]) -> None:
     assert changed(before, arrays(model)) == expected
 
 
-@pytest.mark.parametrize(
-    ("fn", "only", "error", "message"),
-    [
-        (lambda _: {"kernl": jaxinit.ones()}, None, ValueError, r"name parameters of conv \(Conv\), .*'kernl'"),
-        (lambda _: jaxinit.ones(), None, TypeError, "`fn` must return a dict of initializers for conv"),
-        (lambda _: {"kernel": 1.0}, None, TypeError, "`fn` must return a dict of initializers for conv"),
-        (lambda _: None, "haed", ValueError, "`only` must match the path of a parameter, got 'haed'; there are .*head"),
-        (lambda m: {"bias": jaxinit.eye()} if type(m) is nnx.Linear else None, None, ValueError, "2 dimensions|axis"),
-    ],
-)  # fmt: skip
-def test_a_wrong_answer_changes_nothing(
-    fn: Callable[[Any], Any], only: str | None, error: type[Exception], message: str
-) -> None:
-    model = Block(nnx.Rngs(0))
-    before = arrays(model)
-    with pytest.raises(error, match=message):
-        jaxinit.nnx.apply(model, fn, KEY, only=only)
-    assert not changed(before, arrays(model))
-
-
 def test_init_is_build_and_reset_in_one() -> None:
     model = Block(nnx.Rngs(0))
     jaxinit.nnx.reset_parameters(model, KEY)
     built = jaxinit.nnx.init(Block, KEY)
     assert not changed(arrays(model), arrays(built))
     assert jnp.issubdtype(built.dropout.rngs.key[...].dtype, jax.dtypes.prng_key)
-
-
-def test_what_init_leaves_to_build_is_as_flax_builds_it() -> None:
-    def build(rngs: nnx.Rngs) -> Any:
-        model: Any = Own()
-        model.first, model.second = (nnx.Param(jax.random.normal(rngs.params(), (3,))) for _ in range(2))
-        model.dropout = nnx.Dropout(0.5, rngs=rngs)
-        model.rngs = rngs
-        return model
-
-    with pytest.warns(UserWarning, match="first, gain, second"):
-        ours = jaxinit.nnx.init(build, KEY)
-    theirs = build(nnx.Rngs(models.key_at(KEY, ("build",))))
-    assert {type(stream) for stream in (ours.dropout.rngs, ours.rngs.default)} == {nnx.RngStream}
-    assert int(ours.rngs.default.count[...]) == 3
-    chex.assert_trees_all_equal(*(nnx.to_pure_dict(nnx.state(model)) for model in (ours, theirs)))
-
-
-def test_init_does_not_count_as_flax_does_which_takes_time_by_the_square(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(_: nnx.RngStream) -> jax.Array:
-        raise AssertionError
-
-    monkeypatch.setattr(nnx.RngStream, "__call__", slow)
-    assert jaxinit.nnx.init(Block, KEY).head.bias[...].any()
 
 
 def test_init_draws_nothing_twice() -> None:
