@@ -16,9 +16,9 @@ from jaxinit.state_dicts import forms
 from jaxinit.torch_rng import TorchGenerator
 
 
-def key_of(generator: TorchGenerator) -> jax.Array:
-    """A key for what is not torch's, such as dropout."""
-    return jax.random.key(generator.initial_seed() % 2**32)
+def key_of(source: Any) -> Any:
+    """The key itself, or, of a TorchGenerator, one for what is not torch's, such as dropout."""
+    return jax.random.key(source.initial_seed() % 2**32) if isinstance(source, TorchGenerator) else source
 
 
 def built(

@@ -247,7 +247,7 @@ def multihead_attention(embed_dim: int, kdim: int | None = None, vdim: int | Non
     kernel: Initializer = xavier_uniform()
     if others == [size, size]:
         low, high = xavier_uniform(layout=TORCH).distribution((3 * size, size)).support
-        kernel = uniform(low, high)  # type: ignore[arg-type]
+        kernel = uniform(low, high)  # type: ignore[arg-type]  # only a constant's support is complex
     out = linear(size)["kernel_init"]
     return {"kernel_init": kernel, "bias_init": zeros(), "out_kernel_init": out, "out_bias_init": zeros()}
 

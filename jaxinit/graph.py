@@ -18,7 +18,6 @@ class View:
     def __init__(self, model: nnx.Module) -> None:
         self.model = model
         self.nodes = nodes(model)
-        self.sorted = list(_sorted(self.nodes))
         self._graphdef, state = nnx.split(model)
         self._flat = {_named(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
         specs = {_named(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
@@ -28,6 +27,11 @@ class View:
             for path, (_, leaf) in self._flat.items()
             if issubclass(kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
+
+    @property
+    def sorted(self) -> list[Path]:
+        """The modules, and dicts in them, whose order is not the one in which they were set."""
+        return list(_sorted(self.nodes))
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
         """Puts arrays at their paths, into the model."""
@@ -73,7 +77,7 @@ def build(constructor: Callable[[nnx.Rngs], Model], key: jax.Array) -> Model:
     model = constructor(rngs)
     for _, value in nnx.iter_graph(model):
         if isinstance(value, _Stream):
-            value.__class__ = nnx.RngStream  # type: ignore[assignment]
+            value.__class__ = nnx.RngStream  # type: ignore[assignment]  # Flax's own again
     return model
 
 

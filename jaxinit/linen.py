@@ -193,8 +193,7 @@ def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | No
     _warn(free)
     drawn = _drawn(found, view, source, order)
     args, options = calls.concrete((inputs, kwargs))
-    own: Any = construction.key_of(key) if isinstance(key, TorchGenerator) else key
-    return view.filled(drawn, lambda: module.init(own, *args, **options))
+    return view.filled(drawn, lambda: module.init(construction.key_of(key), *args, **options))
 
 
 def load(

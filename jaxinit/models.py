@@ -160,7 +160,7 @@ def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeS
     is_ours = isinstance(init, Initializer)
     try:
         array = init(key, leaf.shape, leaf.dtype, leaf.sharding) if is_ours else init(key, leaf.shape, leaf.dtype)
-    except Exception as error:
+    except Exception as error:  # raised again, whatever it is, with its place
         error.add_note(f"while drawing {dotted(path)}, an array of shape {leaf.shape}")
         raise
     if (array.shape, array.dtype) != (leaf.shape, leaf.dtype):

@@ -175,7 +175,7 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
     source = _source(rngs)
     if isinstance(build, nnx.Module) or not callable(build):
         raise TypeError(f"`build` must be a function of nnx.Rngs, got {build!r}")
-    own = _key_at(source, ("build",))
+    own = models.key_at(construction.key_of(source), ("build",))
     attributes: dict[Path, list[str]] = {}  # whose order Flax forgets
 
     def traced() -> Model:
@@ -240,17 +240,13 @@ def _source(rngs: Any) -> jax.Array | TorchGenerator:
     """The generator, or the key that all others are folded from."""
     if isinstance(rngs, nnx.Rngs):
         rngs = rngs.params()
-    if not isinstance(rngs, TorchGenerator) and not arguments.is_key(rngs):
+    if isinstance(rngs, TorchGenerator):
+        return rngs
+    if not arguments.is_key(rngs):
         raise TypeError(f"`rngs` must be nnx.Rngs, a JAX key or a TorchGenerator, got {rngs!r}")
-    if not isinstance(rngs, TorchGenerator):
-        arguments.check_key(rngs, "rngs")
-    source: jax.Array | TorchGenerator = rngs
-    return source
-
-
-def _key_at(source: jax.Array | TorchGenerator, path: Path) -> jax.Array:
-    key = construction.key_of(source) if isinstance(source, TorchGenerator) else source
-    return models.key_at(key, path)
+    arguments.check_key(rngs, "rngs")
+    key: jax.Array = rngs
+    return key
 
 
 def _drawn(
@@ -264,10 +260,11 @@ def _drawn(
 def _finish(view: View, source: jax.Array | TorchGenerator, free: Iterable[Path]) -> None:
     """Calls the modules' own methods, and warns of what neither they nor any rule knows."""
     taught = [node for node in view.nodes if callable(getattr(node.module, "reset_parameters", None))]
-    is_torchs = isinstance(source, TorchGenerator)
     for node in taught:
-        key = _key_at(source, (*node.path, "reset_parameters"))
-        node.module.reset_parameters(source if is_torchs else nnx.Rngs(key))
+        if isinstance(source, TorchGenerator):
+            node.module.reset_parameters(source)
+        else:
+            node.module.reset_parameters(nnx.Rngs(models.key_at(source, (*node.path, "reset_parameters"))))
     own = {node.at(name) for node in taught for name in node.own(view.leaves)}
     unknown = [path for path in free if path not in own]
     models.warn_unknown(unknown, "teach them with jaxinit.nnx.register or a method reset_parameters of their own")

@@ -20,6 +20,8 @@ Matched = dict[str, tuple[str, ...]]
 def read(state: State) -> dict[str, np.ndarray]:
     """The arrays by torch's names; a file of safetensors is opened."""
     if isinstance(state, Mapping):
+        if wrong := [name for name in state if not isinstance(name, str)]:
+            raise TypeError(f"`state` must have names as keys, got {wrong[0]!r}")
         return {name: _array(name, value) for name, value in state.items() if not _is_counter(name)}
     if not isinstance(state, str | PathLike):
         raise TypeError(f"`state` must be a dict of arrays or the path of a safetensors file, got {type(state)}")
@@ -34,10 +36,8 @@ def read(state: State) -> dict[str, np.ndarray]:
         raise ValueError(f"`state` must be a file of safetensors (no pickle is loaded), got {state}: {error}") from None
 
 
-def _is_counter(name: Any) -> bool:
+def _is_counter(name: str) -> bool:
     """BatchNorm's count of batches, which Flax does not keep."""
-    if not isinstance(name, str):
-        raise TypeError(f"`state` must have names as keys, got {name!r}")
     return name.rpartition(".")[2] == "num_batches_tracked"
 
 
