@@ -86,7 +86,7 @@ def _factory(name: str, called: str, found: Callable[..., Any], keyed: Callable[
         return functools.partial(_drawn, init)
 
     own = [there[its].replace(name=argument) for argument, its in theirs.items()]
-    factory.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+    factory.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]  # for inspect.signature
     return factory
 
 

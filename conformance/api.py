@@ -3,7 +3,6 @@
 import numbers
 import operator
 import re
-import secrets
 import types
 import typing
 from collections.abc import Sequence
@@ -68,11 +67,11 @@ def _target(target: Any) -> targets.Target:
 def _seed(seed: int | None) -> int:
     """The seed that is given, or a fresh one."""
     if seed is None:
-        return secrets.randbelow(2**31)
-    rule = f"`seed` must be a whole number from 0 to 2147483647, got {seed!r}"
+        return suite.fresh_seed()
+    rule = f"`seed` must be a whole number from 0 to {suite.SEEDS[-1]}, got {seed!r}"
     if not hasattr(seed, "__index__"):
         raise TypeError(rule)
-    if not 0 <= operator.index(seed) < 2**31:
+    if operator.index(seed) not in suite.SEEDS:
         raise ValueError(rule)
     return operator.index(seed)
 

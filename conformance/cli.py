@@ -3,7 +3,6 @@
 import argparse
 import collections
 import re
-import secrets
 import sys
 from pathlib import Path
 
@@ -95,8 +94,8 @@ def _count(text: str) -> int:
 
 
 def _seed(text: str) -> int:
-    if not 0 <= (number := _whole(text)) < 2**31:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2147483647, got {text!r}")
+    if (number := _whole(text)) not in suite.SEEDS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {suite.SEEDS[-1]}, got {text!r}")
     return number
 
 
@@ -116,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    seed = suite.fresh_seed() if options.seed is None else options.seed
     console = _console()
     try:
         target = targets.load(options.target)
@@ -192,7 +191,7 @@ def _planted(seed: int, console: Console) -> list[faults.Catch]:
 
 
 def _faults(options: argparse.Namespace) -> int:
-    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    seed = suite.fresh_seed() if options.seed is None else options.seed
     console = _console()
     caught = _planted(seed, console)
     table = Table("fault", "initializer", "caught by", "got", "expected", "samples", box=box.MARKDOWN)
@@ -207,7 +206,7 @@ def _faults(options: argparse.Namespace) -> int:
 def _calibrate(options: argparse.Namespace) -> int:
     console = _console()
     found = calibration.Calibration()
-    seeds = [secrets.randbelow(2**31) for _ in range(max(options.runs, options.fault_runs))]
+    seeds = [suite.fresh_seed() for _ in range(max(options.runs, options.fault_runs))]
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         runs = calibration.quick_runs(targets.load("jaxinit"), seeds[: options.runs], found)
         collections.deque(progress.track(runs, total=options.runs, description="quick runs"), maxlen=0)

@@ -176,5 +176,5 @@ def in_another_order(std: float = 1.0, mean: float = 0.0, a: float = -2.0, b: fl
     return jaxinit.trunc_normal(mean, std, a, b)
 
 
-def lenient(mode: str = "fan_in", **arguments: Any) -> Any:
-    return jaxinit.kaiming_normal(mode=mode if mode in ("fan_in", "fan_out") else "fan_in", **arguments)  # type: ignore[arg-type]
+def lenient(mode: Any = "fan_in", **arguments: Any) -> Any:
+    return jaxinit.kaiming_normal(mode=mode if mode in ("fan_in", "fan_out") else "fan_in", **arguments)

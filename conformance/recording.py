@@ -84,7 +84,7 @@ class _Recorder(TorchDispatchMode):
     """Notes each operation under the memory that it changes."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch types it not
         self._calls: dict[int, list[Call]] = {}
         self._kept: list[Any] = []  # so that no memory is used twice
 

@@ -84,6 +84,7 @@ class Experiment:
             layer.register_forward_hook(_noting(activations, name))
         output = self._twin.call_theirs(module.train(), *map(torch.from_numpy, self._inputs))
         (output * torch.from_numpy(self._direction)).sum().backward()
+        # backward() has set every gradient.
         return activations, {name: float(layer.weight.grad.std(correction=0).log()) for name, layer in layers.items()}  # type: ignore[union-attr]
 
 

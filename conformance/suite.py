@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import re
+import secrets
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ from conformance.targets import Target
 
 RATES = Rates(false_alarm=1e-6, miss=1e-6)
 """For a whole run, however many checks it has."""
+
+SEEDS = range(2**31)
+"""What a run can be seeded with."""
 
 QUICK_CHECKS = 200
 """At least the statistical checks of a quick run; planted faults are caught at the rates of one of so many."""
@@ -75,6 +79,11 @@ class Report:
             ],
             "summary": {"passed": len(self.results) - failed, "failed": failed, "seconds": round(self.seconds, 1)},
         }
+
+
+def fresh_seed() -> int:
+    """One of `SEEDS`, another each time."""
+    return secrets.randbelow(len(SEEDS))
 
 
 def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tuple[list[Check], list[Sample]]:

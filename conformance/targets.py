@@ -128,7 +128,7 @@ def _torch_factory(name: str) -> Callable[..., Init]:
 
         return init
 
-    factory.__signature__ = signature  # type: ignore[attr-defined]
+    factory.__signature__ = signature  # type: ignore[attr-defined]  # for inspect.signature
     return factory
 
 

@@ -18,6 +18,7 @@ from scipy import stats
 
 import jaxinit
 from jaxinit import modules
+from jaxinit.initializer import Elementwise
 from jaxinit.layers import Layer, Parameter
 
 EXAMPLES = (
@@ -129,7 +130,8 @@ def drawn(init: jaxinit.Initializer, shape: tuple[int, ...]) -> str:
     if isinstance(init, jaxinit.composed.concatenated):
         parts = groupby(drawn(part, shape) for part in init.inits)
         return "; ".join(f"{len(list(same))} of {len(init.inits)}: {text}" for text, same in parts)
-    distribution = init.distribution(shape)  # type: ignore[attr-defined]
+    assert isinstance(init, Elementwise)
+    distribution = init.distribution(shape)
     match distribution.kind:
         case "uniform" | "triangular":
             return f"{distribution.kind}, ±{distribution.support[1]:.4g}"

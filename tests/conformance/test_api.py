@@ -6,6 +6,7 @@ import pytest
 
 import conformance
 import jaxinit
+from jaxinit.initializer import Elementwise
 
 
 def test_a_namespace_can_be_given_by_itself() -> None:
@@ -25,9 +26,9 @@ def test_a_namespace_can_be_given_by_itself() -> None:
     ],
     ids=repr,
 )
-def test_initializers_draw_what_they_state(init: jaxinit.Initializer) -> None:
+def test_initializers_draw_what_they_state(init: Elementwise) -> None:
     shape = (96, 144)
-    conformance.assert_conforms(init, init.distribution(shape), shape)  # type: ignore[attr-defined]
+    conformance.assert_conforms(init, init.distribution(shape), shape)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +41,8 @@ def test_initializers_draw_what_they_state(init: jaxinit.Initializer) -> None:
         (jax.nn.initializers.truncated_normal(0.5), jaxinit.trunc_normal(std=0.5, a=-2.0, b=2.0), "shape"),
     ],
 )
-def test_a_deviation_is_named(init: jax.nn.initializers.Initializer, stated: jaxinit.Initializer, claim: str) -> None:
-    distribution = stated.distribution((96, 144))  # type: ignore[attr-defined]
+def test_a_deviation_is_named(init: jax.nn.initializers.Initializer, stated: Elementwise, claim: str) -> None:
+    distribution = stated.distribution((96, 144))
     with pytest.raises(AssertionError, match=f"(?m)^{claim}: got"):
         conformance.assert_conforms(init, distribution)
 
@@ -57,8 +58,8 @@ def test_constants_are_compared_entry_by_entry(shape: tuple[int, ...], dtype: st
 
 
 @pytest.mark.parametrize("init", [jaxinit.uniform(0.3, 0.3), jaxinit.normal(0.3, 0.0)], ids=repr)
-def test_a_distribution_without_width_is_a_constant(init: jaxinit.Initializer) -> None:
-    conformance.assert_conforms(init, init.distribution((3,)))  # type: ignore[attr-defined]
+def test_a_distribution_without_width_is_a_constant(init: Elementwise) -> None:
+    conformance.assert_conforms(init, init.distribution((3,)))
 
 
 NORMAL = jaxinit.normal()
