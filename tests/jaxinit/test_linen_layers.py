@@ -14,6 +14,7 @@ from jaxinit import modules
 from jaxinit.distributions import Constant, Distribution, Normal, Triangular, Uniform
 from jaxinit.models import known
 from jaxinit.variables import View
+from tests.jaxinit.draws import assert_drawn
 from tests.jaxinit.test_linen_models import KEY, arrays
 
 
@@ -101,10 +102,7 @@ def test_every_layers_numbers_are_of_its_distributions(layer: Any, fed: Any, exp
     drawn = arrays(jaxinit.linen.init(layer, KEY, *fed))
     assert drawn.keys() == expected.keys()
     for name, distribution in expected.items():
-        low, high = np.asarray(distribution.support, np.float32)
-        assert (drawn[name] >= low).all()
-        assert (drawn[name] <= high).all()
-        assert np.unique(drawn[name]).size == (1 if isinstance(distribution, Constant) else drawn[name].size)
+        assert_drawn(drawn[name], distribution)
 
 
 def test_every_row_of_the_table_has_a_case() -> None:

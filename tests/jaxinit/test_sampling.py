@@ -1,7 +1,6 @@
 """From a key to an array: one set of values however the draw is run."""
 
 import math
-from collections.abc import Callable
 
 import chex
 import jax
@@ -11,26 +10,11 @@ import pytest
 from scipy import stats
 
 import jaxinit
-from jaxinit.distributions import Normal, Random, TruncatedNormal
+from jaxinit.distributions import Normal, TruncatedNormal
 from tests.jaxinit import cases
-
-# The chance that one sound draw is called wrong. Seeds are fresh, so it is a designed rate.
-FALSE_ALARM = 1e-11
+from tests.jaxinit.draws import FALSE_ALARM, assert_drawn
 
 EACH_DTYPE = pytest.mark.parametrize("dtype", ["float32", "float64"])
-
-
-def cdf_of(distribution: Random) -> Callable[[np.ndarray], np.ndarray]:
-    match distribution:
-        case Normal(mean, std):
-            frozen = stats.norm(mean, std)
-        case TruncatedNormal(loc, scale, _, _):
-            frozen = stats.truncnorm(*distribution.window, loc, scale)
-        case _:
-            low, high = distribution.support
-            frozen = stats.uniform(low, high - low)
-    cdf: Callable[[np.ndarray], np.ndarray] = frozen.cdf
-    return cdf
 
 
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg", "unsafe_rbg"])
@@ -137,7 +121,7 @@ def test_draws_follow_their_distribution(name: str, seed: int) -> None:
     init = cases.build(name)
     values = np.asarray(init(jax.random.key(seed), (200, 250)))
     distribution = init.distribution((200, 250))  # type: ignore[attr-defined]
-    assert stats.kstest(values.ravel(), cdf_of(distribution)).pvalue > FALSE_ALARM
+    assert_drawn(values, distribution)
     # Rows and columns share nothing: a sum of products of 50000 pairs is all but normal.
     centred = (values - distribution.mean) / distribution.std
     for pairs in (centred[1:] * centred[:-1], centred[:, 1:] * centred[:, :-1]):
