@@ -157,7 +157,7 @@ def recognized(stack: np.ndarray) -> str:
     standard = values[: 2**17] / values.std()
     fits = {name: stats.kstest(standard, shape.cdf).pvalue for name, shape in STANDARD.items()}
     best = max(fits, key=lambda name: fits[name])
-    if fits[best] < 1e-6:
+    if fits[best] < 1e-9:
         raise LookupError(f"no distribution fits: {fits}")
     return f"{best}, std {values.std():.3g}"
 

@@ -36,7 +36,7 @@ def test_initializers_draw_what_they_state(init: Elementwise) -> None:
     [
         (jaxinit.normal(0.01, 1.0), jaxinit.normal(), "mean"),
         (jaxinit.normal(0.0, 1.02), jaxinit.normal(), "scale"),
-        (jaxinit.uniform(0.0, 1.001), jaxinit.uniform(), "support"),
+        (jaxinit.uniform(0.0, 1.01), jaxinit.uniform(), "support"),
         (jax.nn.initializers.kaiming_normal(), jaxinit.kaiming_normal(), "moment 4"),
         (jax.nn.initializers.truncated_normal(0.5), jaxinit.trunc_normal(std=0.5, a=-2.0, b=2.0), "shape"),
     ],

@@ -53,9 +53,9 @@ def test_a_deviating_target_exits_1_and_says_where(tmp_path: Path, capsys: pytes
     assert main(arguments) == 1
     content = json.loads((tmp_path / "report.json").read_text())
     jsonschema.validate(content, SCHEMA)
-    # JAX truncates its kaiming_normal at two standard deviations.
+    # JAX truncates its kaiming_normal at two standard deviations; beside a sample of torch's that shows in most runs.
     failed = {check["claim"] for check in content["checks"] if not check["passed"]}
-    assert failed == {"shape", "shape beside torch", "signature"}
+    assert {"shape", "signature"} <= failed <= {"shape", "shape beside torch", "signature"}
     assert "FAILED kaiming_normal: shape" in capsys.readouterr().out
     assert (
         len(ElementTree.parse(tmp_path / "junit.xml").getroot().findall(".//failure")) == content["summary"]["failed"]

@@ -18,6 +18,7 @@ from conformance import weights_cli
 from conformance.description import Description, describe
 
 SHAPE = (90, 200)  # whose schemes have scales that so many entries tell apart
+SCATTER = 1 / math.sqrt(2 * math.prod(SHAPE))  # the standard error of a normal sample's std, relative
 
 
 def main(arguments: list[str]) -> int:
@@ -97,12 +98,16 @@ def test_torchs_own_modules_are_recognized() -> None:
 
 
 def test_without_a_name_the_kind_and_its_numbers_are_said() -> None:
-    assert one(draw(jaxinit.normal(0.0, 0.1234))).nearest.startswith("normal, std 0.12")
+    kind, _, std = one(draw(jaxinit.normal(0.0, 0.3))).nearest.rpartition(" ")
+    assert kind == "normal, std"
+    assert float(std) == pytest.approx(0.3, rel=7 * SCATTER)
     assert one(draw(jaxinit.normal(3.0, 0.1))).nearest.startswith("normal, mean 3")
     assert one(draw(jaxinit.uniform(-0.1234, 0.1234))).nearest == "uniform, bound 0.123"
     assert one(draw(jaxinit.uniform(2.0, 3.0))).nearest == "uniform, 2 to 3"
-    truncated = one(draw(jaxinit.trunc_normal(std=0.3, a=-0.6, b=0.6))).nearest
-    assert truncated.startswith("normal truncated at 2 sigma, std 0.26")
+    kind, _, std = one(draw(jaxinit.trunc_normal(std=0.3, a=-0.6, b=0.6))).nearest.rpartition(" ")
+    expected = jaxinit.trunc_normal(std=0.3, a=-0.6, b=0.6).distribution(SHAPE).std
+    assert kind == "normal truncated at 2 sigma, std"
+    assert float(std) == pytest.approx(expected, rel=7 * SCATTER)
     laplace = draw(lambda key, shape, dtype: jax.random.laplace(key, shape, dtype))
     assert one(laplace).nearest == "none of the known"
 
@@ -139,7 +144,8 @@ def test_what_looks_wrong_is_said(array: np.ndarray, word: str) -> None:
 
 
 def test_draws_that_look_wrong_are_named() -> None:
-    assert one(draw(jax.nn.initializers.normal(0.02), dtype="bfloat16")).wrong == ("only 128 distinct values",)
+    # Its mean is off as well, by less than shows each time.
+    assert "only 128 distinct values" in one(draw(jax.nn.initializers.normal(0.02), dtype="bfloat16")).wrong
     assert one(draw(jax.nn.initializers.he_normal())).wrong == ("truncated at 2 sigma",)
     (off,) = one(draw(jaxinit.normal(0.1, 0.9))).wrong
     # Within seven standard errors of 0.1 / 0.9.

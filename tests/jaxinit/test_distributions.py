@@ -113,6 +113,7 @@ def test_the_plain_ones_are_what_they_are_told() -> None:
     assert jaxinit.ones().distribution(()) == Constant(1.0)
 
 
+@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
 def test_uniforms_moments(low: float, width: float) -> None:
     high = low + width

@@ -6,7 +6,7 @@ import typing
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxinit
@@ -22,6 +22,7 @@ def test_gain_is_torchs(nonlinearity: str, param: float | None) -> None:
     assert type(gain) is float
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e100, max_value=1e100))
 def test_leaky_relus_gain_is_torchs_for_every_slope(slope: float) -> None:
     assert jaxinit.calculate_gain("leaky_relu", slope) == torch.nn.init.calculate_gain("leaky_relu", slope)

@@ -94,6 +94,11 @@ def is_close(ours: Any, theirs: torch.Tensor) -> None:
     np.testing.assert_allclose(np.asarray(ours), theirs.detach().numpy(), rtol=0, atol=1e-5)
 
 
+def spread(shape: tuple[int, ...]) -> torch.Tensor:
+    """Far from constant along the last axis: of values nearly equal, Flax's variance keeps few digits."""
+    return torch.rand(shape).argsort(-1).float()
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_forward_passes_are_equal(name: str) -> None:
     theirs, ours, shape = CASES[name]()
@@ -101,7 +106,7 @@ def test_forward_passes_are_equal(name: str) -> None:
     assert sorted({tensor for tensors in matched.values() for tensor in tensors}) == sorted(
         key for key in theirs.state_dict() if "num_batches" not in key
     )
-    x = torch.randn(shape)
+    x = spread(shape) if "Norm" in name else torch.randn(shape)
     expected = theirs.eval()(x)
     if name.startswith(CHANNELS_FIRST):
         is_close(jnp.moveaxis(ours(jnp.moveaxis(x.numpy(), 1, -1)), -1, 1), expected)
