@@ -11,6 +11,7 @@ import torch
 
 import jaxinit
 from jaxinit import TorchGenerator
+from tests.jaxinit.torch_streams import as_on_avx2
 
 X = jax.ShapeDtypeStruct((2, 6, 6, 3), jnp.float32)
 
@@ -68,17 +69,20 @@ def assert_torchs(variables: Any, model: torch.nn.Module) -> None:
     jax.tree.map(np.testing.assert_array_equal, variables, expected)
 
 
+@as_on_avx2
 def test_a_model_is_built_as_torch_builds_it(seed: int) -> None:
     variables = jaxinit.linen.init(Model(), TorchGenerator(seed), X)
     assert_torchs(variables, torchs(seed))
 
 
+@as_on_avx2
 def test_reset_parameters_draws_the_same(seed: int) -> None:
     variables = jaxinit.linen.init(Model(), jax.random.key(0), X)
     again = jaxinit.linen.reset_parameters(Model(), variables, TorchGenerator(seed), X)
     assert_torchs(again, torchs(seed))
 
 
+@as_on_avx2
 def test_another_order_is_torchs_names(seed: int) -> None:
     class HeadFirst(TorchModel):
         def __init__(self) -> None:
@@ -96,6 +100,7 @@ def test_another_order_is_torchs_names(seed: int) -> None:
         jaxinit.linen.init(Model(), TorchGenerator(seed), X, order=["head", "conv"])
 
 
+@as_on_avx2
 def test_apply_draws_as_torchs_apply_does(seed: int) -> None:
     def in_torch(module: torch.nn.Module) -> None:
         if type(module) is torch.nn.Linear:
@@ -142,6 +147,7 @@ def test_layers_that_were_taught_are_drawn_too_in_their_turn_and_in_stacks(seed:
         np.testing.assert_array_equal(layer, jaxinit.normal()(generator, (20,)))
 
 
+@as_on_avx2
 def test_the_zero_row_that_an_embedding_was_built_with_is_kept(seed: int) -> None:
     torch.manual_seed(seed)
     theirs = torch.nn.Embedding(7, 3, padding_idx=2).weight.detach()

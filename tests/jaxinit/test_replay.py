@@ -20,7 +20,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import jaxinit
 from jaxinit import TorchGenerator
 from tests.jaxinit import cases
-from tests.jaxinit.torch_streams import DTYPES, as_on_avx2, assert_same_state
+from tests.jaxinit.torch_streams import DTYPES, NEAR, as_on_avx2, assert_same_state
 
 
 def generators(seed: int) -> tuple[TorchGenerator, torch.Generator]:
@@ -227,6 +227,6 @@ def test_two_libraries_share_one_stream(seed: int) -> None:
     theirs = torch.Generator().manual_seed(seed)
     torch.randn(3, generator=theirs)
     ours = TorchGenerator.from_state(theirs.get_state(), exact=True)
-    np.testing.assert_allclose(jaxinit.normal()(ours, (20,)), expected[1], rtol=0, atol=2.0**-20)
+    np.testing.assert_allclose(jaxinit.normal()(ours, (20,)), expected[1], rtol=0, atol=NEAR)
     theirs.set_state(torch.from_numpy(ours.get_state()))
     np.testing.assert_array_equal(torch.randn(5, generator=theirs).numpy(), expected[2])
