@@ -143,7 +143,8 @@ def drawn(init: jaxinit.Initializer, shape: tuple[int, ...]) -> str:
 def measured(call: str) -> dict[str, str]:
     """What each parameter of the layer is drawn from as Flax builds it, by many draws."""
     keys = jax.random.split(jax.random.key(0), DRAWS)
-    draws = jax.jit(jax.vmap(lambda key: _state(_build(call, key))))(keys)
+    # Mapped, not stacked: orthogonal matrices of several parameters, stacked, can make a CPU wait for ever.
+    draws = jax.jit(lambda keys: jax.lax.map(lambda key: _state(_build(call, key)), keys))(keys)
     return {name: recognized(np.asarray(array)) for name, array in draws.items()}
 
 

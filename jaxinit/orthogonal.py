@@ -57,7 +57,7 @@ class orthogonal(Structured):
         rows, columns = torch_shape.out, torch_shape.into * math.prod(torch_shape.spatial)
         tall = (*torch_shape.batch, max(rows, columns), min(rows, columns))
         wide_enough = dtype if jnp.issubdtype(dtype, jnp.complexfloating) else dtypes.working(dtype)
-        q, r = jnp.linalg.qr(sampling.sample(Normal(0.0, 1.0), key, tall, wide_enough))
+        q, r = _qr(sampling.sample(Normal(0.0, 1.0), key, tall, wide_enough))
         q = q * _phase(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
         q = q if rows >= columns else q.mT
         weights = (q * jnp.asarray(self.gain, q.dtype)).reshape(torch_shape.whole)
@@ -72,6 +72,23 @@ class orthogonal(Structured):
         q, r = np.linalg.qr(normal if is_tall else normal.T)
         q = q * np.where(np.diagonal(r) < 0, -1, 1).astype(q.dtype)
         return np.asarray((q if is_tall else q.T) * q.dtype.type(self.gain)).reshape(weight).astype(dtype)
+
+
+def _qr(stack: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Q and R of each matrix; on a CPU one after the other, also under the caller's vmap.
+
+    jaxlib decomposes a stack there in several tasks and waits for them in a thread that they
+    may need: a program with as many stacks as the machine has cores can wait for ever.
+    """
+    one = jax.custom_batching.sequential_vmap(_both)
+    each = jnp.vectorize(one, signature="(m,n)->(m,k),(k,n)")
+    decomposed: tuple[jax.Array, jax.Array] = jax.lax.platform_dependent(stack, cpu=each, default=_both)
+    return decomposed
+
+
+def _both(stack: jax.Array) -> tuple[jax.Array, jax.Array]:
+    q, r = jnp.linalg.qr(stack)
+    return q, r
 
 
 def _phase(diagonal: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 """orthogonal: (semi-)orthogonal in every layout and dtype, and uniform over all such matrices."""
 
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -86,6 +87,16 @@ def test_stacked_weights_are_independent_draws(seed: int) -> None:
     weights = np.asarray(jaxinit.orthogonal(layout=Layout(batch_axis=0))(jax.random.key(seed), (5, 4, 4)))
     for index in range(1, 5):
         assert np.abs(weights[index] - weights[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_a_cpu_decomposes_one_matrix_at_a_time(is_mapped: bool) -> None:
+    """Programs that decompose several stacks at once can wait for ever there."""
+    init = jaxinit.orthogonal(layout=Layout(batch_axis=0))
+    draw, keys = (lambda key: init(key, (3, 6, 4))), jax.random.split(jax.random.key(0), 5)
+    program = jax.jit(jax.vmap(draw)).lower(keys) if is_mapped else jax.jit(draw).lower(keys[0])
+    stacked = re.findall(r'lapack_s(?:geqrf|orgqr)_ffi.*?num_batch_dims = "(\d)"', program.as_text())
+    assert stacked == ["0", "0"]
 
 
 def draws(shape: tuple[int, ...], seed: int, count: int = 64) -> np.ndarray:

@@ -114,7 +114,7 @@ def test_a_sharding_that_does_not_fit_is_refused(kinds: tuple[AxisType, AxisType
         jaxinit.normal()(jax.random.key(0), (), out_sharding=sharding)
 
 
-# Not orthogonal: jnp.linalg.qr takes no explicitly sharded batch.
+# Not orthogonal: JAX decomposes no explicitly sharded batch.
 @pytest.mark.parametrize("name", [name for name in cases.RANDOM if name != "orthogonal"])
 def test_keys_that_are_themselves_sharded_can_be_mapped_over(name: str) -> None:
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
