@@ -15,7 +15,7 @@ from jaxinit.mersenne import Mersenne
 _BLOCK = 16
 
 # So many numbers at a time stay in the processor's cache.
-_CHUNK = 2**16
+_CHUNK = 2**17
 
 
 def fill(

@@ -50,11 +50,11 @@ class _Single:
         radius, angle = self._buffers[:2, : first.size]
         pairs = self._buffers[2:, : first.size]
         np.copyto(radius, np.subtract(2**24, first, out=first), casting="same_kind")
+        (tail,) = (first <= _TAIL).nonzero()
         radius *= np.float32(2.0**-24)
         np.log(radius, out=radius)
         radius *= np.float32(-2)
         np.sqrt(radius, out=radius)
-        tail = np.flatnonzero(first <= _TAIL)
         radius[tail] = _tail_radii()[first[tail] - 1]
         np.copyto(angle, last, casting="same_kind")
         angle *= np.float32(2 * np.pi * 2.0**-24)
