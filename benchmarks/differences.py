@@ -93,7 +93,7 @@ def cell(row: Row, draw: Draw | None) -> str:
         return "absent"
     try:
         drawn = draw()
-    except (NotImplementedError, TypeError, ValueError):
+    except (NotImplementedError, TypeError, ValueError):  # each library refuses in its own way
         return "refuses"
     return row.show(*drawn) if isinstance(drawn, tuple) else row.show(values(drawn))
 

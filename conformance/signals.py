@@ -111,12 +111,12 @@ def _noted(model: Any) -> Iterator[dict[str, Any]]:
         return call
 
     for kind in OURS:
-        kind.__call__ = exchanged(kind)  # type: ignore[method-assign]
+        kind.__call__ = exchanged(kind)  # type: ignore[method-assign]  # in place of a hook
     try:
         yield activations
     finally:
         for kind, call in calls.items():
-            kind.__call__ = call  # type: ignore[method-assign]
+            kind.__call__ = call  # type: ignore[method-assign]  # Flax's own again
 
 
 def _stacked(runs: list[tuple[dict[str, Any], dict[str, Any]]]) -> tuple[Signals, Signals]:

@@ -10,6 +10,7 @@ from scipy import stats
 
 import jaxinit
 from jaxinit.distributions import Normal, Uniform
+from jaxinit.initializer import Elementwise
 from tests.jaxinit import cases
 
 FLOAT8 = sorted(name for name in dir(jnp) if name.startswith("float8") and float(jnp.finfo(getattr(jnp, name)).min) < 0)
@@ -41,9 +42,9 @@ def finite_values(dtype: str) -> np.ndarray:
     return np.unique(values[np.isfinite(values)])
 
 
-def inside(dtype: str, init: jaxinit.Initializer, shape: tuple[int, ...]) -> tuple[float, float]:
+def inside(dtype: str, init: Elementwise, shape: tuple[int, ...]) -> tuple[float, float]:
     """The least and the greatest value of the dtype in the support, found by looking at each."""
-    distribution = init.distribution(shape)  # type: ignore[attr-defined]
+    distribution = init.distribution(shape)
     low, high = distribution.support
     values = finite_values(dtype)
     below = values < high if isinstance(distribution, Uniform) else values <= high
@@ -51,18 +52,16 @@ def inside(dtype: str, init: jaxinit.Initializer, shape: tuple[int, ...]) -> tup
     return float(allowed.min()), float(allowed.max())
 
 
-def distinct_in(dtype: str, init: jaxinit.Initializer) -> bool:
+def distinct_in(dtype: str, init: Elementwise) -> bool:
     """Whether the dtype has a value in the support at all."""
-    low, high = init.distribution((32, 32)).support  # type: ignore[attr-defined]
+    low, high = init.distribution((32, 32)).support
     values = finite_values(dtype)
     return bool(((values >= low) & (values < high)).any())
 
 
 @pytest.mark.parametrize("dtype", LOW)
 @pytest.mark.parametrize("init", DRAWS, ids=repr)
-def test_low_precision_is_float32_rounded_once_inside_the_support(
-    init: jaxinit.Initializer, dtype: str, seed: int
-) -> None:
+def test_low_precision_is_float32_rounded_once_inside_the_support(init: Elementwise, dtype: str, seed: int) -> None:
     if not distinct_in(dtype, init):
         return
     shape = (32, 32)
