@@ -9,7 +9,6 @@ the page against fresh reports, and does.
 
 import math
 import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,8 +41,8 @@ def rows() -> dict[str, list[Case]]:
 
 def is_uncut(case: Case) -> bool:
     """Whether bounds cut nothing in standard deviations either: what is drawn at them then shows in few reports."""
-    given = case.keywords
-    return case.initializer == "trunc_normal" and min(-given.get("a", -2.0), given.get("b", 2.0)) > WIDEST
+    given = reference.parameters(case.initializer) | case.keywords
+    return case.initializer == "trunc_normal" and min(-given["a"], given["b"]) > WIDEST
 
 
 def call(case: Case) -> str:
@@ -131,4 +130,4 @@ def table(seed: int) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(PAGE.read_text().partition(HEAD)[0] + table(secrets.randbelow(2**31)))
+    PAGE.write_text(PAGE.read_text().partition(HEAD)[0] + table(suite.fresh_seed()))

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import secrets
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +23,7 @@ SHAPE = (6, 4)
 
 @pytest.fixture
 def key() -> jax.Array:
-    seed = secrets.randbelow(2**31)
+    seed = suite.fresh_seed()
     print(f"seed {seed}")
     return jax.random.key(seed)
 

@@ -1,6 +1,5 @@
 """The counting, on a suite cut down to two claims; the full measurement is `python -m conformance calibrate`."""
 
-import secrets
 import types
 
 import pytest
@@ -16,7 +15,7 @@ def test_true_claims_refused_are_counted_by_claim(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(suite, "RATES", Rates(0.9999, 1e-6))
     only_normal = Target("partial", types.SimpleNamespace(normal=jaxinit.normal))
     found = calibration.Calibration()
-    seeds = [secrets.randbelow(2**31) for _ in range(2)]
+    seeds = [suite.fresh_seed() for _ in range(2)]
     assert list(calibration.quick_runs(only_normal, seeds, found)) == seeds
     assert set(found.false_alarms) >= {"mean", "scale", "shape"}
     assert all(tally.judged % 2 == 0 for tally in found.false_alarms.values())

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import safetensors.numpy
 import torch
 
 import jaxinit
-from conformance import weights_cli
+from conformance import suite, weights_cli
 from conformance.description import Description, describe
 
 SHAPE = (90, 200)  # whose schemes have scales that so many entries tell apart
@@ -30,7 +29,7 @@ def main(arguments: list[str]) -> int:
 
 
 def draw(init: Any, shape: tuple[int, ...] = SHAPE, dtype: str = "float32") -> jax.Array:
-    seed = secrets.randbelow(2**31)
+    seed = suite.fresh_seed()
     print(f"seed {seed}")
     array: jax.Array = init(jax.random.key(seed), shape, jnp.dtype(dtype))
     return array

@@ -1,5 +1,4 @@
 import dataclasses
-import secrets
 
 import pytest
 
@@ -14,7 +13,7 @@ RATES = suite.RATES.over(suite.QUICK_CHECKS)
 
 @pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: f"{fault.name} in {fault.initializer}")
 def test_every_planted_fault_is_caught_where_it_is(fault: Fault) -> None:
-    caught = faults.catch(fault, secrets.randbelow(2**31), RATES)
+    caught = faults.catch(fault, suite.fresh_seed(), RATES)
     assert caught.check is not None
     assert caught.check.initializer == fault.initializer
 
@@ -32,7 +31,7 @@ def test_without_a_fault_the_same_checks_pass() -> None:
     for fault in {(fault.initializer, type(fault)): fault for fault in faults.FAULTS}.values():
         claims = "|".join(other.claims for other in faults.FAULTS if other.initializer == fault.initializer)
         whole = dataclasses.replace(sound(fault), claims=claims)
-        assert faults.catch(whole, secrets.randbelow(2**31), RATES).check is None
+        assert faults.catch(whole, suite.fresh_seed(), RATES).check is None
 
 
 def test_there_are_at_least_thirty() -> None:

@@ -1,7 +1,6 @@
 """Every claim about modules can fail, each module has its twin, and correspondences are not taken on trust."""
 
 import re
-import secrets
 import types
 from typing import Any
 
@@ -19,7 +18,7 @@ from conformance.targets import Target
 from jaxinit.modules import TABLE
 
 RATES = suite.RATES.over(suite.QUICK_CHECKS)
-SEED = secrets.randbelow(2**31)
+SEED = suite.fresh_seed()
 QUICK = {twin.name: twin for twin in twins.LAYERS if twin.quick}
 
 

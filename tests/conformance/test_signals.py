@@ -1,6 +1,5 @@
 """Signals of torch and of NNX: the same numbers for the same weights, and gaps that are noticed."""
 
-import secrets
 from typing import Any
 
 import jax
@@ -19,7 +18,7 @@ TWIN = mlp.twin(depth=6, width=48)
 
 
 def evidence(nnx: Any) -> dict[str, Any]:
-    seed = secrets.randbelow(2**31)
+    seed = suite.fresh_seed()
     print(f"seed {seed}")
     with suite.wide_numbers():
         return {check.claim: suite.evaluate(check, RATES) for check in signals.checks(TWIN, nnx.reset_parameters, seed)}
