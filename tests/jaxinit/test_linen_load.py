@@ -15,6 +15,7 @@ from flax.core import FrozenDict, freeze
 
 import jaxinit
 from jaxinit import modules
+from tests.jaxinit.torch_layers import CHANNELS_FIRST, fed, filled, is_close
 
 KEY = jax.random.key(0)
 Pair = tuple[torch.nn.Module, nn.Module, tuple[int, ...]]
@@ -42,14 +43,6 @@ def transposed(axes: int, stride: int, padding: int, transpose_kernel: bool) -> 
     pads = [(size - 1 - padding,) * 2 for size in SIZES[:axes]]
     ours = nn.ConvTranspose(6, SIZES[:axes], strides=(stride,) * axes, padding=pads, transpose_kernel=transpose_kernel)
     return theirs, ours, (2, 4, 5, 6, 7)[: axes + 2]
-
-
-def filled(module: torch.nn.Module) -> torch.nn.Module:
-    """With parameters and statistics that are not their initial ones, which would hide mistakes."""
-    for tensor in module.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.uniform_(0.5, 1.5)
-    return module
 
 
 TRANSPOSED = [
@@ -85,20 +78,9 @@ CASES: dict[str, Callable[[], Pair]] = {
 }
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
-CHANNELS_FIRST = ("Conv", "BatchNorm", "GroupNorm", "InstanceNorm")
-
 
 def array(tensor: torch.Tensor) -> jax.Array:
     return jnp.asarray(tensor.detach().numpy())
-
-
-def is_close(ours: Any, theirs: torch.Tensor) -> None:
-    np.testing.assert_allclose(np.asarray(ours), theirs.detach().numpy(), rtol=0, atol=1e-5)
-
-
-def spread(shape: tuple[int, ...]) -> torch.Tensor:
-    """Far from constant along the last axis: of values nearly equal, Flax's variance keeps few digits."""
-    return torch.rand(shape).argsort(-1).float()
 
 
 def loaded(ours: nn.Module, state: Any, *inputs: Any) -> Any:
@@ -113,7 +95,7 @@ def loaded(ours: nn.Module, state: Any, *inputs: Any) -> Any:
 @pytest.mark.parametrize("name", CASES)
 def test_forward_passes_are_equal(name: str) -> None:
     theirs, ours, shape = CASES[name]()
-    given = spread(shape) if "Norm" in name else torch.randn(shape)
+    given = fed(name, shape)
     is_first = name.startswith(CHANNELS_FIRST)
     x = jnp.moveaxis(array(given), 1, -1) if is_first else array(given)
     expected = theirs.eval()(given)

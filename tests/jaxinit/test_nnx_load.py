@@ -14,6 +14,7 @@ from flax import nnx
 
 import jaxinit
 from jaxinit import modules
+from tests.jaxinit.torch_layers import CHANNELS_FIRST, fed, filled, is_close
 
 RNGS = nnx.Rngs(0)
 Pair = tuple[torch.nn.Module, nnx.Module, tuple[int, ...]]
@@ -50,11 +51,7 @@ def transposed(axes: int, stride: int, padding: int, transpose_kernel: bool) -> 
 
 
 def normalized(theirs: torch.nn.Module, ours: nnx.Module) -> Pair:
-    """Affine parameters and statistics that are not their initial ones."""
-    for tensor in theirs.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.uniform_(0.5, 1.5)
-    return theirs, ours, (4, 6, 5)
+    return filled(theirs), ours, (4, 6, 5)
 
 
 CASES: dict[str, Callable[[], Pair]] = {
@@ -87,17 +84,6 @@ CASES: dict[str, Callable[[], Pair]] = {
 }
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
-CHANNELS_FIRST = ("Conv", "BatchNorm", "GroupNorm", "InstanceNorm")
-
-
-def is_close(ours: Any, theirs: torch.Tensor) -> None:
-    np.testing.assert_allclose(np.asarray(ours), theirs.detach().numpy(), rtol=0, atol=1e-5)
-
-
-def spread(shape: tuple[int, ...]) -> torch.Tensor:
-    """Far from constant along the last axis: of values nearly equal, Flax's variance keeps few digits."""
-    return torch.rand(shape).argsort(-1).float()
-
 
 @pytest.mark.parametrize("name", CASES)
 def test_forward_passes_are_equal(name: str) -> None:
@@ -106,7 +92,7 @@ def test_forward_passes_are_equal(name: str) -> None:
     assert sorted({tensor for tensors in matched.values() for tensor in tensors}) == sorted(
         key for key in theirs.state_dict() if "num_batches" not in key
     )
-    x = spread(shape) if "Norm" in name else torch.randn(shape)
+    x = fed(name, shape)
     expected = theirs.eval()(x)
     if name.startswith(CHANNELS_FIRST):
         is_close(jnp.moveaxis(ours(jnp.moveaxis(x.numpy(), 1, -1)), -1, 1), expected)

@@ -18,9 +18,10 @@ import torch
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxinit
+from conformance.replay_calls import NEAR
 from jaxinit import TorchGenerator
 from tests.jaxinit import cases
-from tests.jaxinit.torch_streams import DTYPES, NEAR, as_on_avx2, assert_same_state
+from tests.jaxinit.torch_streams import DTYPES, as_on_avx2, assert_same_state
 
 
 def generators(seed: int) -> tuple[TorchGenerator, torch.Generator]:

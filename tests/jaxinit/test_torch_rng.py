@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
+from conformance.replay_calls import NEAR
 from jaxinit import TorchGenerator, truncation
 from tests.jaxinit.torch_streams import (
     DTYPES,
-    NEAR,
     as_on_avx2,
     assert_same_bits,
     assert_same_state,

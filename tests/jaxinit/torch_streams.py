@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from conformance.replay_calls import SAME_BITS
 from jaxinit import TorchGenerator
 
 DTYPES = {
@@ -13,11 +14,8 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
 }
 
-# The bits of torch where it was built for AVX2 and runs with it; elsewhere torch's own differ, and angles are coarser.
-HAS_AVX2 = torch.backends.cpu.get_cpu_capability().startswith("AVX")
-NEAR = 2.0**-20 if HAS_AVX2 else 2.0**-18
-
-as_on_avx2 = pytest.mark.skipif(not HAS_AVX2, reason="torch runs without AVX2 here")
+# The bits of torch where it was built for AVX2 and runs with it; elsewhere torch's own differ.
+as_on_avx2 = pytest.mark.skipif(not SAME_BITS, reason="torch runs without AVX2 here")
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
