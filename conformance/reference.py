@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
@@ -21,6 +22,12 @@ Arguments = Mapping[str, Any]
 Shape = tuple[int, ...]
 
 version = torch.__version__
+
+# MKL settles the code of a function at its first call. Threads that make that call together may run code that is right
+# to half the digits (pytorch/pytorch#188792), so one number goes first. trunc_normal_ calls log, that of torch 2.11
+# erfinv; models call tanh.
+for _function, _dtype in itertools.product((torch.log, torch.erfinv, torch.tanh), (torch.float32, torch.float64)):
+    _function(torch.full((1,), 0.5, dtype=_dtype))
 
 
 @contextlib.contextmanager
