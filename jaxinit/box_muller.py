@@ -10,12 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxinit import dtypes, fused, polar
-from jaxinit.mersenne import Mersenne
+from jaxinit.mersenne import CHUNK, Mersenne
 
 _BLOCK = 16
-
-# So many numbers at a time stay in the processor's cache.
-_CHUNK = 2**17
 
 
 def fill(
@@ -28,7 +25,7 @@ def fill(
         # torch narrows by way of float32.
         np.copyto(values, drawn.astype(real).astype(values.dtype), where=True if where is None else where)
         return
-    most = min(values.size, _CHUNK) // 2
+    most = min(values.size, CHUNK) // 2
     pairs = polar.select(real, exact, most)
     points, normals = polar.aligned((2, most), np.dtype(f"i{real.itemsize}")), polar.aligned((2 * most,), real)
     for places, blocks in _blocks(stream, values.size, values.dtype):
@@ -61,9 +58,7 @@ def _blocks(stream: Mersenne, size: int, dtype: np.dtype) -> Iterator[tuple[slic
     """
     digits = 53 if dtype == np.float64 else 24
     whole = size - size % _BLOCK
-    for start in range(0, whole, _CHUNK):
-        stop = min(start + _CHUNK, whole)
-        yield slice(start, stop), stream.points(stop - start, digits)
+    yield from stream.chunks(whole, digits)
     if whole < size:
         stream.points(size - whole if dtype in (np.float32, np.float64) else 0, digits)
         yield slice(size - _BLOCK, size), stream.points(_BLOCK, digits)

@@ -5,9 +5,6 @@ import numpy as np
 from jaxinit import dtypes, fused
 from jaxinit.mersenne import Mersenne
 
-# So many numbers at a time stay in the processor's cache.
-_CHUNK = 2**16
-
 
 def fill(values: np.ndarray, stream: Mersenne, low: float, high: float) -> None:
     """Draws low + (high - low) * point / grid for a flat array; what rounds to `high` is `low` instead."""
@@ -16,9 +13,9 @@ def fill(values: np.ndarray, stream: Mersenne, low: float, high: float) -> None:
     low, high = float(real.type(low)), float(real.type(high))
     lowest, highest = values.dtype.type(low), values.dtype.type(high)
     reaches = _between(np.array([2**digits - 1]), low, high, digits, real).astype(values.dtype) == highest
-    for start in range(0, values.size, _CHUNK):
-        part = values[start : start + _CHUNK]
-        part[...] = _between(stream.points(part.size, digits), low, high, digits, real)
+    for places, points in stream.chunks(values.size, digits):
+        part = values[places]
+        part[...] = _between(points, low, high, digits, real)
         if reaches:
             np.copyto(part, lowest, where=part == highest)
 

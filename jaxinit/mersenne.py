@@ -4,10 +4,16 @@ torch seeds MT19937 with the low 32 bits of the seed, by the classic recurrence;
 legacy seeding is the same, and its legacy streams are frozen for good.
 """
 
+import concurrent.futures
 import dataclasses
+import itertools
+from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
+
+# So many numbers at a time still stay in the processor's cache, and are work enough to hand to another thread.
+CHUNK = 2**18
 
 _WORDS = 624
 
@@ -47,20 +53,32 @@ class Mersenne:
         # Before the first word torch counts from 0, after a whole table from 624.
         self._untouched = True
 
-    def words(self, count: int) -> np.ndarray:
-        """The next `count` words."""
+    def words(self, count: int, digits: int = 32) -> np.ndarray:
+        """The low `digits` bits of each of the next `count` words."""
         self._untouched &= count == 0
-        return self._source.randint(0, 2**32, count, np.uint32)
+        return self._source.randint(0, 2**digits, count, np.uint32)
 
     def points(self, count: int, digits: int) -> np.ndarray:
         """The next `count` whole numbers below `2**digits`: 24 are a word's low bits, 53 those of two words."""
         if digits <= 32:
-            words = self.words(count)
-            words &= np.uint32(2**digits - 1)
-            return words.view(np.int32)
+            return self.words(count, digits).view(np.int32)
         high, low = self.words(2 * count).reshape(count, 2).T.astype(np.int64)
         points: np.ndarray = ((high & (2 ** (digits - 32) - 1)) << 32) | low
         return points
+
+    def chunks(self, count: int, digits: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """The next `count` points with their places, `CHUNK` at a time; a second thread draws one chunk ahead."""
+        points = self.points(min(count, CHUNK), digits)
+        if count <= CHUNK:
+            yield slice(0, count), points
+            return
+        places = [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as thread:
+            for place, following in itertools.pairwise(places):
+                coming = thread.submit(self.points, following.stop - following.start, digits)
+                yield place, points
+                points = coming.result()
+        yield places[-1], points
 
     def to_bytes(self) -> np.ndarray:
         """What `torch.Generator.get_state` would hold."""

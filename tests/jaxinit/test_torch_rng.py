@@ -27,7 +27,7 @@ from tests.jaxinit.torch_streams import (
     values_of,
 )
 
-SIZES = [*range(71), 4095, 4096, 4097, 2**17 - 1, 2**17 + 16, 2**17 + 17, 10**6]
+SIZES = [*range(71), 4095, 4096, 4097, 2**18 - 1, 2**18 + 16, 2**18 + 17, 10**6]
 Window = tuple[float, float, float, float]
 WINDOWS: list[Window] = [
     (0.0, 1.0, -2.0, 2.0),
