@@ -72,7 +72,10 @@ def test_what_init_leaves_to_build_is_as_flax_builds_it() -> None:
     theirs = build(nnx.Rngs(models.key_at(KEY, ("build",))))
     assert {type(stream) for stream in (ours.dropout.rngs, ours.rngs.default)} == {nnx.RngStream}
     assert int(ours.rngs.default.count[...]) == 3
-    chex.assert_trees_all_equal(*(nnx.to_pure_dict(nnx.state(model)) for model in (ours, theirs)))
+    streams, arrays = zip(*(nnx.split(model, nnx.RngState, ...)[1:] for model in (ours, theirs)), strict=True)
+    chex.assert_trees_all_equal(*map(nnx.to_pure_dict, streams))
+    # Compiled, JAX's own draw may round a last bit otherwise.
+    chex.assert_trees_all_close(*map(nnx.to_pure_dict, arrays), rtol=1e-6)
 
 
 def test_init_does_not_count_as_flax_does_which_takes_time_by_the_square(monkeypatch: pytest.MonkeyPatch) -> None:

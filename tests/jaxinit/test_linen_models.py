@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,11 @@ def arrays(variables: Any) -> dict[str, np.ndarray]:
 def changed(before: Any, after: Any) -> set[str]:
     old = arrays(before)
     return {path for path, array in arrays(after).items() if not np.array_equal(old[path], array)}
+
+
+def assert_flax_drew(drawn: Any, expected: Any) -> None:
+    """Flax's own numbers, whose last bit another program may round otherwise."""
+    chex.assert_trees_all_close(drawn, expected, rtol=1e-6)
 
 
 class Block(nn.Module):
@@ -152,8 +158,7 @@ def test_unknown_layers_are_listed_and_as_flax_draws_them() -> None:
         fresh = jaxinit.linen.init(Around(), KEY, ROW)
     assert warned[0].filename == __file__
     by_flax = Around().init(KEY, ROW)
-    # It is compiled, which may round the last bit otherwise.
-    np.testing.assert_allclose(fresh["params"]["own"]["gain"], by_flax["params"]["own"]["gain"], rtol=1e-6)
+    assert_flax_drew(fresh["params"]["own"]["gain"], by_flax["params"]["own"]["gain"])
     assert fresh["cache"] == by_flax["cache"]
     assert not changed({"params": reset["params"]["linear"]}, {"params": fresh["params"]["linear"]})
 
@@ -354,7 +359,7 @@ def test_weights_that_are_not_the_layers_own_are_unknown() -> None:
     own = Transposed().init(KEY, ROW)
     assert own["params"]["dense"]["kernel"].shape == (2, 3)
     with pytest.warns(UserWarning, match=r"dense\.kernel"):
-        assert not changed(own, jaxinit.linen.init(Transposed(), KEY, ROW))
+        assert_flax_drew(jaxinit.linen.init(Transposed(), KEY, ROW), own)
 
 
 def test_modules_that_share_a_scope_are_both_asked() -> None:
@@ -400,4 +405,6 @@ def test_it_runs_under_jit_with_the_same_numbers() -> None:
     with pytest.warns(UserWarning, match="gain"):
         jitted = jax.jit(lambda key, row: jaxinit.linen.init(Around(), key, row))(KEY, ROW)
     with pytest.warns(UserWarning, match="gain"):
-        assert not changed(jitted, jaxinit.linen.init(Around(), KEY, ROW))
+        alone = jaxinit.linen.init(Around(), KEY, ROW)
+    assert changed(alone, jitted) <= {"own.gain"}
+    assert_flax_drew(jitted, alone)
