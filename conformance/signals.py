@@ -83,9 +83,10 @@ class Experiment:
         for name, layer in layers.items():
             layer.register_forward_hook(_noting(activations, name))
         output = self._twin.call_theirs(module.train(), *map(torch.from_numpy, self._inputs))
-        (output * torch.from_numpy(self._direction)).sum().backward()
-        # backward() has set every gradient.
-        return activations, {name: float(layer.weight.grad.std(correction=0).log()) for name, layer in layers.items()}  # type: ignore[union-attr]
+        projected = (output * torch.from_numpy(self._direction)).sum()
+        gradients = torch.autograd.grad(projected, [layer.weight for layer in layers.values()])
+        spreads = (float(gradient.std(correction=0).log()) for gradient in gradients)
+        return activations, dict(zip(layers, spreads, strict=True))
 
 
 def _noting(into: dict[str, float], name: str) -> Callable[..., None]:

@@ -137,10 +137,10 @@ def test_a_shape_that_is_no_shape_is_refused(name: str) -> None:
         init(key, (3, -1, 2))
     for shape in (3, "34", None):
         with pytest.raises(TypeError, match=f"^`shape` must be a sequence of integers, got {shape!r}"):
-            init(key, shape)  # type: ignore[arg-type]
+            init(key, shape)  # type: ignore[arg-type]  # which is refused
     for size in (2.0, "2", None, True):
         with pytest.raises(TypeError, match=f"^`shape` must be an integer, got {size!r}"):
-            init(key, (3, 4, size))  # type: ignore[arg-type]
+            init(key, (3, 4, size))  # type: ignore[arg-type]  # which is refused
 
 
 @pytest.mark.parametrize("name", cases.RANDOM)
@@ -148,7 +148,7 @@ def test_what_is_no_key_is_refused(name: str) -> None:
     init, shape = cases.build(name), cases.shape_of(name)
     for key in (None, 0, "key", np.zeros(2), jnp.zeros(2, jnp.int32)):
         with pytest.raises(TypeError, match=r"^`key` must be a JAX PRNG key such as jax.random.key\(0\), got "):
-            init(key, shape)  # type: ignore[arg-type]
+            init(key, shape)  # type: ignore[arg-type]  # which is refused
     for keys in (jax.random.split(jax.random.key(0), 3), jax.random.split(jax.random.PRNGKey(0), 3)):
         with pytest.raises(ValueError, match=r"^`key` must be a single key \(use jax.vmap for a batch\), got keys of"):
             init(keys, shape)
@@ -176,7 +176,7 @@ def test_an_uncalled_factory_says_so(name: str, make_key: Callable[[int], Any]) 
 
 def test_the_base_class_is_abstract() -> None:
     with pytest.raises(TypeError, match="abstract class Initializer"):
-        jaxinit.Initializer()  # type: ignore[abstract]
+        jaxinit.Initializer()  # type: ignore[abstract]  # which is refused
 
 
 GARBAGE = st.one_of(

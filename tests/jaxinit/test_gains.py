@@ -18,7 +18,7 @@ NONLINEARITIES: tuple[str, ...] = typing.get_args(typing.get_type_hints(torch.nn
 @pytest.mark.parametrize("param", [None, 0, 0.0, 0.2, math.sqrt(5), -3, 1e10])
 def test_gain_is_torchs(nonlinearity: str, param: float | None) -> None:
     gain = jaxinit.calculate_gain(nonlinearity, param)
-    assert gain == torch.nn.init.calculate_gain(nonlinearity, param)  # type: ignore[arg-type]
+    assert gain == torch.nn.init.calculate_gain(nonlinearity, param)  # type: ignore[arg-type]  # torch wants a Literal
     assert type(gain) is float
 
 
@@ -31,7 +31,7 @@ def test_leaky_relus_gain_is_torchs_for_every_slope(slope: float) -> None:
 @pytest.mark.parametrize("nonlinearity", ["gelu", "ReLU", "", None, 3, ["relu"]])
 def test_an_unknown_nonlinearity_is_refused_as_in_torch(nonlinearity: str) -> None:
     with pytest.raises((ValueError, TypeError)):
-        torch.nn.init.calculate_gain(nonlinearity)  # type: ignore[arg-type]
+        torch.nn.init.calculate_gain(nonlinearity)  # type: ignore[arg-type]  # which is refused
     with pytest.raises(ValueError, match=r"`nonlinearity` must be one of 'linear'.*'selu', got ") as error:
         jaxinit.calculate_gain(nonlinearity)
     assert str(error.value).endswith(f"got {nonlinearity!r}")

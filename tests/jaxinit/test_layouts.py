@@ -145,7 +145,7 @@ def test_no_axis_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["in_axis", "out_axis", "batch_axis"])
 def test_an_axis_that_is_no_integer_is_refused(name: str, axis: object) -> None:
     with pytest.raises(TypeError, match=rf"`{name}` must be an integer"):
-        Layout(**{name: axis})  # type: ignore[arg-type]
+        Layout(**{name: axis})  # type: ignore[arg-type]  # which is refused
 
 
 def test_from_torch_refuses_another_shape() -> None:

@@ -60,7 +60,7 @@ CASES: dict[str, Callable[[], Pair]] = {
     "Conv2d grouped": lambda: conv(2, groups=2, bias=False),
     "Conv2d strided": lambda: conv(2, stride=2, padding=2),
     "Conv1d dilated": lambda: conv(1, dilation=2, padding=0),
-    **{f"ConvTranspose{case[0]}d {case[1:]}": (lambda case=case: transposed(*case)) for case in TRANSPOSED},  # type: ignore[misc]
+    **{f"ConvTranspose{case[0]}d {case[1:]}": (lambda case=case: transposed(*case)) for case in TRANSPOSED},  # type: ignore[misc]  # no type for a default
     "BatchNorm": lambda: (
         filled(torch.nn.BatchNorm1d(6)),
         nn.BatchNorm(use_running_average=True, epsilon=1e-5),
@@ -285,8 +285,8 @@ def test_torchs_list_of_layers_into_a_scan(axis: int) -> None:
     theirs, given = torch.nn.ModuleDict({"first": torch.nn.Linear(3, 8), "layers": layers}), torch.randn(2, 4, 3)
     x = theirs["first"](given)
     for one in layers:
-        y = one["norm"](x)  # type: ignore[index]
-        x = x + one["attention"](y, y, y)[0]  # type: ignore[index]
+        y = one["norm"](x)  # type: ignore[index]  # a ModuleDict
+        x = x + one["attention"](y, y, y)[0]  # type: ignore[index]  # a ModuleDict
     empty = Ours().init(KEY, array(given))
     variables, matched = jaxinit.linen.load(Ours(), empty, theirs.state_dict(), array(given))
     assert matched["layers.2.attention.query.kernel"] == ("layers.2.attention.in_proj_weight",)

@@ -62,13 +62,13 @@ CASES: dict[str, Callable[[], Pair]] = {
         (2, 3),
     ),
     "LinearGeneral": lambda: (torch.nn.Linear(3, 6), nnx.LinearGeneral(3, (2, 3), rngs=RNGS), (2, 3)),
-    **{f"Conv{axes}d": (lambda axes=axes: conv(axes)) for axes in (1, 2, 3)},  # type: ignore[misc]
+    **{f"Conv{axes}d": (lambda axes=axes: conv(axes)) for axes in (1, 2, 3)},  # type: ignore[misc]  # no type for a default
     "Conv2d grouped": lambda: conv(2, groups=2),
     "Conv2d strided": lambda: conv(2, stride=2, padding=2),
     "Conv1d dilated": lambda: conv(1, dilation=2, padding=0),
     **{
         f"ConvTranspose{axes}d {stride} {padding} {flag}": (
-            lambda axes=axes, stride=stride, padding=padding, flag=flag: transposed(axes, stride, padding, flag)  # type: ignore[misc]
+            lambda axes=axes, stride=stride, padding=padding, flag=flag: transposed(axes, stride, padding, flag)  # type: ignore[misc]  # no type for a default
         )
         for axes, stride, padding in ((1, 1, 0), (2, 2, 1), (3, 2, 0))
         for flag in (False, True)

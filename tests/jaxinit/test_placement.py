@@ -96,7 +96,7 @@ def test_the_search_for_communication_finds_it() -> None:
 
 def test_what_is_no_sharding_is_refused() -> None:
     with pytest.raises(TypeError, match="`out_sharding` must be a NamedSharding or a PartitionSpec, got 'x'"):
-        jaxinit.zeros()(jax.random.key(0), (8,), out_sharding="x")  # type: ignore[arg-type]
+        jaxinit.zeros()(jax.random.key(0), (8,), out_sharding="x")  # type: ignore[arg-type]  # which is refused
 
 
 @cases.each_name

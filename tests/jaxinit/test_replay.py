@@ -131,7 +131,7 @@ def test_it_is_laid_out_on_eight_devices(name: str, kinds: AxisType, seed: int) 
             assert drawn.sharding.is_equivalent_to(sharding, len(shape))
             cases.assert_same(name, drawn, alone)
     with pytest.raises(TypeError, match="`out_sharding` must be"):
-        init(TorchGenerator(seed), shape, None, "x")  # type: ignore[arg-type]
+        init(TorchGenerator(seed), shape, None, "x")  # type: ignore[arg-type]  # which is refused
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0)], ids=str)

@@ -87,7 +87,7 @@ def test_legacy_keys_draw_what_typed_ones_draw(name: str, seed: int) -> None:
     init, shape = cases.build(name), cases.shape_of(name)
     typed = init(jax.random.key(seed), shape)
     cases.assert_same(name, init(jax.random.PRNGKey(seed), shape), typed)
-    cases.assert_same(name, init(np.asarray(jax.random.PRNGKey(seed)), shape), typed)  # type: ignore[arg-type]
+    cases.assert_same(name, init(np.asarray(jax.random.PRNGKey(seed)), shape), typed)  # type: ignore[arg-type]  # NumPy's too
 
 
 @pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
@@ -103,7 +103,7 @@ def test_keys_of_every_kind_agree_with_jit(name: str, impl: str, seed: int) -> N
 def test_what_is_not_random_needs_no_key(name: str, seed: int) -> None:
     init, shape = cases.build(name), cases.shape_of(name)
     chex.assert_trees_all_equal(
-        init(None, shape),  # type: ignore[arg-type]
+        init(None, shape),  # type: ignore[arg-type]  # no key at all
         init(jax.random.key(seed), shape),
     )
 
@@ -120,7 +120,7 @@ def test_another_key_gives_other_values(name: str, seed: int) -> None:
 def test_draws_follow_their_distribution(name: str, seed: int) -> None:
     init = cases.build(name)
     values = np.asarray(init(jax.random.key(seed), (200, 250)))
-    distribution = init.distribution((200, 250))  # type: ignore[attr-defined]
+    distribution = init.distribution((200, 250))  # type: ignore[attr-defined]  # which these have
     assert_drawn(values, distribution)
     # Rows and columns share nothing: a sum of products of 50000 pairs is all but normal.
     centred = (values - distribution.mean) / distribution.std

@@ -198,10 +198,10 @@ def test_golden_values() -> None:
 ERRORS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: TorchGenerator(2**64), ValueError, "`seed` must be between -9223372036854775808 and 18446744073709551615"),
     (lambda: TorchGenerator(-(2**63) - 1), ValueError, "got -9223372036854775809"),
-    (lambda: TorchGenerator(1.0), TypeError, "`seed` must be an integer, got 1.0"),  # type: ignore[arg-type]
+    (lambda: TorchGenerator(1.0), TypeError, "`seed` must be an integer, got 1.0"),  # type: ignore[arg-type]  # which is refused
     (lambda: TorchGenerator(True), TypeError, "`seed` must be an integer, got True"),
     (
-        lambda: TorchGenerator(0, torch_version="2.0"),  # type: ignore[arg-type]
+        lambda: TorchGenerator(0, torch_version="2.0"),  # type: ignore[arg-type]  # which is refused
         ValueError,
         "`torch_version` must be one of '2.11', '2.13', got '2.0'",
     ),
