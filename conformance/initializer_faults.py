@@ -113,6 +113,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("zeros in rows, not columns", "sparse", "zeros .*", mistakes.sparse(mistakes.by_rows)),
     Fault("floor for ceil", "sparse", "zeros .*", mistakes.sparse(mistakes.floored)),
+    Fault("one zero too many", "sparse", "zeros beyond .*", mistakes.sparse(mistakes.one_too_many)),
     Fault("the same rows in every column", "sparse", "zeros .*", mistakes.sparse(mistakes.the_same_in_every_column)),
     Fault("each entry zero by itself", "sparse", "zeros .*", mistakes.sparse(mistakes.one_by_one)),
     Fault(

@@ -142,6 +142,10 @@ def floored(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
     return ranks(key, (into, out), 1) < math.floor(sparsity * out)
 
 
+def one_too_many(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
+    return ranks(key, (into, out), 1) <= math.ceil(sparsity * out)
+
+
 def the_same_in_every_column(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
     return jnp.broadcast_to(ranks(key, (1, out), 1) < math.ceil(sparsity * out), (into, out))
 

@@ -34,13 +34,18 @@ SIZES: dict[str, tuple[int, ...]] = {
 FEW = {"0, 1, 15 to 17, 70": (0, 1, 15, 16, 17, 70)}
 """In a quick run: on both sides of a block of 16."""
 
+FAR_WINDOW = "trunc_normal", {"a": 2.0, "b": 2.2}
+"""Where torch rejects uniform numbers, not normal ones: by their logarithms, and how its own rounds float32
+decides otherwise than the true ones once in 10**11 numbers. So few of these are compared: of a full run's
+rate of false alarms they are a tenth."""
+
 VECTORS: tuple[tuple[str, dict[str, float]], ...] = (
     ("uniform", {}),
     ("uniform", {"a": -0.3, "b": 0.7}),
     ("normal", {}),
     ("normal", {"mean": 0.1, "std": 0.5}),
     ("trunc_normal", {"a": -1.5}),
-    ("trunc_normal", {"a": 2.0, "b": 2.2}),  # where torch rejects uniform numbers, not normal ones
+    FAR_WINDOW,
     ("constant", {"val": 0.3}),
 )
 """What torch draws entry by entry, whatever the shape."""
@@ -89,6 +94,8 @@ def _vectors(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[Re
     for name, arguments in VECTORS:
         for dtype in DTYPES:
             for sizes, numbers in (FEW if quick else SIZES).items():
+                if (name, arguments) == FAR_WINDOW and dtype == "float32" and max(numbers) > 70:
+                    continue
                 given = "".join(f"{argument}={value}, " for argument, value in arguments.items())
                 each = tuple(vector(name, arguments, size, dtype) for size in numbers)
                 yield Replay(target, each, f"{given}size {sizes}, {dtype}", seeds if len(each) > 1 else seeds[:1])

@@ -157,6 +157,23 @@ class UniformEnds:
 
 
 @dataclasses.dataclass(frozen=True)
+class Seldom:
+    """Share of the samples that show an event whose probability is at most `chance`.
+
+    Exact: the number of such samples is binomial.
+    """
+
+    chance: float
+
+    def threshold(self, samples: int, rates: Rates) -> float:
+        return float(stats.binom.isf(rates.false_alarm, samples, self.chance)) / samples
+
+    def detectable(self, samples: int, rates: Rates) -> float:
+        most = round(self.threshold(samples, rates) * samples)
+        return 1.0 if most == samples else float(stats.beta.isf(rates.miss, most + 1, samples - most))
+
+
+@dataclasses.dataclass(frozen=True)
 class Pearson:
     """Chi-square over `cells` equally likely cells per sample, as the excess that one sample carries.
 

@@ -5,8 +5,8 @@ again until none is outside; elsewhere uniform ones, each accepted with the prob
 density there over that at the peak. Before: the inverse of the distribution function.
 
 Whether torch draws again hangs on single bits, so normal numbers are torch's exactly. Its
-log differs from the rounded one in a last bit once in a thousand; that this decides is
-rarer than once in 10**9 numbers.
+log differs from the rounded one in a last bit once in a thousand; that this decides
+happens once in 10**11 numbers.
 """
 
 import math

@@ -14,6 +14,7 @@ from conformance.statistics import (
     NormalScale,
     Pearson,
     Rates,
+    Seldom,
     Statistic,
     TwoMeans,
     UniformEnds,
@@ -92,6 +93,12 @@ CASES: list[tuple[Statistic, Draw, Draw, Measure]] = [
         lambda rng: rng.random(SAMPLES),
         lambda rng: rng.uniform(2 * UniformEnds().detectable(SAMPLES, RATES), 1, size=SAMPLES),
         _ends,
+    ),
+    (
+        Seldom(0.01),
+        lambda rng: rng.random(SAMPLES) < 0.01,
+        lambda rng: rng.random(SAMPLES) < Seldom(0.01).detectable(SAMPLES, RATES),
+        lambda values: values.mean(),
     ),
     (Pearson(8), lambda rng: rng.integers(8, size=SAMPLES), _biased_cells, _pearson),
 ]

@@ -19,24 +19,26 @@ COUNT = 2
 @pytest.fixture(scope="module")
 def drawn() -> list[dict[str, Any]]:
     """What each process holds."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.jaxinit.worker", str(port), str(COUNT), str(index)],
-            env={**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={8 // COUNT}"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(COUNT)
-    ]
-    try:
-        outputs = [process.communicate(timeout=120) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
+    with socket.socket() as held:
+        # Bound until they end, so that no one else is given the port; the coordinator shares it.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.jaxinit.worker", str(port), str(COUNT), str(index)],
+                env={**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={8 // COUNT}"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for index in range(COUNT)
+        ]
+        try:
+            outputs = [process.communicate(timeout=120) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
     for process, (_, errors) in zip(processes, outputs, strict=True):
         assert process.returncode == 0, errors
     return [json.loads(output.splitlines()[-1]) for output, _ in outputs]
