@@ -14,6 +14,7 @@ from sybil import Sybil
 from sybil.parsers.myst import DocTestDirectiveParser, PythonCodeBlockParser
 
 import jaxinit
+from tests import seeds
 from tests.jaxinit.torch_streams import as_on_avx2
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -33,6 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name == "replay.md":
             item.add_marker(as_on_avx2)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    if exitstatus:
+        terminalreporter.write_line(f"The same seeds again: JAXINIT_TEST_SEED={seeds.RUN}")
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ The torch modules are initialised by the lines that the example quotes.
 
 import math
 import runpy
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,10 +19,9 @@ from scipy import stats
 from torch import nn
 
 import jaxinit
+from tests.jaxinit.draws import FALSE_ALARM
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-# Of one comparison; there are some 40.
-FALSE_ALARM = 1e-9
 
 
 def example(name: str) -> dict[str, Any]:
@@ -194,12 +192,7 @@ TWINS = {
 each_pair = pytest.mark.parametrize("name", TWINS)
 
 
-@pytest.fixture(name="seed")
-def any_seed() -> int:
-    seed = secrets.randbelow(2**31)
-    torch.manual_seed(seed)
-    print(f"seed {seed}")
-    return seed
+pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
 def is_image(shape: tuple[int, ...]) -> bool:

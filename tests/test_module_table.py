@@ -52,8 +52,7 @@ def test_an_example_shows_numbers() -> None:
     assert "| `dense_h.kernel` | (64, 192) | `weight_hh` (192, 64) | uniform, ±0.125 | orthogonal |" in lines
 
 
-def draws(kind: str, shape: tuple[int, ...]) -> Any:
-    rng = np.random.default_rng()
+def draws(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
     match kind:
         case "uniform, std 0.577":
             return rng.uniform(-1, 1, shape)
@@ -65,12 +64,12 @@ def draws(kind: str, shape: tuple[int, ...]) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["uniform, std 0.577", "normal, std 2", "orthogonal", "0.25"])
-def test_distributions_are_recognized(kind: str) -> None:
-    text, _, std = SCRIPT["recognized"](draws(kind, (16, 128, 128))).partition("std ")
+def test_distributions_are_recognized(kind: str, rng: np.random.Generator) -> None:
+    text, _, std = SCRIPT["recognized"](draws(kind, (16, 128, 128), rng)).partition("std ")
     assert text == kind.partition("std ")[0]
     assert not std or abs(float(std) / float(kind.partition("std ")[2]) - 1) < 0.02
 
 
-def test_an_unknown_distribution_is_no_guess() -> None:
+def test_an_unknown_distribution_is_no_guess(rng: np.random.Generator) -> None:
     with pytest.raises(LookupError, match="no distribution fits"):
-        SCRIPT["recognized"](np.random.default_rng().laplace(size=(16, 128, 128)))
+        SCRIPT["recognized"](rng.laplace(size=(16, 128, 128)))

@@ -22,9 +22,7 @@ SHAPE = (6, 4)
 
 
 @pytest.fixture
-def key() -> jax.Array:
-    seed = suite.fresh_seed()
-    print(f"seed {seed}")
+def key(seed: int) -> jax.Array:
     return jax.random.key(seed)
 
 

@@ -11,6 +11,8 @@ import pytest
 from conformance.comparison import Row, compare
 from tests.conformance.test_description import main
 
+pytestmark = pytest.mark.usefixtures("rare_errors")
+
 
 def _row(a: np.ndarray, b: np.ndarray) -> Row:
     (row,) = compare({"a": a}, {"a": b}).rows

@@ -13,9 +13,13 @@ import safetensors.numpy
 import torch
 
 import jaxinit
-from conformance import suite, weights_cli
+from conformance import weights_cli
 from conformance.description import Description, describe
+from tests import seeds
 
+pytestmark = pytest.mark.usefixtures("rare_errors")
+
+KEY = jax.random.key(seeds.fresh(__name__))
 SHAPE = (90, 200)  # whose schemes have scales that so many entries tell apart
 SCATTER = 1 / math.sqrt(2 * math.prod(SHAPE))  # the standard error of a normal sample's std, relative
 
@@ -29,9 +33,7 @@ def main(arguments: list[str]) -> int:
 
 
 def draw(init: Any, shape: tuple[int, ...] = SHAPE, dtype: str = "float32") -> jax.Array:
-    seed = suite.fresh_seed()
-    print(f"seed {seed}")
-    array: jax.Array = init(jax.random.key(seed), shape, jnp.dtype(dtype))
+    array: jax.Array = init(KEY, shape, jnp.dtype(dtype))
     return array
 
 
@@ -68,8 +70,8 @@ def test_an_initializer_is_recognized(init: Any, name: str) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"])
 @pytest.mark.parametrize(("init", "name"), [KNOWN[0], KNOWN[2], KNOWN[5]])
 def test_in_every_precision(init: Any, name: str, dtype: str) -> None:
-    array = np.asarray(draw(init)) * 1.0 if dtype == "float64" else np.asarray(draw(init, dtype=dtype))
-    found = one(array)
+    with jax.enable_x64(dtype == "float64"):
+        found = one(np.asarray(draw(init, dtype=dtype)))
     assert name in (found.nearest, *found.others)
     assert found.wrong == ()
 
@@ -82,10 +84,9 @@ def test_fans_are_read_off_the_layout() -> None:
     assert one(draw(jaxinit.orthogonal(), (3, 3, 8, 16))).nearest == "orthogonal(gain=1)"
 
 
-def test_torchs_own_modules_are_recognized() -> None:
+def test_torchs_own_modules_are_recognized(seed: int) -> None:
     with torch.random.fork_rng():
-        torch.seed()
-        print(f"torch seed {torch.initial_seed()}")
+        torch.manual_seed(seed)
         model = torch.nn.ModuleList([torch.nn.Linear(128, 96), torch.nn.Embedding(90, 70), torch.nn.LayerNorm(8)])
     found = {each.name: each.nearest for each in describe(model.state_dict(), jaxinit.TORCH)}
     assert found == found | {
@@ -185,7 +186,6 @@ def test_other_leaves_are_described() -> None:
 
 
 def test_no_false_alarm_in_many_draws(rng: np.random.Generator) -> None:
-    """A million runs of this refuse one true distribution."""
     tree = {str(index): rng.normal(0.0, 0.02, (30, 40)).astype(np.float32) for index in range(100)}
     assert all("normal(std=0.02)" in (each.nearest, *each.others) for each in describe(tree))
     assert not any(each.wrong for each in describe(tree))

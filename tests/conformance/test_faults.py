@@ -12,8 +12,8 @@ RATES = suite.RATES.over(suite.QUICK_CHECKS)
 
 
 @pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: f"{fault.name} in {fault.initializer}")
-def test_every_planted_fault_is_caught_where_it_is(fault: Fault) -> None:
-    caught = faults.catch(fault, suite.fresh_seed(), RATES)
+def test_every_planted_fault_is_caught_where_it_is(fault: Fault, seed: int) -> None:
+    caught = faults.catch(fault, seed, RATES)
     assert caught.check is not None
     assert caught.check.initializer == fault.initializer
 
@@ -27,11 +27,11 @@ def sound(fault: Fault) -> Fault:
     return dataclasses.replace(fault, mistake=right)
 
 
-def test_without_a_fault_the_same_checks_pass() -> None:
+def test_without_a_fault_the_same_checks_pass(seed: int) -> None:
     for fault in {(fault.initializer, type(fault)): fault for fault in faults.FAULTS}.values():
         claims = "|".join(other.claims for other in faults.FAULTS if other.initializer == fault.initializer)
         whole = dataclasses.replace(sound(fault), claims=claims)
-        assert faults.catch(whole, suite.fresh_seed(), RATES).check is None
+        assert faults.catch(whole, seed, RATES).check is None
 
 
 def test_there_are_at_least_thirty() -> None:

@@ -16,9 +16,10 @@ from conformance.checks import Evidence
 from conformance.module_mistakes import drawn, loaded, only, scaled
 from conformance.targets import Target
 from jaxinit.modules import TABLE
+from tests import seeds
 
 RATES = suite.RATES.over(suite.QUICK_CHECKS)
-SEED = suite.fresh_seed()
+SEED = seeds.fresh(__name__)
 QUICK = {twin.name: twin for twin in twins.LAYERS if twin.quick}
 
 

@@ -17,19 +17,17 @@ RATES = suite.RATES.over(suite.QUICK_CHECKS)
 TWIN = mlp.twin(depth=6, width=48)
 
 
-def evidence(nnx: Any) -> dict[str, Any]:
-    seed = suite.fresh_seed()
-    print(f"seed {seed}")
+def evidence(nnx: Any, seed: int) -> dict[str, Any]:
     with suite.wide_numbers():
         return {check.claim: suite.evaluate(check, RATES) for check in signals.checks(TWIN, nnx.reset_parameters, seed)}
 
 
-def test_ours_are_as_large_as_torchs() -> None:
-    assert all(seen.passed for seen in evidence(jaxinit.nnx).values())
+def test_ours_are_as_large_as_torchs(seed: int) -> None:
+    assert all(seen.passed for seen in evidence(jaxinit.nnx, seed).values())
 
 
-def test_kernels_too_large_show_in_both() -> None:
-    found = evidence(drawn(only("kernel", scaled(1.5))))
+def test_kernels_too_large_show_in_both(seed: int) -> None:
+    found = evidence(drawn(only("kernel", scaled(1.5))), seed)
     assert not found["activations"].passed
     assert not found["gradients"].passed
     assert "layers." in found["activations"].observed

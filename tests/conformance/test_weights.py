@@ -46,7 +46,7 @@ def _header(text: bytes) -> bytes:
 
 def _promises_much() -> bytes:
     file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**13,)})
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**15,)})
     return file.getvalue()
 
 

@@ -13,6 +13,7 @@ from scipy import stats
 import jaxinit
 from jaxinit import FLAX_CONV_TRANSPOSE, TORCH
 from tests.jaxinit import cases
+from tests.jaxinit.draws import FALSE_ALARM
 
 KAIMING = jaxinit.kaiming_normal()
 BIAS = jaxinit.uniform(-0.5, 0.5)
@@ -71,10 +72,10 @@ LAYERS: list[tuple[nn.Module, tuple[int, ...], str, tuple[int, ...], float]] = [
 
 
 def assert_deviation(values: Any, std: float) -> None:
-    """The sum of squares over std^2 is chi-square: both tails beyond 1e-11 are refused."""
+    """The sum of squares over std^2 is chi-square: both tails are refused."""
     values = np.asarray(values, np.float64)
     statistic = ((values / std) ** 2).sum()
-    assert 1e-11 < stats.chi2.cdf(statistic, values.size) < 1 - 1e-11
+    assert FALSE_ALARM < stats.chi2.cdf(statistic, values.size) < 1 - FALSE_ALARM
 
 
 @pytest.mark.parametrize(

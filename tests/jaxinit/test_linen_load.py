@@ -263,7 +263,7 @@ def test_torchs_list_of_layers_into_a_scan(axis: int) -> None:
     class Layer(nn.Module):
         @nn.compact
         def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
-            y = nn.LayerNorm(epsilon=1e-5, name="norm")(x)
+            y = nn.LayerNorm(epsilon=1e-5, use_fast_variance=False, name="norm")(x)
             return x + nn.MultiHeadDotProductAttention(2, name="attention")(y), None
 
     class Ours(nn.Module):

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import secrets
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +17,9 @@ from flax.core import FrozenDict, freeze
 import jaxinit
 from jaxinit.calls import flat
 from jaxinit.models import dotted
+from tests import seeds
 
-KEY = jax.random.key(secrets.randbelow(2**31))
+KEY = jax.random.key(seeds.fresh(__name__))
 
 
 def arrays(variables: Any) -> dict[str, np.ndarray]:

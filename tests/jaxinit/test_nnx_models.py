@@ -1,7 +1,6 @@
 """Whole NNX models: which numbers go where, and what stays as it was."""
 
 import functools
-import secrets
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +14,10 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxinit
 from jaxinit.distributions import Uniform
+from tests import seeds
 from tests.jaxinit.draws import assert_drawn
 
-KEY = jax.random.key(secrets.randbelow(2**31))
+KEY = jax.random.key(seeds.fresh(__name__))
 
 
 class Block(nnx.Module):
