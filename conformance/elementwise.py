@@ -25,7 +25,10 @@ PROMISED = {
     "halves": (0.02, 0.05),
     "leaves of a model": (0.02, 0.05),
     "distinct values": (0.2, 0.2),
+    "tails": (0.7, 0.7),
 }
+TAILS = 1e-3
+"""The share of the values, those furthest out, that are counted as tails."""
 
 
 def checks(sample: Sample) -> Iterator[Check]:
@@ -45,8 +48,8 @@ def claims(sample: Sample, expected: reference.Expected) -> Iterator[Check]:
     wide = jnp.finfo(case.dtype).bits >= 32
     # The largest samples first: those of the others are parts of them.
     promises = [_mean(sample, expected), _shape(sample, expected)]
-    if expected.kind == "normal" and wide:
-        promises.append(_scale(sample, expected))
+    if expected.kind == "normal":
+        promises.append(_scale(sample, expected) if wide else _tails(sample, expected))
     if expected.kind == "uniform" and wide:
         promises.append(_bounds(sample, expected))
     if case.fine:
@@ -168,11 +171,7 @@ def _leaves(sample: Sample, expected: reference.Expected) -> Promise:
 
 def _distinct(sample: Sample, expected: reference.Expected) -> Promise:
     """How many different values are seen, against the number that the rounded distribution has in store."""
-    dtype = jnp.dtype(sample.case.dtype)
-    words = np.arange(2 ** (8 * dtype.itemsize)).astype(f"u{dtype.itemsize}").view(dtype)
-    with np.errstate(invalid="ignore"):  # some words are signalling NaNs
-        grid = np.unique(words[np.isfinite(words)])
-    below, upto = expected.rounded_cdf(grid)
+    below, upto = expected.rounded_cdf(_grid(sample.case.dtype))
     statistic = DistinctValues(np.clip(upto - below, 0.0, 1.0))
 
     def measure(count: int) -> tuple[float, int]:
@@ -180,6 +179,31 @@ def _distinct(sample: Sample, expected: reference.Expected) -> Promise:
         return abs(np.unique(values).size / statistic.expected(values.size) - 1), values.size
 
     return Promise("distinct values", statistic, _promised("distinct values", sample), measure)
+
+
+def _tails(sample: Sample, expected: reference.Expected) -> Promise:
+    """How many values lie furthest out, relative to how many ought to; a value that holds more counts whole."""
+    grid = _grid(sample.case.dtype)
+    below, upto = expected.rounded_cdf(grid)
+    first, last = int(np.argmax(upto >= TAILS / 2)), int(np.flatnonzero(1 - below >= TAILS / 2)[-1])
+    share = float(upto[first] + 1 - below[last])
+    spread, skewness = math.sqrt((1 - share) / share), (1 - 2 * share) / math.sqrt(share * (1 - share))
+
+    def measure(count: int) -> tuple[float, int]:
+        values = sample.values(count)
+        seen = ((values <= grid[first]) | (values >= grid[last])).mean()
+        return abs(seen / share - 1), values.size
+
+    # Where there are more by a share of d, their variance is larger by the same.
+    return Promise("tails", Average(spread, skewness, growth=0.5), _promised("tails", sample), measure)
+
+
+def _grid(dtype: str) -> np.ndarray:
+    """All finite values of a narrow dtype, sorted."""
+    size = jnp.dtype(dtype).itemsize
+    words = np.arange(2 ** (8 * size)).astype(f"u{size}").view(jnp.dtype(dtype))
+    with np.errstate(invalid="ignore"):  # some words are signalling NaNs
+        return np.unique(words[np.isfinite(words)])
 
 
 def _support(sample: Sample, expected: reference.Expected) -> Evidence:

@@ -123,6 +123,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "drawn in bfloat16", "normal", f"{_DRAWN}|distinct values", mistakes.redrawn("normal", mistakes.native_normal)
     ),
+    Fault("tails cut in low precision", "normal", "tails", mistakes.redrawn("normal", mistakes.cut_in_low_precision)),
     Fault(
         "upper bound reached by rounding", "uniform", "support", mistakes.redrawn("uniform", mistakes.one_rounding_late)
     ),

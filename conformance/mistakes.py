@@ -115,6 +115,11 @@ def not_square_to_each_other(init: Any, key: jax.Array, shape: tuple[int, ...], 
     return init.gain * array / jnp.linalg.norm(array, axis=-1, keepdims=True)
 
 
+def cut_in_low_precision(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    array, furthest = init(key, shape, dtype), 2.9 * init.std
+    return array.clip(-furthest, furthest) if jnp.finfo(dtype).bits == 16 else array
+
+
 def in_default_dtype(init: Any, key: jax.Array, shape: tuple[int, ...], _: Any) -> Any:
     return init(key, shape, jnp.float32)
 
