@@ -118,7 +118,7 @@ ORTHOGONAL = (
     case("orthogonal", (40, 96), "io", gain=2.0),
     case("orthogonal", (3, 3, 8, 48), "xyio", quick=True),
     case("orthogonal", (3, 3, 8, 48), "xyoi"),
-    case("orthogonal", (4, 24, 40), "bio"),
+    case("orthogonal", (4, 24, 40), "bio", quick=True),
     case("orthogonal", (96, 40), "io", dtype="float64"),
 )
 HAAR = (

@@ -34,7 +34,8 @@ class Subject:
     initializer: str
     claim: str
     case: str
-    statistical: bool = dataclasses.field(default=False, kw_only=True)
+    statistic: str | None = dataclasses.field(default=None, kw_only=True)
+    """What decides, where chance has a part."""
 
     @property
     def id(self) -> str:
@@ -50,7 +51,7 @@ class Check(Subject):
     @property
     def subject(self) -> Subject:
         """What to keep of a check that is done: with `evaluate` go the arrays that it holds."""
-        return Subject(self.initializer, self.claim, self.case, statistical=self.statistical)
+        return Subject(self.initializer, self.claim, self.case, statistic=self.statistic)
 
 
 def exact(initializer: str, claim: str, case: str, evaluate: Callable[[], Evidence]) -> Check:
@@ -79,7 +80,7 @@ class Promise:
     """From the samples needed to the deviation seen and the samples used."""
 
     def check(self, case: Case) -> Check:
-        return Check(case.initializer, self.claim, case.label, self.evaluate, statistical=True)
+        return Check(case.initializer, self.claim, case.label, self.evaluate, statistic=self.statistic.name)
 
     def evaluate(self, rates: Rates) -> Evidence:
         observed, samples = self.measure(samples_for(self.statistic, self.deviation, rates))

@@ -125,10 +125,13 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         return _give_up(_unwritable(options.out, error))
     console.print(f"Checking {target.name} against torch {reference.version}, seed {seed}", markup=False)
-    found = _checked(target, seed, options, console)
+    if options.select:
+        found, caught = _checked(target, seed, options, console), []
+    else:
+        with faults.caught_beside(seed) as wait:
+            found, caught = _checked(target, seed, options, console), wait()
     if not found.results:
         return _give_up(f"no check matches --select {options.select!r}")
-    caught = [] if options.select else _planted(seed, console)
     try:
         report.write(found, caught, options.out)
     except OSError as error:
@@ -183,17 +186,12 @@ def _conclude(found: suite.Report, out: Path, console: Console) -> None:
     console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
 
 
-def _planted(seed: int, console: Console) -> list[faults.Catch]:
-    """What catches each planted fault, at the error rates of one check of a quick run."""
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        caught = faults.catch_all(seed, suite.RATES.over(suite.QUICK_CHECKS))
-        return list(progress.track(caught, total=len(faults.FAULTS), description="planted faults"))
-
-
 def _faults(options: argparse.Namespace) -> int:
     seed = suite.fresh_seed() if options.seed is None else options.seed
     console = _console()
-    caught = _planted(seed, console)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        planted = faults.catch_all(seed)
+        caught = list(progress.track(planted, total=len(faults.FAULTS), description="planted faults"))
     table = Table("fault", "initializer", "caught by", "got", "expected", "samples", box=box.MARKDOWN)
     for catch in caught:
         table.add_row(*map(escape, report.fault_row(catch)))
@@ -220,7 +218,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     wrong = [sum(tally.wrong for tally in tallies.values()) for tallies in (found.false_alarms, found.misses)]
     judged = sum(tally.judged for tally in found.false_alarms.values())
     console.print(
-        f"{wrong[0]} false alarms in {judged} statistical checks of {options.runs} runs; "
+        f"{wrong[0]} false alarms in {judged} checks of {options.runs} runs; "
         f"{wrong[1]} misses in {options.fault_runs} times {len(faults.FAULTS)} planted faults",
         soft_wrap=True,
     )

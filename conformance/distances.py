@@ -38,13 +38,14 @@ def shape(values: np.ndarray, expected: Expected) -> float:
     return kolmogorov_distance(counts, *expected.rounded_cdf(distinct))
 
 
-def outside(values: np.ndarray, expected: Expected) -> int:
-    """How many lie outside, give or take the rounding of the bounds; the upper end of a uniform is never reached.
+def outside(values: np.ndarray, expected: Expected) -> float:
+    """The share that lies outside, give or take the rounding of the bounds.
 
-    Bounds worked out in float32 may be off by a last bit of it, which shows in one sample of hundreds.
+    The upper end of a uniform is never reached. Bounds worked out in float32 may be off by
+    a last bit of it, which shows in one sample of hundreds.
     """
     rounded = (float(np.asarray(bound).astype(values.dtype)) for bound in (expected.low, expected.high))
     low, high = min(expected.low, next(rounded)), max(expected.high, next(rounded))
     seen = values.astype(np.float64)
     above = seen >= high if expected.kind == "uniform" else seen > high + LAST_BIT * abs(high)
-    return int((seen < low - LAST_BIT * abs(low)).sum() + above.sum() + (~np.isfinite(seen)).sum())
+    return float(((seen < low - LAST_BIT * abs(low)) | above | ~np.isfinite(seen)).mean())

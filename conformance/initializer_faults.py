@@ -2,6 +2,8 @@
 
 import math
 
+import jax.numpy as jnp
+
 import jaxinit
 from conformance import mistakes
 from conformance.fault import Fault
@@ -43,7 +45,12 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("std taken for the bound", "kaiming_uniform", _DRAWN, mistakes.scaled("kaiming_uniform", lambda *_: 3**-0.5)),
     Fault("bound taken for the std", "xavier_normal", _DRAWN, mistakes.scaled("xavier_normal", lambda *_: 3**0.5)),
-    Fault("variance taken for the std", "normal", _DRAWN, mistakes.scaled("normal", lambda init, _: init.std)),
+    Fault(
+        "variance taken for the std",
+        "normal",
+        _DRAWN,
+        mistakes.like("normal", lambda given: {**given, "std": given.get("std", 1.0) ** 2}),
+    ),
     Fault("truncated at two sigma", "kaiming_normal", _DRAWN, mistakes.redrawn("kaiming_normal", mistakes.truncated)),
     Fault("truncated at two sigma", "xavier_normal", _DRAWN, mistakes.redrawn("xavier_normal", mistakes.truncated)),
     Fault("bounds in sigmas", "trunc_normal", _DRAWN, mistakes.in_sigmas),
@@ -96,8 +103,18 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "no signs after QR",
         "orthogonal",
-        "Haar .*|determinant sign",
+        "Haar .*",
         mistakes.redrawn("orthogonal", mistakes.without_signs),
+    ),
+    Fault("key ignored", "orthogonal", "keys", mistakes.redrawn("orthogonal", mistakes.with_one_key)),
+    Fault(
+        "one array for all experts", "orthogonal", "stacked arrays", mistakes.then("orthogonal", mistakes.one_for_all)
+    ),
+    Fault(
+        "one array for all experts",
+        "kaiming_normal",
+        "neighbours .*",
+        mistakes.then("kaiming_normal", mistakes.one_for_all),
     ),
     Fault(
         "unit rows, not orthogonal",
@@ -109,20 +126,23 @@ FAULTS: tuple[Fault, ...] = (
         "gain forgotten in orthogonal",
         "orthogonal",
         "orthonormal",
-        mistakes.like("orthogonal", lambda _: {"gain": 1.1}),
+        mistakes.scaled("orthogonal", lambda *_: 1.1),
     ),
     Fault("zeros in rows, not columns", "sparse", "zeros .*", mistakes.sparse(mistakes.by_rows)),
     Fault("floor for ceil", "sparse", "zeros .*", mistakes.sparse(mistakes.floored)),
     Fault("one zero too many", "sparse", "zeros beyond .*", mistakes.sparse(mistakes.one_too_many)),
+    Fault("zeros in one piece", "sparse", "zeros of neighbouring rows", mistakes.sparse(mistakes.in_one_piece)),
+    Fault(
+        "two values, not normal ones",
+        "sparse",
+        "shape",
+        mistakes.then("sparse", lambda array, init: init.std * jnp.sign(array)),
+    ),
     Fault("the same rows in every column", "sparse", "zeros .*", mistakes.sparse(mistakes.the_same_in_every_column)),
     Fault("each entry zero by itself", "sparse", "zeros .*", mistakes.sparse(mistakes.one_by_one)),
-    Fault(
-        "std 0.01 taken for a variance", "sparse", "scale", mistakes.like("sparse", lambda given: {**given, "std": 0.1})
-    ),
+    Fault("std 0.01 taken for a variance", "sparse", "scale", mistakes.scaled("sparse", lambda *_: 10.0)),
     Fault("centre of an even kernel", "dirac", "equal to torch", mistakes.then("dirac", mistakes.off_centre)),
-    Fault(
-        "drawn in bfloat16", "normal", f"{_DRAWN}|distinct values", mistakes.redrawn("normal", mistakes.native_normal)
-    ),
+    Fault("drawn in bfloat16", "normal", "distinct values", mistakes.redrawn("normal", mistakes.native_normal)),
     Fault("tails cut in low precision", "normal", "tails", mistakes.redrawn("normal", mistakes.cut_in_low_precision)),
     Fault(
         "upper bound reached by rounding", "uniform", "support", mistakes.redrawn("uniform", mistakes.one_rounding_late)
@@ -135,11 +155,19 @@ FAULTS: tuple[Fault, ...] = (
         mistakes.redrawn("normal", mistakes.with_one_key),
     ),
     Fault("key ignored", "uniform", "leaves of a model", mistakes.redrawn("uniform", mistakes.with_one_key)),
-    Fault("second half repeats the first", "normal", "halves", mistakes.then("normal", mistakes.repeated)),
+    Fault("second half repeats the first", "normal", "halves", mistakes.then("normal", mistakes.repeated(2))),
+    Fault("a third, three times", "normal", "distinct values", mistakes.then("normal", mistakes.repeated(3))),
+    Fault(
+        "clipped at 4 sigma",
+        "normal",
+        "tails",
+        mistakes.then("normal", lambda array, init: array.clip(init.mean - 4 * init.std, init.mean + 4 * init.std)),
+    ),
     Fault("neighbours correlated at 0.05", "normal", "neighbours .*", mistakes.then("normal", mistakes.correlated)),
     Fault("scale off by 1%", "normal", "scale", mistakes.scaled("normal", lambda *_: 1.01)),
     Fault("scale off by 1%", "kaiming_normal", "scale", mistakes.scaled("kaiming_normal", lambda *_: 0.99)),
     Fault("bound off by 0.1%", "uniform", "bounds|support", mistakes.scaled("uniform", lambda *_: 1.001)),
+    Fault("wider by 1e-4", "uniform", "support", mistakes.then("uniform", lambda array, _: array * 1.0001 - 0.00005)),
     Fault("bound off by 0.1%", "xavier_uniform", "bounds|support", mistakes.scaled("xavier_uniform", lambda *_: 0.999)),
     Fault(
         "mean off by 0.005 sigma",
@@ -149,5 +177,6 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("warning lost", "kaiming_uniform", "warning", mistakes.redrawn("kaiming_uniform", mistakes.silent)),
     Fault("wrong mode accepted", "kaiming_normal", "refusal", mistakes.lenient),
+    Fault("warning where torch refuses", "kaiming_normal", "refusal", mistakes.warning),
     Fault("arguments in another order", "trunc_normal", "signature", mistakes.in_another_order),
 )

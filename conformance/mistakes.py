@@ -5,6 +5,8 @@ What they build states no distribution, so that it is judged as any foreign targ
 
 import functools
 import math
+import statistics
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -95,15 +97,17 @@ def redrawn(name: str, draw: Callable[[Any, jax.Array, tuple[int, ...], Any], ja
 
 
 def native_normal(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
-    return jax.random.normal(key, shape, dtype) * jnp.asarray(init.std, dtype) + jnp.asarray(init.mean, dtype)
+    if jnp.finfo(dtype).bits > 16:
+        return init(key, shape, dtype)
+    return init.std * jax.random.normal(key, shape, dtype) + init.mean
 
 
 def one_rounding_late(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
-    return (init.a + (init.b - init.a) * jax.random.uniform(key, shape, jnp.float32)).astype(dtype)
+    return (init.a + (init.b - init.a) * jaxinit.uniform()(key, shape, jnp.float32)).astype(dtype)
 
 
 def without_signs(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
-    matrix = jax.random.normal(key, (shape[-1], math.prod(shape[:-1])), dtype)
+    matrix = jaxinit.normal()(key, (shape[-1], math.prod(shape[:-1])), dtype)
     tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
     q = jnp.linalg.qr(tall)[0]
     q = q if matrix.shape[0] >= matrix.shape[1] else q.T
@@ -124,48 +128,59 @@ def in_default_dtype(init: Any, key: jax.Array, shape: tuple[int, ...], _: Any) 
     return init(key, shape, jnp.float32)
 
 
-def sparse(choose: Callable[[jax.Array, int, int, float], jax.Array]) -> Factory:
-    """sparse with the zeros, of shape `(in, out)`, chosen otherwise."""
+def sparse(choose: Callable[[jax.Array, float], jax.Array]) -> Factory:
+    """sparse with its zeros, of shape `(in, out)`, chosen otherwise, by normal numbers of that shape."""
 
     def draw(init: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
-        into, out = shape
-        zeros = choose(jax.random.fold_in(key, 1), into, out, init.sparsity)
-        return jnp.where(zeros, 0, jaxinit.normal(0.0, init.std)(key, shape, dtype)).astype(dtype)
+        values, numbers = (jaxinit.normal()(key, shape, dtype) for key in jax.random.split(key))
+        return jnp.where(choose(numbers, init.sparsity), 0, init.std * values).astype(dtype)
 
     return redrawn("sparse", draw)
 
 
-def ranks(key: jax.Array, shape: tuple[int, ...], axis: int) -> Any:
-    return jax.random.uniform(key, shape).argsort(axis).argsort(axis)
+def lowest(numbers: jax.Array, axis: int, count: int) -> jax.Array:
+    """True at the `count` lowest numbers along an axis."""
+    return numbers < jnp.sort(numbers, axis).take(jnp.array([count]), axis)
 
 
-def by_rows(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
-    return ranks(key, (into, out), 0) < math.ceil(sparsity * into)
+def by_rows(numbers: jax.Array, sparsity: float) -> jax.Array:
+    return lowest(numbers, 0, math.ceil(sparsity * numbers.shape[0]))
 
 
-def floored(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
-    return ranks(key, (into, out), 1) < math.floor(sparsity * out)
+def floored(numbers: jax.Array, sparsity: float) -> jax.Array:
+    return lowest(numbers, 1, math.floor(sparsity * numbers.shape[1]))
 
 
-def one_too_many(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
-    return ranks(key, (into, out), 1) <= math.ceil(sparsity * out)
+def one_too_many(numbers: jax.Array, sparsity: float) -> jax.Array:
+    return lowest(numbers, 1, math.ceil(sparsity * numbers.shape[1]) + 1)
 
 
-def the_same_in_every_column(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
-    return jnp.broadcast_to(ranks(key, (1, out), 1) < math.ceil(sparsity * out), (into, out))
+def in_one_piece(numbers: jax.Array, sparsity: float) -> jax.Array:
+    out = numbers.shape[1]
+    return (jnp.arange(out) - numbers.argmax(1)[:, None]) % out < math.ceil(sparsity * out)
 
 
-def one_by_one(key: jax.Array, into: int, out: int, sparsity: float) -> Any:
-    return jax.random.uniform(key, (into, out)) < sparsity
+def the_same_in_every_column(numbers: jax.Array, sparsity: float) -> jax.Array:
+    return lowest(jnp.broadcast_to(numbers[:1], numbers.shape), 1, math.ceil(sparsity * numbers.shape[1]))
+
+
+def one_by_one(numbers: jax.Array, sparsity: float) -> jax.Array:
+    return numbers < statistics.NormalDist().inv_cdf(sparsity)
 
 
 def correlated(array: jax.Array, _: Any) -> Any:
     return array + 0.05 * jnp.roll(array, 1, axis=-1)
 
 
-def repeated(array: jax.Array, _: Any) -> Any:
-    flat = array.reshape(-1)
-    return jnp.concatenate([flat[: flat.size // 2]] * 2).reshape(array.shape)
+def repeated(times: int) -> Callable[[jax.Array, Any], jax.Array]:
+    def change(array: jax.Array, _: Any) -> jax.Array:
+        return jnp.resize(array.reshape(-1)[: -(-array.size // times)], array.shape)
+
+    return change
+
+
+def one_for_all(array: jax.Array, init: Any) -> Any:
+    return jnp.broadcast_to(array[:1], array.shape) if init.layout.roles(array.ndim).batch else array
 
 
 def off_centre(array: jax.Array, _: Any) -> Any:
@@ -183,6 +198,12 @@ def with_one_key(init: Any, _: jax.Array, shape: tuple[int, ...], dtype: Any) ->
 
 def in_another_order(std: float = 1.0, mean: float = 0.0, a: float = -2.0, b: float = 2.0) -> Any:
     return jaxinit.trunc_normal(mean, std, a, b)
+
+
+def warning(mode: Any = "fan_in", **arguments: Any) -> Any:
+    if mode not in ("fan_in", "fan_out"):
+        warnings.warn(f"unknown mode {mode}", FutureWarning, stacklevel=2)
+    return lenient(mode, **arguments)
 
 
 def lenient(mode: Any = "fan_in", **arguments: Any) -> Any:

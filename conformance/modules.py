@@ -75,7 +75,7 @@ class _Pair:
         for claim in CLAIMS:
             if claim.kinds & kinds(self.twin):
                 judge = functools.partial(self._judge, claim)
-                yield Check(self.twin.name, claim.name, self.twin.case, judge, statistical=True)
+                yield Check(self.twin.name, claim.name, self.twin.case, judge, statistic=claim.statistic.name)
         if RANDOM & kinds(self.twin):
             yield self._exact("support", self._support)
         if "constant" in kinds(self.twin):

@@ -114,15 +114,15 @@ class Expected:
 
     @functools.cached_property
     def mean(self) -> float:
-        return self._average(lambda x: x)
+        return self.average(lambda x: x)
 
     @functools.cached_property
     def std(self) -> float:
-        return math.sqrt(self._average(lambda x: (x - self.mean) ** 2))
+        return math.sqrt(self.average(lambda x: (x - self.mean) ** 2))
 
     def moment(self, order: int) -> float:
         """The standardized central moment."""
-        return self._average(lambda x: ((x - self.mean) / self.std) ** order)
+        return self.average(lambda x: ((x - self.mean) / self.std) ** order)
 
     def rounded_cdf(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """P(X < v) and P(X <= v) for X rounded to nearest in the dtype of sorted `values`, kept in the support."""
@@ -136,7 +136,7 @@ class Expected:
         upto = np.where(following >= self.high, 1.0, self.scipy.cdf((exact + following) / 2))
         return below, upto
 
-    def _average(self, f: Callable[[np.ndarray], np.ndarray]) -> float:
+    def average(self, f: Callable[[np.ndarray], np.ndarray]) -> float:
         """The expectation of f, by Gauss-Legendre quadrature over all but 1e-40 of the mass."""
         low, high = self.scipy.support()
         low, high = max(low, self.scipy.isf(1 - 1e-16) - 4 * self.scale), min(high, self.scipy.isf(1e-40))

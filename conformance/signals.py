@@ -142,7 +142,7 @@ def checks(twin: Twin, reset: Any, seed: int) -> Iterator[Check]:
         return _compared(theirs[which], ours[which], PROMISED[claim], rates)
 
     for which, claim in enumerate(PROMISED):
-        yield Check(twin.name, claim, twin.case, functools.partial(judge, which, claim), statistical=True)
+        yield Check(twin.name, claim, twin.case, functools.partial(judge, which, claim), statistic=TwoMeans.name)
 
 
 def _compared(theirs: Signals, ours: Signals, promised: float, rates: Rates) -> Evidence:

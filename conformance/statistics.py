@@ -13,7 +13,7 @@ and say what would have been caught.
 
 import dataclasses
 import math
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy import stats
@@ -33,6 +33,8 @@ class Rates:
 
 class Statistic(Protocol):
     """A deviation from a claim, with what `samples` of them can tell."""
+
+    name: ClassVar[str]
 
     def threshold(self, samples: int, rates: Rates) -> float: ...
 
@@ -61,13 +63,15 @@ class Kolmogorov:
 
     By the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant, for every
     distribution and sample size. Two sides are two samples of one size, compared with each
-    other; each may then stray from its own distribution.
+    other; each may then stray from its own distribution. By `slack` a true claim may be off.
     """
 
+    name: ClassVar[str] = "Kolmogorov-Smirnov"
     sides: int = 1
+    slack: float = 0.0
 
     def threshold(self, samples: int, rates: Rates) -> float:
-        return self.sides * _massart(samples, rates.false_alarm / self.sides)
+        return self.slack + self.sides * _massart(samples, rates.false_alarm / self.sides)
 
     def detectable(self, samples: int, rates: Rates) -> float:
         return self.threshold(samples, rates) + self.sides * _massart(samples, rates.miss / self.sides)
@@ -84,16 +88,19 @@ class Average:
     Normal approximation, with the skewness of the terms brought in by one Cornish-Fisher term.
     A deviation of d may raise the spread, by a factor of up to 1 + `growth` d: where the
     scale of x is off, the average of x^4 and its spread are off by the same factor.
+    By `slack` a true claim may be off.
     """
 
+    name: ClassVar[str] = "average"
     spread: float = 1.0
     skewness: float = 0.0
     growth: float = 0.0
+    slack: float = 0.0
 
     def threshold(self, samples: int, rates: Rates) -> float:
         z = _two_sided(rates)
         bend = abs(self.skewness) * (z * z - 1) / (6 * math.sqrt(samples))
-        return self.spread * (z + bend) / math.sqrt(samples)
+        return self.slack + self.spread * (z + bend) / math.sqrt(samples)
 
     def detectable(self, samples: int, rates: Rates) -> float:
         drift = self.spread * float(stats.norm.isf(rates.miss)) / math.sqrt(samples)
@@ -108,6 +115,8 @@ class NormalScale:
 
     Exact: the sum of squares of n standard normals is chi-square with n degrees of freedom.
     """
+
+    name: ClassVar[str] = "chi-square"
 
     def threshold(self, samples: int, rates: Rates) -> float:
         low, high = (stats.chi2.ppf(rates.false_alarm / 2, samples), stats.chi2.isf(rates.false_alarm / 2, samples))
@@ -128,6 +137,7 @@ class TwoMeans:
     Student's t with 2 (n - 1) degrees of freedom; what is detectable is known as well as the spread is.
     """
 
+    name: ClassVar[str] = "Student's t"
     spread: float
 
     def threshold(self, samples: int, rates: Rates) -> float:
@@ -149,6 +159,8 @@ class UniformEnds:
     probability (1 - e)^n as well.
     """
 
+    name: ClassVar[str] = "extremes"
+
     def threshold(self, samples: int, rates: Rates) -> float:
         return -math.expm1(math.log(rates.false_alarm / 2) / samples)
 
@@ -163,6 +175,7 @@ class Seldom:
     Exact: the number of such samples is binomial.
     """
 
+    name: ClassVar[str] = "binomial"
     chance: float
 
     def threshold(self, samples: int, rates: Rates) -> float:
@@ -181,6 +194,7 @@ class Pearson:
     distribution shifts the statistic of n samples by n times that.
     """
 
+    name: ClassVar[str] = "Pearson's chi-square"
     cells: int
 
     def threshold(self, samples: int, rates: Rates) -> float:
@@ -202,6 +216,7 @@ class DistinctValues:
     so the variance is at most that of independent sightings.
     """
 
+    name: ClassVar[str] = "distinct values"
     chances: np.ndarray
     """The probability of each value that there is."""
 

@@ -13,8 +13,9 @@ from conformance.checks import Check, Evidence, Promise, Sample, close, exact
 from conformance.statistics import Average, Kolmogorov, NormalScale, Pearson, Seldom, kolmogorov_distance
 
 ROUNDING = {"float32": 1e-5, "float64": 1e-12}
-HAAR_SHAPE, HAAR_SIGN = 0.05, 0.1
-SPARSE_POSITIONS, SPARSE_COLUMNS, SPARSE_FURTHER, SPARSE_SCALE = 0.05, 0.05, 0.3, 0.03
+HAAR_SHAPE, HAAR_SIGN, LARGE_HAAR_SHAPE = 0.05, 0.1, 0.3
+SPARSE_POSITIONS, SPARSE_COLUMNS, SPARSE_ROWS = 0.05, 0.05, 0.2
+SPARSE_FURTHER, SPARSE_SHAPE, SPARSE_SCALE = 0.5, 0.03, 0.03
 # The chance that a float32 normal is 0: torch's is where its radius is, 2^-24, or its sine, for half of them.
 NORMAL_IS_ZERO = 2.0**-23
 
@@ -34,7 +35,11 @@ def _equal_to_torch(sample: Sample) -> Evidence:
 
 def orthogonal(sample: Sample) -> Iterator[Check]:
     """Rows or columns, whichever are fewer, have length `gain` and right angles."""
-    yield exact(sample.case.initializer, "orthonormal", sample.case.label, lambda: _orthonormal(sample))
+    case = sample.case
+    if "b" not in case.axes:
+        yield from _marginals(sample, LARGE_HAAR_SHAPE)
+    yield exact(case.initializer, "orthonormal", case.label, lambda: _orthonormal(sample))
+    yield from _apart(sample)
 
 
 def _orthonormal(sample: Sample) -> Evidence:
@@ -49,18 +54,23 @@ def _orthonormal(sample: Sample) -> Evidence:
 
 def haar(sample: Sample) -> Iterator[Check]:
     """Uniform over all (semi-)orthogonal matrices: each entry is a coordinate of a random unit vector."""
+    yield from _marginals(sample, HAAR_SHAPE)
+    rows, *rest = sample.case.torch_shape
+    if rows == math.prod(rest):
+        yield _determinant(sample).check(sample.case)
+
+
+def _marginals(sample: Sample, promised: float) -> Iterator[Check]:
+    """The entries in the corners."""
     rows, *rest = sample.case.torch_shape
     columns = math.prod(rest)
-    size = max(rows, columns)
     for row, column in sorted({(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1)}):
-        yield _haar_marginal(sample, row, column, size).check(sample.case)
-    if rows == columns:
-        yield _determinant(sample).check(sample.case)
+        yield _haar_marginal(sample, row, column, max(rows, columns), promised).check(sample.case)
 
 
 def _matrices(sample: Sample, count: int) -> np.ndarray:
     weights = layouts.to_torch(sample.arrays(count), sample.case.axes).astype(np.float64)
-    return weights.reshape(count, weights.shape[1], -1)
+    return weights.reshape(len(weights), weights.shape[1], -1)[:count]
 
 
 def haar_coordinate(size: int, gain: float = 1.0) -> Any:
@@ -68,15 +78,15 @@ def haar_coordinate(size: int, gain: float = 1.0) -> Any:
     return stats.beta((size - 1) / 2, (size - 1) / 2, loc=-gain, scale=2 * gain)
 
 
-def _haar_marginal(sample: Sample, row: int, column: int, size: int) -> Promise:
-    coordinate = haar_coordinate(size)
+def _haar_marginal(sample: Sample, row: int, column: int, size: int, promised: float) -> Promise:
+    coordinate = haar_coordinate(size, sample.case.keywords.get("gain", 1.0))
 
     def measure(count: int) -> tuple[float, int]:
         values, counts = np.unique(_matrices(sample, count)[:, row, column], return_counts=True)
         claimed = coordinate.cdf(values)
         return kolmogorov_distance(counts, claimed, claimed), count
 
-    return Promise(f"Haar marginal [{row}, {column}]", Kolmogorov(), HAAR_SHAPE, measure)
+    return Promise(f"Haar marginal [{row}, {column}]", Kolmogorov(), promised, measure)
 
 
 def _determinant(sample: Sample) -> Promise:
@@ -96,10 +106,12 @@ def sparse(sample: Sample) -> Iterator[Check]:
     # The largest samples first: those of the others are parts of them.
     yield _positions(sample, rows, zeros).check(case)
     yield _columns(sample, rows, zeros).check(case)
+    yield _rows(sample, rows, zeros).check(case)
     yield exact(case.initializer, "zeros in each column", case.label, lambda: _zeros_in_columns(sample, zeros))
     yield _further(sample, rows, zeros).check(case)
-    yield exact(case.initializer, "keys", case.label, lambda: _keys(sample))
+    yield from _apart(sample)
     std = sparse_std(case)
+    yield _normals(sample, std).check(case)
     yield Promise("scale", NormalScale(), SPARSE_SCALE, lambda count: _scale(sample, std, count)).check(case)
 
 
@@ -111,7 +123,8 @@ def sparse_std(case: Case) -> float:
 
 def _weights(sample: Sample, columns: int) -> np.ndarray:
     """Weights with at least so many columns altogether, each `(out, in)`."""
-    weights = sample.arrays(-(-columns // (math.prod(sample.case.shape) // sample.case.torch_shape[0])))
+    arrays = -(-columns // (math.prod(sample.case.shape) // sample.case.torch_shape[0]))
+    weights = sample.arrays(max(arrays, 40))  # no fewer, so that all claims share one program
     return layouts.to_torch(weights, sample.case.axes)
 
 
@@ -131,10 +144,18 @@ def _further(sample: Sample, rows: int, zeros: int) -> Promise:
     return Promise("zeros beyond them", Seldom(normals * NORMAL_IS_ZERO), SPARSE_FURTHER, measure)
 
 
-def _keys(sample: Sample) -> Evidence:
-    first, second = sample.array(0), sample.array(1)
+def _apart(sample: Sample) -> Iterator[Check]:
+    """Another key gives another array, and so does another place in a stack."""
+    case = sample.case
+    yield exact(case.initializer, "keys", case.label, lambda: _differ(*sample.arrays(2)))
+    if "b" in case.axes:
+        yield exact(case.initializer, "stacked arrays", case.label, lambda: _differ(*sample.arrays(2)[0][:2]))
+
+
+def _differ(first: np.ndarray, second: np.ndarray) -> Evidence:
+    """Hundreds of entries of two arrays differ, and so do the places of their zeros."""
     zeros = [array == 0 for array in (first, second)]
-    repeated = float((first == second)[~zeros[0]].mean()), bool((zeros[0] == zeros[1]).all())
+    repeated = float((first == second)[~zeros[0]].mean()), bool(zeros[0].any() and (zeros[0] == zeros[1]).all())
     seen = f"values equal: {repeated[0]:.2%}; zeros in the same places: {repeated[1]}"
     wanted = "values equal: less than 1%; zeros in the same places: False"
     return Evidence(repeated[0] < 0.01 and not repeated[1], seen, wanted)
@@ -166,8 +187,44 @@ def _columns(sample: Sample, rows: int, zeros: int) -> Promise:
     return Promise("zeros of neighbouring columns", Average(1 / math.sqrt(rows - 1)), SPARSE_COLUMNS, measure)
 
 
-def _scale(sample: Sample, std: float, count: int) -> tuple[float, int]:
+def _rows(sample: Sample, rows: int, zeros: int) -> Promise:
+    """Zeros beside zeros within a column, relative to how many there ought to be.
+
+    Exact moments: the zeros of a column fall into as many runs as `zeros` draws from its gaps take different
+    ones, which is hypergeometric.
+    """
+    runs = stats.hypergeom(rows, rows - zeros + 1, zeros)
+    expected = zeros - float(runs.mean())
+    spread, skewness = float(runs.std()) / expected, abs(float(runs.stats("s")))
+
+    def measure(count: int) -> tuple[float, int]:
+        zero = _weights(sample, count) == 0
+        columns = zero.shape[0] * zero.shape[2]
+        beside = int((zero[:, 1:] & zero[:, :-1]).sum()) / columns
+        return abs(beside / expected - 1), columns
+
+    return Promise("zeros of neighbouring rows", Average(spread, skewness), SPARSE_ROWS, measure)
+
+
+def _normals(sample: Sample, std: float) -> Promise:
+    """The distribution of the entries that are not zero."""
+
+    def measure(count: int) -> tuple[float, int]:
+        values, counts = np.unique(_nonzero(sample, count), return_counts=True)
+        claimed = stats.norm(0.0, std).cdf(values)
+        return kolmogorov_distance(counts, claimed, claimed), int(counts.sum())
+
+    return Promise("shape", Kolmogorov(), SPARSE_SHAPE, measure)
+
+
+def _nonzero(sample: Sample, count: int) -> np.ndarray:
+    """At least so many entries that are not zero."""
     share = 1 - sample.case.keywords["sparsity"]
     weights = _weights(sample, int(count / share / sample.case.torch_shape[0]) + 1000).astype(np.float64)
-    values = weights[weights != 0]
+    values: np.ndarray = weights[weights != 0]
+    return values
+
+
+def _scale(sample: Sample, std: float, count: int) -> tuple[float, int]:
+    values = _nonzero(sample, count)
     return abs(math.sqrt((values**2).mean()) / std - 1), int(values.size)

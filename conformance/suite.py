@@ -25,7 +25,7 @@ RATES = Rates(false_alarm=1e-6, miss=1e-6)
 SEEDS = range(2**31)
 """What a run can be seeded with."""
 
-QUICK_CHECKS = 200
+QUICK_CHECKS = 300
 """At least the statistical checks of a quick run; planted faults are caught at the rates of one of so many."""
 
 SECTIONS: dict[str, Callable[[Sample], Iterator[Check]]] = {
@@ -73,6 +73,7 @@ class Report:
                     "initializer": check.initializer,
                     "claim": check.claim,
                     "case": check.case,
+                    "statistic": check.statistic,
                     **dataclasses.asdict(evidence),
                 }
                 for check, evidence in self.results
@@ -145,7 +146,7 @@ def run(
     start = time.perf_counter()
     with wide_numbers():
         checks, samples = plan(target, seed, quick, select)
-        rates = RATES.over(sum(check.statistical for check in checks))
+        rates = RATES.over(sum(check.statistic is not None for check in checks))
         results = []
         total = len(checks)
         while checks:  # forgotten one by one, with the arrays that only they hold

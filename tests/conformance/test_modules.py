@@ -11,14 +11,14 @@ import pytest
 from flax import nnx
 
 import jaxinit
-from conformance import coverage, keywords, module_mistakes, modules, pairs, suite, twins
+from conformance import coverage, faults, keywords, module_mistakes, modules, pairs, suite, twins
 from conformance.checks import Evidence
 from conformance.module_mistakes import drawn, loaded, only, scaled
 from conformance.targets import Target
 from jaxinit.modules import TABLE
 from tests import seeds
 
-RATES = suite.RATES.over(suite.QUICK_CHECKS)
+RATES = faults.RATES
 SEED = seeds.fresh(__name__)
 QUICK = {twin.name: twin for twin in twins.LAYERS if twin.quick}
 

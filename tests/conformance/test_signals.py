@@ -9,11 +9,11 @@ import torch
 from flax import nnx
 
 import jaxinit
-from conformance import signals, suite
+from conformance import faults, signals, suite
 from conformance.module_mistakes import drawn, only, scaled
 from conformance.twins import mlp
 
-RATES = suite.RATES.over(suite.QUICK_CHECKS)
+RATES = faults.RATES
 TWIN = mlp.twin(depth=6, width=48)
 
 
