@@ -42,6 +42,13 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--seed", type=_seed, default=None, metavar="N", help="seed of all draws (default: a fresh one, printed)"
     )
+    run.add_argument(
+        "--shares",
+        type=_shares,
+        default=None,
+        metavar="N",
+        help="split the error rates over N checks, to judge one as a run of all did (default: those that run)",
+    )
     run.add_argument("--quick", action="store_true", help="fewer cases, same error rates")
     run.set_defaults(command=_run)
     planted = commands.add_parser(
@@ -96,6 +103,12 @@ def _count(text: str) -> int:
 def _seed(text: str) -> int:
     if (number := _whole(text)) not in suite.SEEDS:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {suite.SEEDS[-1]}, got {text!r}")
+    return number
+
+
+def _shares(text: str) -> int:
+    if (number := _whole(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
     return number
 
 
@@ -172,7 +185,7 @@ def _checked(target: targets.Target, seed: int, options: argparse.Namespace, con
                     soft_wrap=True,
                 )
 
-        return suite.run(target, seed, options.quick, options.select, step)
+        return suite.run(target, seed, options.quick, options.select, step, options.shares)
 
 
 def _conclude(found: suite.Report, out: Path, console: Console) -> None:

@@ -176,7 +176,7 @@ def _row(name: str, other: str, a: np.ndarray, b: np.ndarray, rates: Rates) -> R
     ratio, scale_limit, scale_detectable = _scales(a, b, rates)
     verdict = _constants(a, b)
     if verdict is None:
-        differs = distance > limit or abs(math.log(ratio)) > scale_limit
+        differs = distance > limit or abs(math.log(ratio)) > scale_limit or np.isnan(a).any() != np.isnan(b).any()
         verdict = "differs" if differs else "undecided" if limit >= 1 and scale_limit == math.inf else "same"
     return Row(name, other, shapes, verdict, distance, detectable, ratio, math.exp(scale_detectable))
 

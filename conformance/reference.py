@@ -146,6 +146,11 @@ class Expected:
         return float((mass * f(x)).sum() / mass.sum())
 
 
+def is_distribution(value: Any) -> bool:
+    """Whether it says what `Expected.stated` asks."""
+    return all(hasattr(value, name) for name in ("kind", "mean", "std", "support"))
+
+
 def _beyond(dtype: np.dtype) -> float:
     """Infinity, or the largest value of a dtype that lacks it."""
     return math.inf if np.isinf(np.asarray(math.inf).astype(dtype)) else float(ml_dtypes.finfo(dtype).max)

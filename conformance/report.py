@@ -21,6 +21,9 @@ from conformance.faults import Catch
 from conformance.suite import Report
 from conformance.weights import shown
 
+_MARKDOWN = {ord(letter): f"&#{ord(letter)};" for letter in r"&<>@|\`*!"}
+"""What Markdown, and those who render it, take for more than a letter; none of it may come from a target."""
+
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("conformance"),
     autoescape=jinja2.select_autoescape(["html.j2"]),
@@ -30,6 +33,7 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters["short"] = lambda value: f"{value:.3g}" if isinstance(value, float) else value
+_TEMPLATES.filters["cell"] = lambda text: str(text).translate(_MARKDOWN)
 _TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_id)}$")
 
 
@@ -71,6 +75,8 @@ def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
         "pictures": pictures.of_samples(report.samples),
         "fans": _fans(report.samples),
         "command": _command(report),
+        "statistics": {check.id: check.statistic for check, _ in report.results},
+        "missed": sum(catch.check is None for catch in caught),
         "faults": [fault_row(catch) for catch in caught],
         "differences": interface.AGREED_DIFFERENCES if report.target == "jaxinit" else (),
     }
@@ -103,8 +109,10 @@ def _fans(samples: Sequence[Sample]) -> list[tuple[str, ...]]:
 
 
 def _command(report: Report) -> str:
-    """The command that runs the report's checks again, but for the selection of one."""
-    return f"python -m conformance run --target {shown(report.target)} --seed {report.seed}{' --quick' * report.quick}"
+    """The command that runs the report's checks again, but for the selection of one, and at the same rates."""
+    quick = " --quick" * report.quick
+    start = f"python -m conformance run --target {shown(report.target)} --seed {report.seed}"
+    return f"{start}{quick} --shares {report.shares}"
 
 
 def fault_row(catch: Catch) -> tuple[str, ...]:

@@ -86,7 +86,8 @@ def _haar_marginal(sample: Sample, row: int, column: int, size: int, promised: f
         claimed = coordinate.cdf(values)
         return kolmogorov_distance(counts, claimed, claimed), count
 
-    return Promise(f"Haar marginal [{row}, {column}]", Kolmogorov(), promised, measure)
+    corner = [0 if index == 0 else -1 for index in (row, column)]
+    return Promise(f"Haar marginal {corner}", Kolmogorov(), promised, measure)
 
 
 def _determinant(sample: Sample) -> Promise:

@@ -49,6 +49,8 @@ class Report:
     results: list[tuple[Subject, Evidence]]
     samples: list[Sample]
     seconds: float
+    shares: int
+    """How many checks the rates were split over."""
 
     @property
     def failures(self) -> list[tuple[Subject, Evidence]]:
@@ -73,7 +75,6 @@ class Report:
                     "initializer": check.initializer,
                     "claim": check.claim,
                     "case": check.case,
-                    "statistic": check.statistic,
                     **dataclasses.asdict(evidence),
                 }
                 for check, evidence in self.results
@@ -107,10 +108,11 @@ def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tu
 def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[Check]:
     """The checks of whole modules, for targets that know of any; only these need flax."""
     nnx, defaults = target.part("nnx"), target.part("defaults")
-    if nnx or defaults:
+    has_models = all(hasattr(nnx, name) for name in ("reset_parameters", "load"))
+    if has_models or defaults:
         from conformance import keywords, modules
 
-        yield from modules.checks(nnx, seed, quick) if nnx else ()
+        yield from modules.checks(nnx, seed, quick) if has_models else ()
         yield from keywords.checks(defaults, quick) if defaults else ()
 
 
@@ -124,7 +126,11 @@ def _planned(section: str, sample: Sample) -> list[Check]:
 
 
 def _refused(error: BaseException) -> Evidence:
-    return Evidence(False, f"{type(error).__name__}: {error}".splitlines()[0][:300], "no exception")
+    try:
+        said = f"{type(error).__name__}: {error}"
+    except Exception:  # a target's exceptions may fail to say what they are
+        said = type(error).__name__
+    return Evidence(False, said.splitlines()[0][:300], "no exception")
 
 
 def run(
@@ -133,6 +139,7 @@ def run(
     quick: bool = False,
     select: str = "",
     progress: Callable[[int, int, Subject, Evidence], None] | None = None,
+    shares: int | None = None,
 ) -> Report:
     """Checks `target` against the installed torch.
 
@@ -142,11 +149,13 @@ def run(
         quick: fewer cases, at the same error rates.
         select: a regular expression that the ids of the checks must match.
         progress: called after each check with the number done, the number of all, its subject and the evidence.
+        shares: over how many checks to split the error rates; by default, over those with chance that run.
     """
     start = time.perf_counter()
     with wide_numbers():
         checks, samples = plan(target, seed, quick, select)
-        rates = RATES.over(sum(check.statistic is not None for check in checks))
+        shares = shares or sum(check.statistic is not None for check in checks)
+        rates = RATES.over(shares)
         results = []
         total = len(checks)
         while checks:  # forgotten one by one, with the arrays that only they hold
@@ -155,7 +164,8 @@ def run(
             if progress is not None:
                 progress(len(results), total, *results[-1])
     drawn = [sample for sample in samples if sample.is_drawn]
-    return Report(target.name, versions(target.name), seed, quick, RATES, results, drawn, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Report(target.name, versions(target.name), seed, quick, RATES, results, drawn, seconds, shares)
 
 
 def evaluate(check: Check, rates: Rates) -> Evidence:
@@ -178,7 +188,11 @@ def wide_numbers() -> Iterator[None]:
 
 
 def versions(target: str) -> dict[str, str]:
-    """What was run with what."""
+    """What was run with what; the target's own package first, where it is installed as one."""
     adapted = [library.package for name, library in adapters.LIBRARIES.items() if name == target]
-    packages = ("jaxinit", "jax", "jaxlib", "numpy", "scipy", *adapted)
-    return {"torch": reference.version, **{package: metadata.version(package) for package in packages}}
+    own = adapted or metadata.packages_distributions().get(target.partition(".")[0].partition(":")[0], [])
+    found = {"torch": str(reference.version)}
+    for package in (*own, "jaxinit", "jax", "jaxlib", "flax", "numpy", "scipy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):  # only modules need flax
+            found.setdefault(package, metadata.version(package))
+    return found

@@ -73,16 +73,20 @@ def load(name: str) -> Target:
     """The target of that name: `torch`, a library with an adapter, or anything importable.
 
     Raises:
-        TargetError: nothing of that name can be imported, or importing it fails.
+        TargetError: nothing of that name can be imported, importing it fails, or it has nothing to check.
     """
     adapted = {"torch": torch_namespace, **{each: library.namespace for each, library in adapters.LIBRARIES.items()}}
     find: Callable[[], Any] = adapted.get(name, functools.partial(pkgutil.resolve_name, name))
     try:
-        return Target(name, find())
+        target = Target(name, find())
     except (ImportError, AttributeError, ValueError) as error:
         raise TargetError(f"cannot import the target {name!r}: {error}") from None
     except (Exception, SystemExit) as error:  # a module may raise anything
-        raise TargetError(f"cannot import the target {name!r}: {type(error).__name__}: {error}") from error
+        raise TargetError(f"cannot import the target {name!r}: {type(error).__name__}") from error
+    initializers = (*reference.initializers(), "TorchGenerator")
+    if not any(map(target.has, initializers)) and not any(map(target.part, ("nnx", "defaults"))):
+        raise TargetError(f"the target {name!r} has none of torch's initializers")
+    return target
 
 
 def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -63,12 +63,12 @@ def read(path: Path) -> Weights:
         (2, 3)
     """
     formats = {".safetensors": _safetensors, ".npz": _npz}
-    if path.suffix not in formats:
+    if path.suffix.lower() not in formats:
         raise WeightsError(f"cannot read {shown(path)}: not a .safetensors or .npz file (pickles are never loaded)")
     if path.exists() and not path.is_file():
         raise WeightsError(f"cannot read {shown(path)}: not a file")
     try:
-        found = dict(formats[path.suffix](path))
+        found = dict(formats[path.suffix.lower()](path))
     except OSError as error:
         raise WeightsError(f"cannot read {shown(path)}: {error.strerror or error}") from None
     except Exception as error:  # what a damaged file makes its parsers raise is not documented
@@ -135,7 +135,7 @@ def _array(name: str, leaf: Any) -> np.ndarray:
 
 def is_numeric(array: np.ndarray) -> bool:
     """Whether the entries are numbers or truth values."""
-    return any(jnp.issubdtype(array.dtype, kind) for kind in (np.number, np.bool_))
+    return array.dtype.kind != "m" and any(jnp.issubdtype(array.dtype, kind) for kind in (np.number, np.bool_))
 
 
 def _reason(error: Exception) -> str:

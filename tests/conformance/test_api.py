@@ -31,6 +31,17 @@ def test_initializers_draw_what_they_state(init: Elementwise) -> None:
     conformance.assert_conforms(init, init.distribution(shape), shape)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2"])
+@pytest.mark.parametrize("shape", [(32,), (96, 144)])
+@pytest.mark.parametrize("init", [jaxinit.uniform(), jaxinit.normal(), jaxinit.trunc_normal()], ids=repr)
+def test_rounding_raises_no_alarm(init: Elementwise, shape: tuple[int, ...], dtype: str) -> None:
+    conformance.assert_conforms(init, init.distribution(shape), shape, dtype)
+
+
+def test_a_default_dtype_is_that_of_the_caller() -> None:
+    conformance.assert_conforms(lambda key, shape, _: jax.random.normal(key, shape), jaxinit.normal().distribution(()))
+
+
 @pytest.mark.parametrize(
     ("init", "stated", "claim"),
     [

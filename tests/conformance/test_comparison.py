@@ -70,6 +70,7 @@ def test_a_shape_of_the_same_scale_differs(rng: np.random.Generator) -> None:
         (np.ones(4), np.ones(5), "error"),
         (np.ones((0, 3)), np.ones((3, 0)), "same"),
         (np.full(4, np.nan), np.full(4, np.nan), "undecided"),
+        (np.arange(99.0), np.append(np.arange(98.0), np.nan), "differs"),
         (np.full(4, np.inf), np.full(4, np.inf), "same"),
         (np.ones(4, np.int32), np.ones(4, bool), "same"),
     ],

@@ -215,6 +215,13 @@ def test_npz_has_the_layout_of_flax_unless_told(tmp_path: Path, capsys: pytest.C
     assert "kaiming_uniform(mode='fan_out'), fan_out 90 " in capsys.readouterr().out
 
 
+def test_lengths_of_time_are_no_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "x.npz", a=np.array([1, 2], "m8[s]"))
+    (tmp_path / "x.npz").rename(tmp_path / "x.NPZ")
+    assert main(["describe", str(tmp_path / "x.NPZ")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", ["missing.npz", "bad\nname.npz", "model.pt"])
 def test_what_cannot_be_read_exits_2_with_one_line(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,5 +1,6 @@
 """The suite judges by what a target does: faults are found where they are, and a crash is a finding."""
 
+import html
 import json
 import types
 from collections.abc import Callable
@@ -57,6 +58,7 @@ def test_what_a_target_says_is_escaped(tmp_path: Any) -> None:
     report.write(suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal"), [], tmp_path)
     assert "<script>not" not in (tmp_path / "report.html").read_text()
     assert "&lt;script&gt;not" in (tmp_path / "report.html").read_text()
+    assert "<script>" not in (tmp_path / "report.md").read_text()
 
 
 def test_control_characters_are_shown_in_all_reports(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_control_characters_are_shown_in_all_reports(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         page = path.read_text(encoding="utf-8")
         assert page.replace("\n", "").isprintable()
-        assert r"a\x00b\x1b[2J" in page.replace("\\\\", "\\")
+        assert r"a\x00b\x1b[2J" in html.unescape(page).replace("\\\\", "\\")
 
 
 def test_absent_names_are_reported() -> None:
@@ -85,6 +87,39 @@ def test_rates_are_split_over_the_checks_that_run() -> None:
     samples = {check.claim: evidence.samples for check, evidence in more.results}
     assert [check.claim for check, _ in one.results] == ["scale"]
     assert (one.results[0][1].samples or 0) < (samples["scale"] or 0)
+
+
+def test_one_check_is_judged_as_a_run_of_all_judged_it() -> None:
+    some = suite.run(target(), SEED, quick=True, select=r"^normal: (scale|shape|mean) \[io 96x144 float32")
+    one = suite.run(target(), SEED, quick=True, select=r"^normal: scale \[io 96x144 float32", shares=some.shares)
+    assert one.results == [result for result in some.results if result[0].claim == "scale"]
+
+
+def test_an_exception_that_cannot_be_shown_is_a_failure() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    def zeros() -> Init:
+        raise MuteError
+
+    ((_, evidence),) = suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal.*xyio 3x5x24x40").results
+    assert (evidence.passed, evidence.observed) == (False, "MuteError")
+
+
+def test_what_else_is_called_distribution_or_nnx_is_not_asked() -> None:
+    class Foreign:
+        distribution = "normal"
+
+        def __call__(self, key: Any, shape: Any, dtype: Any) -> Any:
+            return jaxinit.normal()(key, shape, dtype)
+
+    namespace = types.SimpleNamespace(normal=lambda mean=0.0, std=1.0: Foreign(), nnx=types.SimpleNamespace())
+    checks, _ = suite.plan(Target("foreign", namespace), SEED, quick=True)
+    claims = {check.claim for check in checks if check.initializer == "normal"}
+    assert "mean" in claims
+    assert "distribution" not in claims
+    assert not any(check.initializer.startswith("nn.") for check in checks)
 
 
 @pytest.mark.parametrize("name", reference.initializers())

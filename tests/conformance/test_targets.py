@@ -16,6 +16,11 @@ def test_a_target_is_any_dotted_name() -> None:
     assert targets.load("jaxinit").namespace is jaxinit
 
 
+def test_a_namespace_without_a_name_of_torchs_is_refused() -> None:
+    with pytest.raises(targets.TargetError, match="the target 'json' has none of torch's initializers"):
+        targets.load("json")
+
+
 @pytest.mark.parametrize("name", ["no_such_package", "jax.no_such_thing", "jaxinit.elementwise.none", "not a name"])
 def test_what_cannot_be_imported_is_named(name: str) -> None:
     with pytest.raises(targets.TargetError, match=name):

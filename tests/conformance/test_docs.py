@@ -1,0 +1,42 @@
+"""Pages that speak of checks speak of those that there are."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import jaxinit
+from conformance import elementwise, faults, reference, suite
+from conformance.targets import Target
+
+DOCS = Path(__file__).parents[2] / "docs"
+JAXINIT = Target("jaxinit", jaxinit)
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """The table under the line of its headings, without what marks code."""
+    table = (DOCS / page).read_text().partition(heading + "\n")[2].partition("\n\n")[0]
+    return [[cell.strip().strip("`") for cell in line.split("|")[1:-1]] for line in table.splitlines()[1:]]
+
+
+def test_every_statistic_and_promise_is_told() -> None:
+    checks, _ = suite.plan(JAXINIT, 0)
+    found = {
+        (re.sub(r" (along axis \d+|\[.*\])", "", check.claim), check.statistic)
+        for check in checks
+        if check.statistic and check.initializer in reference.initializers()
+    }
+    told = rows("conformance.md", "| claim | statistic | deviation | caught |")
+    assert {(claim, statistic) for claim, statistic, _, _ in told} == found
+    promised = {claim: f"{fine:g}, {coarse:g}" for claim, (fine, coarse) in elementwise.PROMISED.items()}
+    assert {claim: caught for claim, _, _, caught in told if claim in promised} == promised
+
+
+@pytest.mark.parametrize("heading", ["| claim | judged | false alarms |", "| fault | judged | misses |"])
+def test_every_claim_and_fault_was_calibrated(heading: str) -> None:
+    checks, _ = suite.plan(JAXINIT, 0, quick=True)
+    claims = {check.claim for check in checks}
+    mistakes = {f"{fault.name} ({fault.initializer})" for fault in faults.FAULTS}
+    told = rows("calibration.md", heading)
+    assert {name for name, _, _ in told} == (claims if "claim" in heading else mistakes)
+    assert {wrong for _, _, wrong in told} == {"0"}
