@@ -21,8 +21,11 @@ def chances(expected: Expected, dtype: str) -> np.ndarray:
     size = jnp.dtype(dtype).itemsize
     words = np.arange(2 ** (8 * size)).astype(f"u{size}").view(jnp.dtype(dtype))
     with np.errstate(invalid="ignore"):  # some words are signalling NaNs
-        below, upto = expected.rounded_cdf(np.unique(words[np.isfinite(words)]))
+        values = np.unique(words[np.isfinite(words)])
+    below, upto = expected.rounded_cdf(values)
     found: np.ndarray = np.clip(upto - below, 0.0, 1.0)
+    if expected.kind == "uniform":
+        found[values.astype(np.float64) >= expected.high] = 0.0  # never reached
     return found
 
 
