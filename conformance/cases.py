@@ -27,6 +27,10 @@ class Case:
     def keywords(self) -> dict[str, Any]:
         return dict(self.arguments)
 
+    def choice(self, pair: tuple[float, float]) -> float:
+        """Of what holds for fine cases and what holds for the others."""
+        return pair[0 if self.fine else 1]
+
     @property
     def torch_shape(self) -> tuple[int, ...]:
         return layouts.torch_shape(self.shape, self.axes)

@@ -7,8 +7,7 @@ one that a sample exceeds the threshold for with probability at least 1 - `miss`
 samples a check draws follows from the deviation that it promises to catch. The rates of a
 run are split evenly over its checks (Bonferroni), so the union bound holds for the run.
 
-After the design of TensorFlow Probability's statistical_testing: assert with both rates,
-and say what would have been caught.
+After the design of TensorFlow Probability's statistical_testing.
 """
 
 import dataclasses

@@ -1,0 +1,118 @@
+"""Claims that entries, halves, arrays, keys and models' leaves have nothing to do with each other."""
+
+import math
+
+import numpy as np
+
+from conformance import reference, rounding
+from conformance.checks import Check, Evidence, Promise, Sample, exact
+from conformance.distances import standardized
+from conformance.statistics import Average, Seldom
+
+# Deviations that are sure to be caught: by fine cases, and by the others.
+PROMISED = {
+    "neighbours": (0.02, 0.05),
+    "halves": (0.02, 0.05),
+    "leaves of a model": (0.02, 0.05),
+    "distinct values": (0.2, 0.2),
+    "keys": (0.5, 0.5),
+}
+
+
+def promises(sample: Sample, expected: reference.Expected) -> list[Promise]:
+    """All of them of fine cases; of the others, only that stacked arrays are independent."""
+    case = sample.case
+    axes = [axis for axis, letter in enumerate(case.axes) if case.fine or letter == "b"]
+    found = [_neighbours(sample, expected, axis) for axis in axes]
+    if case.fine:
+        found += [_neighbours(sample, expected, None), _halves(sample, expected), _leaves(sample, expected)]
+        found.append(_keys(sample, expected))
+    if case.fine and not rounding.is_narrow(case.dtype) and _repeats(sample, expected) < 0.05:
+        found.append(_unrepeated(sample, expected))
+    return found
+
+
+def same_key(sample: Sample) -> Check:
+    """A key gives the same array each time."""
+    return exact(sample.case.initializer, "same key", sample.case.label, lambda: _same_key(sample))
+
+
+def _promised(claim: str, sample: Sample) -> float:
+    return sample.case.choice(PROMISED[claim])
+
+
+def _neighbours(sample: Sample, expected: reference.Expected, axis: int | None) -> Promise:
+    """Correlation of entries side by side along an axis, or in the arrays of neighbouring keys."""
+    shape = sample.case.shape
+    pairs = math.prod(shape) if axis is None else math.prod(shape) // shape[axis] * (shape[axis] - 1)
+
+    def measure(count: int) -> tuple[float, int]:
+        arrays = standardized(sample.arrays(-(-count // pairs) + (axis is None)), expected)
+        arrays = np.moveaxis(arrays, 0 if axis is None else axis + 1, 0)
+        products = arrays[1:] * arrays[:-1]
+        return abs(products.mean()), products.size
+
+    where = "keys" if axis is None else f"axis {axis}"
+    return Promise(f"neighbours along {where}", Average(1.0), _promised("neighbours", sample), measure)
+
+
+def _halves(sample: Sample, expected: reference.Expected) -> Promise:
+    """Correlation of the first half of each array with the second."""
+    size = math.prod(sample.case.shape)
+
+    def measure(count: int) -> tuple[float, int]:
+        arrays = standardized(sample.arrays(-(-count // (size // 2))), expected).reshape(-1, size)
+        products = arrays[:, : size // 2] * arrays[:, -(size // 2) :]
+        return abs(products.mean()), products.size
+
+    return Promise("halves", Average(1.0), _promised("halves", sample), measure)
+
+
+def _leaves(sample: Sample, expected: reference.Expected) -> Promise:
+    """Correlation of two leaves of a model: neighbouring keys, shapes that share a prefix.
+
+    (Under one key such leaves do share numbers, in torch as in JAX: the smaller is where the larger begins.)
+    """
+    longer, size = sample.longer(), math.prod(sample.case.shape)
+
+    def measure(count: int) -> tuple[float, int]:
+        leaves = -(-count // size)
+        first = standardized(sample.arrays(leaves), expected).reshape(leaves, size)
+        second = longer.arrays(leaves + 1)[1:].reshape(leaves, -1)[:, :size].astype(np.float64)
+        # Its fans are others, and so is its scale: measured, which changes a correlation of 0 in second order only.
+        return abs((first * (second - second.mean()) / second.std()).mean()), first.size
+
+    return Promise("leaves of a model", Average(1.0), _promised("leaves of a model", sample), measure)
+
+
+def _repeats(sample: Sample, expected: reference.Expected) -> float:
+    """The share of an array's entries that repeat an earlier one, at most."""
+    return rounding.coincidence(expected, sample.case.dtype) * math.prod(sample.case.shape) / 2
+
+
+def _unrepeated(sample: Sample, expected: reference.Expected) -> Promise:
+    """The share of the entries that repeat an earlier one of their array."""
+
+    def measure(count: int) -> tuple[float, int]:
+        arrays = sample.arrays(-(-count // math.prod(sample.case.shape)))
+        return float(np.mean([1 - np.unique(array).size / array.size for array in arrays])), arrays.size
+
+    statistic = Seldom(_repeats(sample, expected))
+    return Promise("distinct values", statistic, _promised("distinct values", sample), measure)
+
+
+def _keys(sample: Sample, expected: reference.Expected) -> Promise:
+    """The share of entries that are equal from one key to the next."""
+
+    def measure(count: int) -> tuple[float, int]:
+        arrays = sample.arrays(2 * -(-count // math.prod(sample.case.shape)))
+        equal = arrays[0::2] == arrays[1::2]
+        return float(equal.mean()), equal.size
+
+    statistic = Seldom(rounding.coincidence(expected, sample.case.dtype))
+    return Promise("keys", statistic, _promised("keys", sample), measure)
+
+
+def _same_key(sample: Sample) -> Evidence:
+    first, again = (sample.array(0) for _ in range(2))
+    return Evidence(bool((first == again).all()), f"{(first == again).mean():.2%} equal", "100.00% equal")
