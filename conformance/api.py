@@ -123,7 +123,7 @@ def assert_conforms(
     sample = Sample(targets.Target("init", types.SimpleNamespace(init=lambda: init)), case, jax.random.key(_seed(seed)))
     with suite.wide_numbers() if dtype == "float64" else contextlib.nullcontext():
         checks = [_equal(sample, distribution.mean)] if is_constant else _random(sample, distribution)
-        rates = overall.over(sum(check.statistic is not None for check in checks))
+        rates = overall.over(sum(check.statistical for check in checks))
         evidence = [(check.claim, suite.evaluate(check, rates)) for check in checks]
     wrong = [f"{claim}: got {seen.observed}, expected {seen.expected}" for claim, seen in evidence if not seen.passed]
     if wrong:

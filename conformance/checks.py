@@ -38,6 +38,10 @@ class Subject:
     """What decides, where chance has a part."""
 
     @property
+    def statistical(self) -> bool:
+        return self.statistic is not None
+
+    @property
     def id(self) -> str:
         return f"{self.initializer}: {self.claim} [{self.case}]"
 

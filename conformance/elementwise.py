@@ -59,13 +59,11 @@ def claims(sample: Sample, expected: reference.Expected) -> Iterator[Check]:
         promises += [_moment(sample, expected, order) for order in (2, 3, 4)]  # which rounding hardly moves
     if not wide:
         promises.append(_distinct(sample, expected))
+    elif case.fine:
+        promises += _unrepeated(sample, expected)
     yield from (promise.check(case) for promise in promises)
     if case.fine:
         yield independence.same_key(sample)
-
-
-def _promised(claim: str, sample: Sample) -> float:
-    return sample.case.choice(PROMISED[claim])
 
 
 def _stated(sample: Sample) -> Any:
@@ -102,26 +100,32 @@ def _mean(sample: Sample, expected: reference.Expected) -> Promise:
     slack = rounding.ends(expected, sample.case.dtype)
     slack *= (expected.high - expected.low) / expected.std if slack else 0.0
     measure = _values(sample, expected, distances.mean)
-    return Promise("mean", Average(1.0, slack=slack), _promised("mean", sample) + slack, measure)
+    return Promise("mean", Average(1.0, slack=slack), sample.case.choice(PROMISED["mean"]) + slack, measure)
 
 
 def _shape(sample: Sample, expected: reference.Expected) -> Promise:
     slack = rounding.ends(expected, sample.case.dtype)
     measure = _values(sample, expected, distances.shape)
-    return Promise("shape", Kolmogorov(slack=slack), _promised("shape", sample) + slack, measure)
+    return Promise("shape", Kolmogorov(slack=slack), sample.case.choice(PROMISED["shape"]) + slack, measure)
 
 
 def _scale(sample: Sample, expected: reference.Expected) -> Promise:
-    return Promise("scale", NormalScale(), _promised("scale", sample), _values(sample, expected, distances.scale))
+    return Promise(
+        "scale", NormalScale(), sample.case.choice(PROMISED["scale"]), _values(sample, expected, distances.scale)
+    )
 
 
 def _bounds(sample: Sample, expected: reference.Expected) -> Promise:
-    return Promise("bounds", UniformEnds(), _promised("bounds", sample), _values(sample, expected, distances.bounds))
+    return Promise(
+        "bounds", UniformEnds(), sample.case.choice(PROMISED["bounds"]), _values(sample, expected, distances.bounds)
+    )
 
 
 def _support(sample: Sample, expected: reference.Expected) -> Promise:
     """The share of values that lie outside, where none may."""
-    return Promise("support", Seldom(0.0), _promised("support", sample), _values(sample, expected, distances.outside))
+    return Promise(
+        "support", Seldom(0.0), sample.case.choice(PROMISED["support"]), _values(sample, expected, distances.outside)
+    )
 
 
 def _moment(sample: Sample, expected: reference.Expected, order: int) -> Promise:
@@ -134,7 +138,7 @@ def _moment(sample: Sample, expected: reference.Expected, order: int) -> Promise
         return abs((standardized(values, expected) ** order).mean() - first), values.size
 
     statistic = Average(spread, skewness, growth=0.0 if order % 2 else 1 / first)
-    return Promise(f"moment {order}", statistic, _promised(f"moment {order}", sample), measure)
+    return Promise(f"moment {order}", statistic, sample.case.choice(PROMISED[f"moment {order}"]), measure)
 
 
 def _beside_torch(sample: Sample) -> Promise:
@@ -146,7 +150,9 @@ def _beside_torch(sample: Sample) -> Promise:
         shares = (np.searchsorted(each, seen, side="right") / count for each in (ours, theirs))
         return float(np.abs(np.subtract(*shares)).max()), count
 
-    return Promise("shape beside torch", Kolmogorov(sides=2), _promised("shape beside torch", sample), measure)
+    return Promise(
+        "shape beside torch", Kolmogorov(sides=2), sample.case.choice(PROMISED["shape beside torch"]), measure
+    )
 
 
 def _distinct(sample: Sample, expected: reference.Expected) -> Promise:
@@ -157,7 +163,22 @@ def _distinct(sample: Sample, expected: reference.Expected) -> Promise:
         values = sample.values(count)
         return abs(np.unique(values).size / statistic.expected(values.size) - 1), values.size
 
-    return Promise("distinct values", statistic, _promised("distinct values", sample), measure)
+    return Promise("distinct values", statistic, sample.case.choice(PROMISED["distinct values"]), measure)
+
+
+def _unrepeated(sample: Sample, expected: reference.Expected) -> list[Promise]:
+    """The share of the entries that repeat an earlier one of their array; no claim where chance repeats many."""
+    size = math.prod(sample.case.shape)
+    repeats = rounding.coincidence(expected, sample.case.dtype) * size / 2
+    if repeats >= 0.05:
+        return []
+
+    def measure(count: int) -> tuple[float, int]:
+        arrays = sample.arrays(-(-count // size))
+        return float(np.mean([1 - np.unique(array).size / array.size for array in arrays])), arrays.size
+
+    promised = sample.case.choice(PROMISED["distinct values"])
+    return [Promise("distinct values", Seldom(repeats), promised, measure)]
 
 
 def _tails(sample: Sample, expected: reference.Expected) -> Promise:
@@ -174,4 +195,4 @@ def _tails(sample: Sample, expected: reference.Expected) -> Promise:
         return abs(seen / share - 1), values.size
 
     # Where there are more by a share of d, their variance is larger by the same.
-    return Promise("tails", Average(spread, skewness, growth=0.5), _promised("tails", sample), measure)
+    return Promise("tails", Average(spread, skewness, growth=0.5), sample.case.choice(PROMISED["tails"]), measure)

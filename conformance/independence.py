@@ -14,7 +14,6 @@ PROMISED = {
     "neighbours": (0.02, 0.05),
     "halves": (0.02, 0.05),
     "leaves of a model": (0.02, 0.05),
-    "distinct values": (0.2, 0.2),
     "keys": (0.5, 0.5),
 }
 
@@ -27,18 +26,12 @@ def promises(sample: Sample, expected: reference.Expected) -> list[Promise]:
     if case.fine:
         found += [_neighbours(sample, expected, None), _halves(sample, expected), _leaves(sample, expected)]
         found.append(_keys(sample, expected))
-    if case.fine and not rounding.is_narrow(case.dtype) and _repeats(sample, expected) < 0.05:
-        found.append(_unrepeated(sample, expected))
     return found
 
 
 def same_key(sample: Sample) -> Check:
     """A key gives the same array each time."""
     return exact(sample.case.initializer, "same key", sample.case.label, lambda: _same_key(sample))
-
-
-def _promised(claim: str, sample: Sample) -> float:
-    return sample.case.choice(PROMISED[claim])
 
 
 def _neighbours(sample: Sample, expected: reference.Expected, axis: int | None) -> Promise:
@@ -53,7 +46,7 @@ def _neighbours(sample: Sample, expected: reference.Expected, axis: int | None) 
         return abs(products.mean()), products.size
 
     where = "keys" if axis is None else f"axis {axis}"
-    return Promise(f"neighbours along {where}", Average(1.0), _promised("neighbours", sample), measure)
+    return Promise(f"neighbours along {where}", Average(1.0), sample.case.choice(PROMISED["neighbours"]), measure)
 
 
 def _halves(sample: Sample, expected: reference.Expected) -> Promise:
@@ -65,7 +58,7 @@ def _halves(sample: Sample, expected: reference.Expected) -> Promise:
         products = arrays[:, : size // 2] * arrays[:, -(size // 2) :]
         return abs(products.mean()), products.size
 
-    return Promise("halves", Average(1.0), _promised("halves", sample), measure)
+    return Promise("halves", Average(1.0), sample.case.choice(PROMISED["halves"]), measure)
 
 
 def _leaves(sample: Sample, expected: reference.Expected) -> Promise:
@@ -82,23 +75,7 @@ def _leaves(sample: Sample, expected: reference.Expected) -> Promise:
         # Its fans are others, and so is its scale: measured, which changes a correlation of 0 in second order only.
         return abs((first * (second - second.mean()) / second.std()).mean()), first.size
 
-    return Promise("leaves of a model", Average(1.0), _promised("leaves of a model", sample), measure)
-
-
-def _repeats(sample: Sample, expected: reference.Expected) -> float:
-    """The share of an array's entries that repeat an earlier one, at most."""
-    return rounding.coincidence(expected, sample.case.dtype) * math.prod(sample.case.shape) / 2
-
-
-def _unrepeated(sample: Sample, expected: reference.Expected) -> Promise:
-    """The share of the entries that repeat an earlier one of their array."""
-
-    def measure(count: int) -> tuple[float, int]:
-        arrays = sample.arrays(-(-count // math.prod(sample.case.shape)))
-        return float(np.mean([1 - np.unique(array).size / array.size for array in arrays])), arrays.size
-
-    statistic = Seldom(_repeats(sample, expected))
-    return Promise("distinct values", statistic, _promised("distinct values", sample), measure)
+    return Promise("leaves of a model", Average(1.0), sample.case.choice(PROMISED["leaves of a model"]), measure)
 
 
 def _keys(sample: Sample, expected: reference.Expected) -> Promise:
@@ -110,7 +87,7 @@ def _keys(sample: Sample, expected: reference.Expected) -> Promise:
         return float(equal.mean()), equal.size
 
     statistic = Seldom(rounding.coincidence(expected, sample.case.dtype))
-    return Promise("keys", statistic, _promised("keys", sample), measure)
+    return Promise("keys", statistic, sample.case.choice(PROMISED["keys"]), measure)
 
 
 def _same_key(sample: Sample) -> Evidence:

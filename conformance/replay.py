@@ -23,7 +23,7 @@ def checks(target: Target, seed: int, quick: bool) -> Iterator[Check]:
     seeds = (seed, dice.randrange(2**32, 2**64), -dice.randrange(1, 2**63))[: 1 if quick else 3]
     yield from replay_streams.checks(target, seeds, quick)
     yield from replay_calls.checks(target, seeds, quick)
-    if nnx := target.part("nnx"):
+    if nnx := target.models:
         from conformance import replay_models  # it alone needs flax
 
         yield from replay_models.checks(target, nnx, seed, quick)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import re
 import secrets
 import time
@@ -17,7 +18,7 @@ from conformance import adapters, elementwise, interface, reference, replay, str
 from conformance.cases import everything
 from conformance.checks import Check, Evidence, Sample, Subject
 from conformance.statistics import Rates
-from conformance.targets import Target
+from conformance.targets import Target, described
 
 RATES = Rates(false_alarm=1e-6, miss=1e-6)
 """For a whole run, however many checks it has."""
@@ -107,12 +108,11 @@ def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tu
 
 def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[Check]:
     """The checks of whole modules, for targets that know of any; only these need flax."""
-    nnx, defaults = target.part("nnx"), target.part("defaults")
-    has_models = all(hasattr(nnx, name) for name in ("reset_parameters", "load"))
-    if has_models or defaults:
+    nnx, defaults = target.models, target.part("defaults")
+    if nnx or defaults:
         from conformance import keywords, modules
 
-        yield from modules.checks(nnx, seed, quick) if has_models else ()
+        yield from modules.checks(nnx, seed, quick) if nnx else ()
         yield from keywords.checks(defaults, quick) if defaults else ()
 
 
@@ -126,11 +126,7 @@ def _planned(section: str, sample: Sample) -> list[Check]:
 
 
 def _refused(error: BaseException) -> Evidence:
-    try:
-        said = f"{type(error).__name__}: {error}"
-    except Exception:  # a target's exceptions may fail to say what they are
-        said = type(error).__name__
-    return Evidence(False, said.splitlines()[0][:300], "no exception")
+    return Evidence(False, described(error).splitlines()[0][:300], "no exception")
 
 
 def run(
@@ -154,7 +150,7 @@ def run(
     start = time.perf_counter()
     with wide_numbers():
         checks, samples = plan(target, seed, quick, select)
-        shares = shares or sum(check.statistic is not None for check in checks)
+        shares = shares or sum(check.statistical for check in checks)
         rates = RATES.over(shares)
         results = []
         total = len(checks)
@@ -187,10 +183,14 @@ def wide_numbers() -> Iterator[None]:
         jax.config.update("jax_enable_x64", before)
 
 
+# It reads the records of every installed package.
+_packages = functools.cache(metadata.packages_distributions)
+
+
 def versions(target: str) -> dict[str, str]:
     """What was run with what; the target's own package first, where it is installed as one."""
     adapted = [library.package for name, library in adapters.LIBRARIES.items() if name == target]
-    own = adapted or metadata.packages_distributions().get(target.partition(".")[0].partition(":")[0], [])
+    own = adapted or _packages().get(target.partition(".")[0].partition(":")[0], [])
     found = {"torch": str(reference.version)}
     for package in (*own, "jaxinit", "jax", "jaxlib", "flax", "numpy", "scipy"):
         with contextlib.suppress(metadata.PackageNotFoundError):  # only modules need flax

@@ -51,6 +51,12 @@ class Target:
     def knows_layouts(self) -> bool:
         return self.has("Layout")
 
+    @property
+    def models(self) -> Any:
+        """Its namespace for whole models, `nnx`; None if it has none with `reset_parameters` and `load`."""
+        found = self.part("nnx")
+        return found if all(hasattr(found, name) for name in ("reset_parameters", "load")) else None
+
     def part(self, name: str) -> Any:
         """A namespace within it, `nnx` or `defaults`; None if it has none.
 
@@ -66,7 +72,15 @@ class Target:
             raise self._unanswered(name, error) from error
 
     def _unanswered(self, name: str, error: BaseException) -> TargetError:
-        return TargetError(f"cannot ask the target {self.name!r} for {name}: {type(error).__name__}: {error}")
+        return TargetError(f"cannot ask the target {self.name!r} for {name}: {described(error)}")
+
+
+def described(error: BaseException) -> str:
+    """The class of what a target raised, and its message where it has one that can be read."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a target's exceptions may fail to say what they are
+        return type(error).__name__
 
 
 def load(name: str) -> Target:
@@ -82,9 +96,9 @@ def load(name: str) -> Target:
     except (ImportError, AttributeError, ValueError) as error:
         raise TargetError(f"cannot import the target {name!r}: {error}") from None
     except (Exception, SystemExit) as error:  # a module may raise anything
-        raise TargetError(f"cannot import the target {name!r}: {type(error).__name__}") from error
+        raise TargetError(f"cannot import the target {name!r}: {described(error)}") from error
     initializers = (*reference.initializers(), "TorchGenerator")
-    if not any(map(target.has, initializers)) and not any(map(target.part, ("nnx", "defaults"))):
+    if not any(map(target.has, initializers)) and not (target.models or target.part("defaults")):
         raise TargetError(f"the target {name!r} has none of torch's initializers")
     return target
 
