@@ -15,7 +15,7 @@ from sybil.parsers.myst import DocTestDirectiveParser, PythonCodeBlockParser
 
 import jaxinit
 from tests import seeds
-from tests.jaxinit.torch_streams import as_on_avx2
+from tests.jaxinit.torch_generator.torch_streams import as_on_avx2
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -19,7 +19,8 @@ from jax.nn import initializers as jax_init
 from torch.nn import init as torch_init
 
 import jaxinit
-from jaxinit import distributions, kernels
+from jaxinit import distributions
+from jaxinit._sampling import kernels
 
 KEY = jax.random.key(0)
 SIDE = (1024, 1024)

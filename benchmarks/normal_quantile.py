@@ -9,7 +9,7 @@ beyond s = 4.7, which float32 hardly reaches, count 0.3.
 
 import mpmath as mp
 
-from jaxinit import quantiles
+from jaxinit._sampling import normal_quantile
 
 END, SPLIT, BEYOND = mp.mpf("7.5"), mp.mpf("4.7"), mp.mpf("0.3")
 ABOVE, BELOW = 9, 8
@@ -85,7 +85,7 @@ def largest_errors(above: list[mp.mpf], below: list[mp.mpf]) -> str:
 def main() -> None:
     points = [END / 2 * (1 - mp.cos(mp.pi * (2 * node + 1) / (2 * NODES))) for node in range(NODES)]
     above, below = fit(points, [scaled_quantile(s) for s in points])
-    shipped = [[mp.mpf(c) for c in part] for part in (quantiles._NUMERATOR, quantiles._DENOMINATOR)]
+    shipped = [[mp.mpf(c) for c in part] for part in (normal_quantile._NUMERATOR, normal_quantile._DENOMINATOR)]
     for name, fitted, used in [("numerator", above, shipped[0]), ("denominator", below, shipped[1])]:
         print(name)
         for power, (new, old) in enumerate(zip(fitted, used, strict=True)):

@@ -97,7 +97,7 @@ def print_equality() -> None:
 
 
 def print_every_argument() -> None:
-    from tests.jaxinit.test_cephes import polynomials_differ
+    from tests.jaxinit.torch_generator.test_avx_math import polynomials_differ
 
     points = np.resize(np.arange(2**24), -(-(2**24) // 304) * 304)
     print(f"\nof all 2**24 arguments, radii, cosines and sines that differ from torch's: {polynomials_differ(points)}")

@@ -17,9 +17,9 @@ from flax import nnx
 from scipy import stats
 
 import jaxinit
-from jaxinit import modules
-from jaxinit.initializer import Elementwise
-from jaxinit.layers import Layer, Parameter
+from jaxinit._initializers.base import Elementwise
+from jaxinit._models import torch_modules
+from jaxinit._models.correspondence import Layer, Parameter
 
 EXAMPLES = (
     "nnx.Linear(64, 256, rngs=rngs)",
@@ -57,7 +57,7 @@ STANDARD = {
 """Distributions of mean 0 and standard deviation 1 that a default may have."""
 
 
-def torch_modules() -> list[str]:
+def modules_of_torch() -> list[str]:
     """The classes of torch.nn that draw parameters of their own."""
     classes = {name: value for name, value in vars(torch.nn).items() if isinstance(value, type)}
     return sorted(
@@ -77,8 +77,8 @@ def names(torchs: str) -> Iterator[str]:
 
 def left_out() -> dict[str, str]:
     """torch's modules without a row, and why."""
-    covered = {name for row in modules.TABLE for name in names(row.torch)}
-    rest = [name for name in torch_modules() if name not in covered]
+    covered = {name for row in torch_modules.TABLE for name in names(row.torch)}
+    rest = [name for name in modules_of_torch() if name not in covered]
     lazy = {name: f"{name.removeprefix('Lazy')}, from its first call on" for name in rest if name.startswith("Lazy")}
     return {name: lazy.get(name) or WITHOUT_A_ROW[name] for name in rest}
 
@@ -86,13 +86,13 @@ def left_out() -> dict[str, str]:
 def overview() -> Iterator[str]:
     """Which Flax layers play which torch module's part."""
     yield from _head("torch", "NNX", "Linen")
-    for torchs, rows in groupby(modules.TABLE, key=lambda row: row.torch):
+    for torchs, rows in groupby(torch_modules.TABLE, key=lambda row: row.torch):
         found = list(rows)
         cells = (", ".join(f"`{name}`" for name in dict.fromkeys(column) if name) for column in _columns(found))
         yield _row(torchs, *cells)
 
 
-def _columns(rows: list[modules.Row]) -> tuple[list[str], list[str]]:
+def _columns(rows: list[torch_modules.Row]) -> tuple[list[str], list[str]]:
     return [row.nnx for row in rows], [row.linen for row in rows]
 
 
@@ -101,7 +101,7 @@ def example(call: str) -> Iterator[str]:
     built = _state(_build(call, jax.random.key(0)))
     shapes = {name: array.shape for name, array in built.items()}
     module = _build(call, jax.random.key(0))
-    rule = {row.nnx: row.rule for row in modules.TABLE}[type(module).__name__]
+    rule = {row.nnx: row.rule for row in torch_modules.TABLE}[type(module).__name__]
     layer = rule(shapes, module).within(shapes)
     inits, own = layer.initializers(), measured(call)
     yield f"\n### `{call.replace(', rngs=rngs', '')}`\n\ntorch's {layer.torch}.\n"
@@ -196,7 +196,7 @@ def _row(*cells: str) -> str:
 def write(folder: Path) -> None:
     """Writes the overview, the examples and what is left out, each into a file."""
     rest = left_out()
-    count = f"torch.nn has {len(torch_modules())} classes that draw parameters; these {len(rest)} have no row:\n"
+    count = f"torch.nn has {len(modules_of_torch())} classes that draw parameters; these {len(rest)} have no row:\n"
     pages = {
         "overview": overview(),
         "examples": (line for call in EXAMPLES for line in example(call)),

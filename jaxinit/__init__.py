@@ -3,17 +3,17 @@
 import importlib
 import types
 
-from jaxinit import composed, defaults
-from jaxinit.elementwise import constant, normal, ones, trunc_normal, uniform, zeros
-from jaxinit.fans import calculate_fan_in_and_fan_out
-from jaxinit.gains import calculate_gain
-from jaxinit.identity import dirac, eye
-from jaxinit.initializer import Initializer
-from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
-from jaxinit.orthogonal import orthogonal
-from jaxinit.sparse import sparse
-from jaxinit.torch_rng import TorchGenerator
-from jaxinit.variance_scaling import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform
+from jaxinit import defaults
+from jaxinit._initializers import composed
+from jaxinit._initializers.base import Initializer
+from jaxinit._initializers.elementwise import constant, normal, ones, trunc_normal, uniform, zeros
+from jaxinit._initializers.gains import calculate_gain
+from jaxinit._initializers.identity import dirac, eye
+from jaxinit._initializers.orthogonal import orthogonal
+from jaxinit._initializers.sparse import sparse
+from jaxinit._initializers.variance_scaling import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform
+from jaxinit._torch_generator.generator import TorchGenerator
+from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout, calculate_fan_in_and_fan_out
 
 __version__ = "0.1.0"
 

@@ -10,12 +10,12 @@ whole model's shapes.
 import math
 from collections.abc import Iterable, Sequence
 
-from jaxinit import arguments
-from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
-from jaxinit.elementwise import normal, ones, uniform, zeros
-from jaxinit.initializer import Initializer
+from jaxinit import _arguments
+from jaxinit._initializers.base import Initializer
+from jaxinit._initializers.composed import concatenated, sum_of_uniforms, with_zero_row
+from jaxinit._initializers.elementwise import normal, ones, uniform, zeros
+from jaxinit._initializers.variance_scaling import kaiming_uniform, xavier_uniform
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
-from jaxinit.variance_scaling import kaiming_uniform, xavier_uniform
 
 Keywords = dict[str, Initializer]
 
@@ -142,7 +142,7 @@ def embedding(padding_idx: int | None = None) -> Keywords:
     """
     if padding_idx is None:
         return {"embedding_init": normal()}
-    return {"embedding_init": with_zero_row(normal(), arguments.integer("padding_idx", padding_idx))}
+    return {"embedding_init": with_zero_row(normal(), _arguments.integer("padding_idx", padding_idx))}
 
 
 def rnn(hidden_size: int) -> Keywords:
@@ -342,14 +342,14 @@ def _symmetric(size: int) -> uniform:
 
 
 def _size(name: str, value: int) -> int:
-    size = arguments.integer(name, value)
+    size = _arguments.integer(name, value)
     if size < 0:
         raise ValueError(f"`{name}` must be at least 0, got {size}")
     return size
 
 
 def _per_group(name: str, channels: int, groups: int) -> int:
-    channels, groups = _size(name, channels), arguments.integer("groups", groups)
+    channels, groups = _size(name, channels), _arguments.integer("groups", groups)
     if groups < 1 or channels % groups:
         raise ValueError(f"`groups` must be at least 1 and divide `{name}` {channels}, got {groups}")
     return channels // groups

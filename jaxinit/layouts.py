@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import numpy as np
 
-from jaxinit import arguments
+from jaxinit import _arguments
 
 Axes = int | Sequence[int] | np.ndarray
 Array = TypeVar("Array", jax.Array, np.ndarray)
@@ -94,7 +94,7 @@ class Layout:
 
     def torch_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape `(*batch, out, in, *spatial)` of torch's array for your `shape`."""
-        shape = arguments.dimensions(shape)
+        shape = _arguments.dimensions(shape)
         roles = self.roles(len(shape))
         sizes = [[shape[axis] for axis in part] for part in roles]
         return (*sizes[0], math.prod(sizes[1]), math.prod(sizes[2]), *sizes[3])
@@ -110,7 +110,7 @@ class Layout:
         Raises:
             ValueError: `array` has not the shape that `to_torch` gives an array of `shape`.
         """
-        shape = arguments.dimensions(shape)
+        shape = _arguments.dimensions(shape)
         if array.shape != self.torch_shape(shape):
             raise ValueError(
                 f"`array` must have torch's shape {self.torch_shape(shape)} for {self} and `shape` {shape}, "
@@ -125,7 +125,7 @@ def _axes(name: str, value: Any) -> tuple[int, ...]:
     if isinstance(value, (str, bytes)) or np.ndim(value) > 1:
         raise TypeError(f"`{name}` must be an integer or a flat sequence of integers, got {value!r}")
     axes = [value] if np.ndim(value) == 0 else value
-    return tuple(arguments.integer(name, axis) for axis in axes)
+    return tuple(_arguments.integer(name, axis) for axis in axes)
 
 
 def _distinct(layout: Layout, axes: Sequence[int]) -> None:
@@ -151,3 +151,39 @@ def require_layout(value: Any) -> None:
     """Refuses what is no layout."""
     if not isinstance(value, Layout):
         raise TypeError(f"`layout` must be a jaxinit.Layout such as jaxinit.TORCH, got {value!r}")
+
+
+def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) -> tuple[int, int]:
+    """torch's `(fan_in, fan_out)` of a weight of `shape`.
+
+    In torch's array `(out, in, *spatial)`, whatever the module::
+
+        fan_in  = in  * prod(spatial)
+        fan_out = out * prod(spatial)
+
+    Args:
+        shape: the shape of your array.
+        layout: which of its axes are torch's.
+
+    Returns:
+        The two fans; axes in `layout.batch_axis` count in neither.
+
+    Raises:
+        TypeError: `shape` is not a sequence of integers, or `layout` not a Layout.
+        ValueError: `shape` lacks an axis that `layout` names (in torch: fewer than two dimensions).
+
+    Example:
+        >>> calculate_fan_in_and_fan_out((3, 3, 64, 128))
+        (576, 1152)
+        >>> calculate_fan_in_and_fan_out((128, 64, 3, 3), layout=jaxinit.TORCH)
+        (576, 1152)
+
+    Differs from torch in taking a shape and a layout instead of a tensor.
+    """
+    shape = _arguments.dimensions(shape)
+    require_layout(layout)
+    _, out, into, spatial = layout.roles(len(shape))
+    receptive_field = math.prod(shape[axis] for axis in spatial)
+    fan_in = math.prod(shape[axis] for axis in into) * receptive_field
+    fan_out = math.prod(shape[axis] for axis in out) * receptive_field
+    return fan_in, fan_out

@@ -12,17 +12,18 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxinit import arguments, calls, construction, models, modules, state_dicts
-from jaxinit.models import Known, Path
-from jaxinit.torch_rng import TorchGenerator
-from jaxinit.variables import View
+from jaxinit import _arguments
+from jaxinit._models import linen_trace, matching, state_dict, torch_modules, torch_order
+from jaxinit._models.linen_model import View
+from jaxinit._models.matching import Known, Path
+from jaxinit._torch_generator.generator import TorchGenerator
 
 Initializers = Mapping[str, Callable[..., jax.Array]]
 Shapes = Mapping[str, tuple[int, ...]]
 Source = jax.Array | Mapping[str, jax.Array] | TorchGenerator
 """Where numbers come from: a key; a dict of keys, of which that of `params` is used; or torch's generator."""
 
-_RULES: dict[type, Any] = {getattr(nn, row.linen): row.rule for row in modules.TABLE if row.linen}
+_RULES: dict[type, Any] = {getattr(nn, row.linen): row.rule for row in torch_modules.TABLE if row.linen}
 
 
 def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> None:
@@ -102,7 +103,7 @@ def reset_parameters(
         (True, True)
     """
     source, view = _source(key), _view(module, variables, inputs, kwargs)
-    found, free = models.known(view.nodes, view.leaves, _rule_of)
+    found, free = matching.known(view.nodes, view.leaves, _rule_of)
     _warn(free)
     return view.filled(_drawn(found, view, source, order))
 
@@ -150,11 +151,11 @@ def apply(
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
     source, view = _source(key), _view(module, variables, inputs, kwargs)
-    found, _ = models.known(view.nodes, view.leaves, _rule_of)
-    draws = models.chosen(view.nodes, found, view.leaves, fn, only)
+    found, _ = matching.known(view.nodes, view.leaves, _rule_of)
+    draws = matching.chosen(view.nodes, found, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
         listed, _ = view.listed(found, ())
-        arrays = construction.applied(view.listed_draws(draws), listed, view.listed_leaves, source)
+        arrays = torch_order.applied(view.listed_draws(draws), listed, view.listed_leaves, source)
         return view.filled(view.stacked(arrays))
     return view.filled(view.draw(draws, source))
 
@@ -189,16 +190,16 @@ def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | No
         ((64, 256), True)
     """
     source, view = _source(key), View(module, None, inputs, kwargs)
-    found, free = models.known(view.nodes, view.leaves, _rule_of)
+    found, free = matching.known(view.nodes, view.leaves, _rule_of)
     _warn(free)
     drawn = _drawn(found, view, source, order)
-    args, options = calls.concrete((inputs, kwargs))
-    return view.filled(drawn, lambda: module.init(construction.key_of(key), *args, **options))
+    args, options = linen_trace.concrete((inputs, kwargs))
+    return view.filled(drawn, lambda: module.init(torch_order.key_of(key), *args, **options))
 
 
 def load(
-    module: nn.Module, variables: Any, state: state_dicts.State, *inputs: Any, **kwargs: Any
-) -> tuple[Any, state_dicts.Matched]:
+    module: nn.Module, variables: Any, state: state_dict.State, *inputs: Any, **kwargs: Any
+) -> tuple[Any, state_dict.Matched]:
     """Puts torch's weights into variables: transposed, flipped, split and summed as the layers need.
 
     A torch tensor's name is the path of the layer, with torch's own name for the parameter:
@@ -228,8 +229,8 @@ def load(
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = _view(module, variables, inputs, kwargs)
-    found, free = view.listed(*models.known(view.nodes, view.leaves, _rule_of))
-    arrays, matched = state_dicts.match(found, free, view.listed_leaves, state_dicts.read(state))
+    found, free = view.listed(*matching.known(view.nodes, view.leaves, _rule_of))
+    arrays, matched = state_dict.match(found, free, view.listed_leaves, state_dict.read(state))
     return view.filled(view.stacked(arrays)), matched
 
 
@@ -252,7 +253,7 @@ def _source(key: Any) -> jax.Array | TorchGenerator:
         raise ValueError(f"`key` must be a key, or a dict with a key of 'params', got {sorted(key)}")
     own: jax.Array | TorchGenerator = key["params"] if isinstance(key, Mapping) else key
     if not isinstance(own, TorchGenerator):
-        arguments.check_key(own)
+        _arguments.check_key(own)
     return own
 
 
@@ -261,9 +262,9 @@ def _drawn(
 ) -> dict[Path, jax.Array]:
     if isinstance(source, TorchGenerator):
         listed, _ = view.listed(found, ())
-        return view.stacked(construction.built(listed, view.listed_leaves, source, order))
+        return view.stacked(torch_order.built(listed, view.listed_leaves, source, order))
     return view.draw([draw for one in found for draw in one.draws], source)
 
 
 def _warn(free: Iterable[Path]) -> None:
-    models.warn_unknown(free, "teach them with jaxinit.linen.register or a method reset_parameters of their own")
+    matching.warn_unknown(free, "teach them with jaxinit.linen.register or a method reset_parameters of their own")

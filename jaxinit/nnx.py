@@ -9,16 +9,17 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jaxinit import arguments, construction, graph, models, modules, state_dicts
-from jaxinit.graph import Model, View
-from jaxinit.models import Known, Path
-from jaxinit.torch_rng import TorchGenerator
+from jaxinit import _arguments
+from jaxinit._models import matching, nnx_model, state_dict, torch_modules, torch_order
+from jaxinit._models.matching import Known, Path
+from jaxinit._models.nnx_model import Model, View
+from jaxinit._torch_generator.generator import TorchGenerator
 
 Initializers = Mapping[str, Callable[..., jax.Array]]
 Source = nnx.Rngs | jax.Array | TorchGenerator
 """Where numbers come from: `nnx.Rngs`, of which the stream `params` is used; a key; or torch's generator."""
 
-_RULES: dict[type, Any] = {getattr(nnx, row.nnx): row.rule for row in modules.TABLE if row.nnx}
+_RULES: dict[type, Any] = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
 
 
 def register(kind: type, rule: Callable[[Any], Initializers | None]) -> None:
@@ -79,7 +80,7 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
         (0.07, True)
     """
     source, view = _source(rngs), _view(model)
-    found, free = models.known(view.nodes, view.leaves, _rule_of)
+    found, free = matching.known(view.nodes, view.leaves, _rule_of)
     view.update(_drawn(found, view, source, order))
     _finish(view, source, free)
 
@@ -119,12 +120,12 @@ def apply(
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
     view = _view(model)
-    source, (found, _) = _source(rngs), models.known(view.nodes, view.leaves, _rule_of)
-    draws = models.chosen(view.nodes, found, view.leaves, fn, only)
+    source, (found, _) = _source(rngs), matching.known(view.nodes, view.leaves, _rule_of)
+    draws = matching.chosen(view.nodes, found, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
-        view.update(construction.applied(draws, found, view.leaves, source, view.sorted))
+        view.update(torch_order.applied(draws, found, view.leaves, source, view.sorted))
     else:
-        view.update(models.draw(draws, view.leaves, source))
+        view.update(matching.draw(draws, view.leaves, source))
 
 
 def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
@@ -144,8 +145,8 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
         jaxinit.uniform(a=-0.125, b=0.125)
     """
     view = _view(model)
-    found, _ = models.known(view.nodes, view.leaves, _rule_of)
-    return {models.dotted(path): init for one in found for path, init in one.draws}
+    found, _ = matching.known(view.nodes, view.leaves, _rule_of)
+    return {matching.dotted(path): init for one in found for path, init in one.draws}
 
 
 def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[str] | None = None) -> Model:
@@ -175,28 +176,28 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
     source = _source(rngs)
     if isinstance(build, nnx.Module) or not callable(build):
         raise TypeError(f"`build` must be a function of nnx.Rngs, got {build!r}")
-    own = models.key_at(construction.key_of(source), ("build",))
+    own = matching.key_at(torch_order.key_of(source), ("build",))
     attributes: dict[Path, list[str]] = {}  # whose order Flax forgets
 
     def traced() -> Model:
-        model = graph.build(build, own)
+        model = nnx_model.build(build, own)
         if not isinstance(model, nnx.Module):
             raise TypeError(f"`build` must return an nnx.Module, got {model!r}")
-        graph.require_visible(model)
-        attributes.update(graph.attributes(model))
+        nnx_model.require_visible(model)
+        attributes.update(nnx_model.attributes(model))
         return model
 
-    graph.reorder(abstract := nnx.eval_shape(traced), attributes)
-    graph.require_visible(abstract)
+    nnx_model.reorder(abstract := nnx.eval_shape(traced), attributes)
+    nnx_model.require_visible(abstract)
     view = View(abstract)
-    found, free = models.known(view.nodes, view.leaves, _rule_of)
-    model: Model = view.filled(_drawn(found, view, source, order), lambda: graph.build(build, own))
-    graph.reorder(model, attributes)
+    found, free = matching.known(view.nodes, view.leaves, _rule_of)
+    model: Model = view.filled(_drawn(found, view, source, order), lambda: nnx_model.build(build, own))
+    nnx_model.reorder(model, attributes)
     _finish(View(model), source, free)
     return model
 
 
-def load(model: nnx.Module, state: state_dicts.State) -> state_dicts.Matched:
+def load(model: nnx.Module, state: state_dict.State) -> state_dict.Matched:
     """Puts torch's weights into the model: transposed, flipped, split and summed as its layers need; in place.
 
     A torch tensor's name is the path of the layer, with torch's own name for the parameter:
@@ -219,8 +220,8 @@ def load(model: nnx.Module, state: state_dicts.State) -> state_dicts.Matched:
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = _view(model)
-    found, free = models.known(view.nodes, view.leaves, _rule_of)
-    arrays, matched = state_dicts.match(found, free, view.leaves, state_dicts.read(state), graph.shared(model))
+    found, free = matching.known(view.nodes, view.leaves, _rule_of)
+    arrays, matched = state_dict.match(found, free, view.leaves, state_dict.read(state), nnx_model.shared(model))
     view.update(arrays)
     return matched
 
@@ -242,9 +243,9 @@ def _source(rngs: Any) -> jax.Array | TorchGenerator:
         rngs = rngs.params()
     if isinstance(rngs, TorchGenerator):
         return rngs
-    if not arguments.is_key(rngs):
+    if not _arguments.is_key(rngs):
         raise TypeError(f"`rngs` must be nnx.Rngs, a JAX key or a TorchGenerator, got {rngs!r}")
-    arguments.check_key(rngs, "rngs")
+    _arguments.check_key(rngs, "rngs")
     key: jax.Array = rngs
     return key
 
@@ -253,8 +254,8 @@ def _drawn(
     found: Sequence[Known], view: View, source: jax.Array | TorchGenerator, order: Iterable[str] | None
 ) -> dict[Path, jax.Array]:
     if isinstance(source, TorchGenerator):
-        return construction.built(found, view.leaves, source, order, view.sorted)
-    return models.draw([draw for one in found for draw in one.draws], view.leaves, source)
+        return torch_order.built(found, view.leaves, source, order, view.sorted)
+    return matching.draw([draw for one in found for draw in one.draws], view.leaves, source)
 
 
 def _finish(view: View, source: jax.Array | TorchGenerator, free: Iterable[Path]) -> None:
@@ -264,7 +265,7 @@ def _finish(view: View, source: jax.Array | TorchGenerator, free: Iterable[Path]
         if isinstance(source, TorchGenerator):
             node.module.reset_parameters(source)
         else:
-            node.module.reset_parameters(nnx.Rngs(models.key_at(source, (*node.path, "reset_parameters"))))
+            node.module.reset_parameters(nnx.Rngs(matching.key_at(source, (*node.path, "reset_parameters"))))
     own = {node.at(name) for node in taught for name in node.own(view.leaves)}
     unknown = [path for path in free if path not in own]
-    models.warn_unknown(unknown, "teach them with jaxinit.nnx.register or a method reset_parameters of their own")
+    matching.warn_unknown(unknown, "teach them with jaxinit.nnx.register or a method reset_parameters of their own")

@@ -10,18 +10,18 @@ import pytest
 import torch
 from flax import nnx
 
-from jaxinit import modules
+from jaxinit._models import torch_modules
 
 SCRIPT = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "module_table.py"))
 
 
 def test_every_nnx_layer_has_an_example() -> None:
     shown = {call.removeprefix("nnx.").partition("(")[0] for call in SCRIPT["EXAMPLES"]}
-    assert shown == {row.nnx for row in modules.TABLE if row.nnx}
+    assert shown == {row.nnx for row in torch_modules.TABLE if row.nnx}
 
 
 def test_every_name_in_a_row_exists() -> None:
-    for row in modules.TABLE:
+    for row in torch_modules.TABLE:
         assert all(hasattr(torch.nn, name) for name in SCRIPT["names"](row.torch)), row
         assert not row.nnx or hasattr(nnx, row.nnx)
         assert not row.linen or hasattr(flax.linen, row.linen)
@@ -29,7 +29,7 @@ def test_every_name_in_a_row_exists() -> None:
 
 def test_every_torch_module_has_a_row_or_a_reason() -> None:
     left_out = SCRIPT["left_out"]()  # a KeyError here names the one without
-    covered = {name for row in modules.TABLE for name in SCRIPT["names"](row.torch)}
+    covered = {name for row in torch_modules.TABLE for name in SCRIPT["names"](row.torch)}
     assert covered.isdisjoint(left_out)
     assert covered | set(left_out) == set(SCRIPT["torch_modules"]())
     assert set(SCRIPT["WITHOUT_A_ROW"]) <= set(left_out)

@@ -6,7 +6,7 @@ import pytest
 
 import conformance
 import jaxinit
-from jaxinit.initializer import Elementwise
+from jaxinit._initializers.base import Elementwise
 
 
 def test_a_namespace_can_be_given_by_itself() -> None:

@@ -15,7 +15,7 @@ from conformance import coverage, faults, keywords, module_mistakes, modules, pa
 from conformance.checks import Evidence
 from conformance.module_mistakes import drawn, loaded, only, scaled
 from conformance.targets import Target
-from jaxinit.modules import TABLE
+from jaxinit._models.torch_modules import TABLE
 from tests import seeds
 
 RATES = faults.RATES

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import jaxinit
-from jaxinit import dtypes, kernels
+from jaxinit._sampling import dtypes, kernels
 from jaxinit.distributions import Random
 
 # Values for the arguments that have no default.

@@ -22,8 +22,8 @@ from flax import nnx
 import jaxinit
 from conformance import recording
 from jaxinit import TORCH, defaults
-from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
-from jaxinit.initializer import Elementwise
+from jaxinit._initializers.base import Elementwise
+from jaxinit._initializers.composed import concatenated, sum_of_uniforms, with_zero_row
 
 NAMES = [
     name

@@ -15,7 +15,7 @@ import jaxinit
 from jaxinit import FLAX_CONV_TRANSPOSE, TORCH, Layout
 from jaxinit.distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
 from tests.jaxinit import cases
-from tests.jaxinit.test_gains import NONLINEARITIES
+from tests.jaxinit.initializers.test_gains import NONLINEARITIES
 
 GAINS = st.floats(0.0, 1e6)
 SHAPES = st.lists(st.integers(1, 7), min_size=2, max_size=5).map(tuple)

@@ -13,11 +13,11 @@ PACKAGE = pathlib.Path(jaxinit.__file__).parent
 # Modules that are loaded on first use, or import within a function, and what they import.
 ON_DEMAND = {
     "nnx.py": {"flax"},
-    "graph.py": {"flax"},
+    "nnx_model.py": {"flax"},
     "linen.py": {"flax"},
-    "calls.py": {"flax"},
-    "variables.py": {"flax"},
-    "state_dicts.py": {"safetensors"},
+    "linen_trace.py": {"flax"},
+    "linen_model.py": {"flax"},
+    "state_dict.py": {"safetensors"},
 }
 NOT_NEEDED = ["flax", "torch", "scipy", "conformance", "matplotlib", "jinja2", "rich", "chex", "optax", "tests"]
 

@@ -1,0 +1,143 @@
+"""How a Flax layer's parameters are made of a torch module's tensors.
+
+torch draws its tensors whole and in order; each is packed of one or more blocks of rows
+(the gates of an LSTM; query, key and value). A parameter of the Flax layer is made of
+such blocks: most of one, a recurrent bias of the sum of two. From this one correspondence
+follow the initializer of each parameter, the loading of torch's `state_dict`, and the
+replay of torch's draws.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxinit._initializers.base import Initializer, WithLayout
+from jaxinit._initializers.composed import concatenated, sum_of_uniforms
+from jaxinit._initializers.elementwise import uniform
+from jaxinit.layouts import Layout
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Of a layer's parameters, by their paths within it, joined with dots."""
+
+
+class Block(NamedTuple):
+    """Rows of one of torch's tensors."""
+
+    tensor: str
+    part: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """One of torch's tensors: what it is drawn from, and of how many blocks of rows it is packed."""
+
+    name: str
+    init: Initializer
+    blocks: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One of Flax's parameters: its rows are blocks, each the sum of blocks of torch's tensors.
+
+    With a layout it is a weight; without one it is a vector, whatever its axes.
+    """
+
+    path: str
+    blocks: tuple[tuple[Block, ...], ...]
+    layout: Layout | None = None
+    is_flipped: bool = False
+    """Whether its spatial axes run the other way than torch's."""
+
+    @property
+    def sources(self) -> list[Block]:
+        return [block for summed in self.blocks for block in summed]
+
+    def torch_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of torch's array for this parameter's; a vector has one axis, whatever it has here."""
+        return (math.prod(shape),) if self.layout is None else self.layout.torch_shape(shape)
+
+    def from_torch(self, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """torch's array as this parameter."""
+        if self.layout is None:
+            return array.reshape(shape)
+        if self.is_flipped:
+            array = np.flip(array, axis=tuple(range(2, array.ndim)))
+        return self.layout.from_torch(array, shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One torch module in its Flax form. A tensor may be drawn twice: then the last draw stays."""
+
+    torch: str
+    draws: tuple[Tensor, ...]
+    parameters: tuple[Parameter, ...]
+
+    def initializers(self) -> dict[str, Initializer]:
+        """The initializer of each parameter, by its path."""
+        last = {tensor.name: tensor.init for tensor in self.draws}
+        return {
+            parameter.path: _side_by_side(
+                [_sum([last[block.tensor] for block in summed]) for summed in parameter.blocks]
+            )
+            if parameter.layout is None
+            else relaid(last[parameter.sources[0].tensor], parameter.layout)
+            for parameter in self.parameters
+        }
+
+    def within(self, shapes: Shapes) -> "Layer":
+        """Without the parameters that this layer lacks, and the tensors that only they need."""
+        kept = tuple(parameter for parameter in self.parameters if parameter.path in shapes)
+        needed = {block.tensor for parameter in kept for block in parameter.sources}
+        return Layer(self.torch, tuple(tensor for tensor in self.draws if tensor.name in needed), kept)
+
+    def tensor_shapes(self, shapes: Shapes) -> dict[str, tuple[int, ...]]:
+        """The shape of each of torch's tensors."""
+        blocks = {tensor.name: tensor.blocks for tensor in self.draws}
+        found = {}
+        for parameter in self.parameters:
+            rows, *rest = parameter.torch_shape(shapes[parameter.path])
+            for block in parameter.sources:
+                found[block.tensor] = (rows // len(parameter.blocks) * blocks[block.tensor], *rest)
+        return found
+
+    def assembled(self, tensors: Mapping[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
+        """Each parameter, by its path, made of torch's tensors."""
+        count = {tensor.name: tensor.blocks for tensor in self.draws}
+        blocks = {name: np.split(tensors[name], count[name]) for name in self.tensor_shapes(shapes)}
+
+        def rows(summed: tuple[Block, ...]) -> np.ndarray:
+            first, *others = (blocks[block.tensor][block.part] for block in summed)
+            return sum(others, start=first)
+
+        return {
+            parameter.path: parameter.from_torch(np.concatenate([*map(rows, parameter.blocks)]), shapes[parameter.path])
+            for parameter in self.parameters
+        }
+
+    def homeless(self) -> set[Block]:
+        """Blocks of torch's tensors that no parameter holds: Flax computes without them."""
+        used = {block for parameter in self.parameters for block in parameter.sources}
+        return {Block(t.name, i) for t in self.draws for i in range(t.blocks)} - used
+
+
+def relaid(init: Initializer, layout: Layout) -> Initializer:
+    """The initializer for an array of another layout."""
+    return dataclasses.replace(init, layout=layout) if isinstance(init, WithLayout) else init
+
+
+def _sum(inits: list[Initializer]) -> Initializer:
+    match inits:
+        case [one]:
+            return one
+        case [uniform(a=a, b=b) as one, other] if one == other:
+            return sum_of_uniforms(a, b)
+    raise TypeError(f"`inits` must be one initializer or a uniform twice, got {inits}")
+
+
+def _side_by_side(inits: list[Initializer]) -> Initializer:
+    return inits[0] if all(init == inits[0] for init in inits) else concatenated(inits)

@@ -1,0 +1,219 @@
+"""The table of modules: which Flax layer plays which torch module's part, and how it is drawn.
+
+A rule reads all sizes off the shapes of a layer's parameters, so that it serves NNX,
+Linen, and layers that were stacked for a scan: further axes in front are batch axes.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from jaxinit import defaults
+from jaxinit._initializers.composed import with_zero_row
+from jaxinit._initializers.elementwise import constant, ones, zeros
+from jaxinit._models.correspondence import Block, Layer, Parameter, Shapes, Tensor
+from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
+
+Rule = Callable[[Shapes, Any], Layer | None]
+"""From the shapes of a layer's parameters and the layer itself; None where torch has no such module."""
+
+
+def _stacked(layout: Layout, further: int) -> Layout:
+    """The layout with `further` batch axes in front."""
+    return dataclasses.replace(layout, batch_axis=tuple(range(further)))
+
+
+def _vector(path: str, tensor: str) -> Parameter:
+    return Parameter(path, ((Block(tensor),),))
+
+
+def _weight(path: str, layout: Layout, tensor: str = "weight", is_flipped: bool = False) -> Parameter:
+    return Parameter(path, ((Block(tensor),),), layout, is_flipped)
+
+
+def _affine(torch: str, own: defaults.Keywords, kernel: Parameter) -> Layer:
+    draws = Tensor("weight", own["kernel_init"]), Tensor("bias", own["bias_init"])
+    return Layer(torch, draws, (kernel, _vector("bias", "bias")))
+
+
+def linear(shapes: Shapes, _: Any) -> Layer:
+    """`kernel` (in, out)."""
+    *further, features, _ = shapes["kernel"]
+    return _affine("Linear", defaults.linear(features), _weight("kernel", _stacked(FLAX, len(further))))
+
+
+def _count(axes: Any) -> int:
+    return 1 if isinstance(axes, int) else len(axes)
+
+
+def linear_general(shapes: Shapes, layer: Any) -> Layer:
+    """`kernel` (*in, *out): torch's Linear between flattened axes."""
+    out = _count(layer.out_features if hasattr(layer, "out_features") else layer.features)
+    ends = tuple(range(-out - _count(layer.axis), -out)), tuple(range(-out, 0))
+    layout = _stacked(Layout(*ends), len(shapes["kernel"]) - len(ends[0]) - out)
+    features = layout.torch_shape(shapes["kernel"])[-1]
+    return _affine("Linear", defaults.linear(features), _weight("kernel", layout))
+
+
+def conv(shapes: Shapes, layer: Any) -> Layer:
+    """`kernel` (*spatial, in / groups, out)."""
+    spatial, further = _spatial(shapes["kernel"], layer)
+    own = defaults.conv(shapes["kernel"][-2], spatial)
+    return _affine(f"Conv{len(spatial)}d", own, _weight("kernel", _stacked(FLAX, further)))
+
+
+def conv_transpose(shapes: Shapes, layer: Any) -> Layer:
+    """`kernel` (*spatial, in, out), or, with `transpose_kernel`, (*spatial, out, in) and flipped as torch does."""
+    spatial, further = _spatial(shapes["kernel"], layer)
+    is_torchs = layer.transpose_kernel
+    own = defaults.conv_transpose(shapes["kernel"][-2 if is_torchs else -1], spatial, transpose_kernel=is_torchs)
+    layout = _stacked(FLAX if is_torchs else FLAX_CONV_TRANSPOSE, further)
+    kernel = _weight("kernel", layout, is_flipped=not is_torchs)
+    return _affine(f"ConvTranspose{len(spatial)}d", own, kernel)
+
+
+def _spatial(shape: tuple[int, ...], layer: Any) -> tuple[tuple[int, ...], int]:
+    """The sizes of a kernel's spatial axes, and the number of axes in front of them."""
+    further = len(shape) - 2 - _count(layer.kernel_size)
+    return shape[further:-2], further
+
+
+def embed(shapes: Shapes, layer: Any) -> Layer | None:
+    """`embedding` (num_embeddings, features); with a row of zeros where the layer remembers being built with one."""
+    further = len(shapes["embedding"]) - 2
+    own = getattr(layer, "embedding_init", None)  # Linen's; NNX's forgets it
+    padded = own if isinstance(own, with_zero_row) else None
+    if padded and further:
+        return None
+    layout = _stacked(TORCH, further)
+    layout = dataclasses.replace(layout, in_axis=-1, out_axis=-2)
+    draws = (Tensor("weight", padded or defaults.embedding()["embedding_init"]),)
+    return Layer("Embedding", draws, (_weight("embedding", layout),))
+
+
+def _norm(torch: str, own: defaults.Keywords) -> Rule:
+    """`scale`, `bias`, and statistics where the layer keeps them."""
+    pairs = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+    inits = {"bias_init": zeros(), "mean_init": zeros(), "var_init": ones(), **own}
+    draws = tuple(Tensor(tensor, inits[f"{path}_init"]) for path, tensor in pairs.items())
+    layer = Layer(torch, draws, tuple(_vector(*pair) for pair in pairs.items()))
+    return lambda *_: layer
+
+
+def prelu(_: Shapes, __: Any) -> Layer:
+    """`negative_slope`, a scalar."""
+    slope = constant(defaults.prelu()["negative_slope_init"])
+    return Layer("PReLU", (Tensor("weight", slope),), (_vector("negative_slope", "weight"),))
+
+
+_PER_HEAD = Layout(in_axis=-3, out_axis=(-2, -1))
+_FROM_HEADS = Layout(in_axis=(-3, -2), out_axis=-1)
+
+
+def attention(shapes: Shapes, _: Any) -> Layer | None:
+    """`query`, `key`, `value` (in, heads, head_dim) and `out` (heads, head_dim, out)."""
+    *further, size, heads, head_dim = shapes["query.kernel"]
+    (kdim, *key), (vdim, *value) = (shapes[f"{part}.kernel"][-3:] for part in ("key", "value"))
+    if not size == heads * head_dim == shapes["out.kernel"][-1] or not [heads, head_dim] == key == value:
+        return None
+    own = defaults.multihead_attention(size, kdim, vdim)
+    parts = "query", "key", "value"
+    is_packed = kdim == vdim == size
+    blocks = [
+        Block("in_proj_weight", i) if is_packed else Block(f"{part[0]}_proj_weight") for i, part in enumerate(parts)
+    ]
+    inward = _stacked(_PER_HEAD, len(further))
+    weights = dict.fromkeys(block.tensor for block in blocks)
+    draws = (
+        Tensor("out_proj.weight", own["out_kernel_init"]),
+        Tensor("out_proj.bias", defaults.linear(size)["bias_init"]),  # as any Linear; set to 0 below
+        *(Tensor(name, own["kernel_init"], len(blocks) // len(weights)) for name in weights),
+        Tensor("in_proj_bias", own["bias_init"], 3),
+        Tensor("out_proj.bias", own["out_bias_init"]),
+    )
+    parameters = (
+        *(Parameter(f"{part}.kernel", ((block,),), inward) for part, block in zip(parts, blocks, strict=True)),
+        *(Parameter(f"{part}.bias", ((Block("in_proj_bias", i),),)) for i, part in enumerate(parts)),
+        _weight("out.kernel", _stacked(_FROM_HEADS, len(further)), "out_proj.weight"),
+        _vector("out.bias", "out_proj.bias"),
+    )
+    return Layer("MultiheadAttention", draws, parameters)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cell:
+    """The rule of a recurrent cell: layers for the input and for the state, one a gate or one for all."""
+
+    torch: str
+    gates: int
+    own: Callable[[int], defaults.Keywords]
+    inputs: tuple[str, ...]
+    states: tuple[str, ...]
+
+    def __call__(self, shapes: Shapes, _: Any) -> Layer:
+        own = self.own(shapes[f"{self.states[0]}.kernel"][-2])
+        draws = (
+            Tensor("weight_ih", own["kernel_init"], self.gates),
+            Tensor("weight_hh", own["recurrent_kernel_init"], self.gates),
+            Tensor("bias_ih", own["kernel_init"], self.gates),
+            Tensor("bias_hh", own["kernel_init"], self.gates),
+        )
+        parts = (*self._parts("ih", self.inputs, shapes), *self._parts("hh", self.states, shapes))
+        return Layer(self.torch, draws, parts)
+
+    def _parts(self, side: str, names: tuple[str, ...], shapes: Shapes) -> Iterator[Parameter]:
+        """The kernels and biases of one side's layers."""
+        share = self.gates // len(names)
+        for first, name in zip(range(0, self.gates, share), names, strict=True):
+            gates = range(first, first + share)
+            layout = _stacked(FLAX, len(shapes[f"{name}.kernel"]) - 2)
+            yield Parameter(f"{name}.kernel", tuple((Block(f"weight_{side}", gate),) for gate in gates), layout)
+            yield Parameter(f"{name}.bias", tuple(self._bias(side, gate, shapes) for gate in gates))
+
+    def _bias(self, side: str, gate: int, shapes: Shapes) -> tuple[Block, ...]:
+        """Both of torch's biases where Flax has one; the reset gate of a GRU comes between those of its new state."""
+        others = self.states if side == "ih" else self.inputs
+        other = others[gate * len(others) // self.gates]
+        is_alone = f"{other}.bias" in shapes or (self.torch == "GRU" and gate == 2)
+        return (Block(f"bias_{side}", gate),) if is_alone else (Block("bias_ih", gate), Block("bias_hh", gate))
+
+
+class Row(NamedTuple):
+    """A torch module, the names of the Flax layers that play its part in NNX and in Linen, and their rule."""
+
+    torch: str
+    nnx: str
+    linen: str
+    rule: Rule
+
+
+_FUSED = ("dense_i",), ("dense_h",)
+_LSTM = ("ii", "if", "ig", "io"), ("hi", "hf", "hg", "ho")
+
+TABLE = (
+    Row("Linear", "Linear", "Dense", linear),
+    Row("Linear", "LinearGeneral", "DenseGeneral", linear_general),
+    Row("Conv1d to Conv3d", "Conv", "Conv", conv),
+    Row("ConvTranspose1d to ConvTranspose3d", "ConvTranspose", "ConvTranspose", conv_transpose),
+    Row("Embedding, EmbeddingBag", "Embed", "Embed", embed),
+    Row("RNN, RNNCell", "SimpleCell", "", _Cell("RNN", 1, defaults.rnn, *_FUSED)),
+    Row("RNN, RNNCell", "", "SimpleCell", _Cell("RNN", 1, defaults.rnn, ("i",), ("h",))),
+    Row("LSTM, LSTMCell", "OptimizedLSTMCell", "", _Cell("LSTM", 4, defaults.lstm, *_FUSED)),
+    Row("LSTM, LSTMCell", "LSTMCell", "", _Cell("LSTM", 4, defaults.lstm, ("ii", "if_", "ig", "io"), _LSTM[1])),
+    Row("LSTM, LSTMCell", "", "OptimizedLSTMCell", _Cell("LSTM", 4, defaults.lstm, *_LSTM)),
+    Row("LSTM, LSTMCell", "", "LSTMCell", _Cell("LSTM", 4, defaults.lstm, *_LSTM)),
+    Row("GRU, GRUCell", "GRUCell", "", _Cell("GRU", 3, defaults.gru, *_FUSED)),
+    Row("GRU, GRUCell", "", "GRUCell", _Cell("GRU", 3, defaults.gru, ("ir", "iz", "in"), ("hr", "hz", "hn"))),
+    Row("MultiheadAttention", "MultiHeadAttention", "MultiHeadDotProductAttention", attention),
+    Row("BatchNorm1d to BatchNorm3d", "BatchNorm", "BatchNorm", _norm("BatchNorm", defaults.batch_norm())),
+    Row("LayerNorm", "LayerNorm", "LayerNorm", _norm("LayerNorm", defaults.layer_norm())),
+    Row("GroupNorm", "GroupNorm", "GroupNorm", _norm("GroupNorm", defaults.group_norm())),
+    Row(
+        "InstanceNorm1d to InstanceNorm3d",
+        "InstanceNorm",
+        "InstanceNorm",
+        _norm("InstanceNorm", defaults.instance_norm()),
+    ),
+    Row("RMSNorm", "RMSNorm", "RMSNorm", _norm("RMSNorm", defaults.rms_norm())),
+    Row("PReLU", "PReLU", "PReLU", prelu),
+)

@@ -1,0 +1,161 @@
+"""How random bits become values: one kernel a distribution, five in all.
+
+A kernel is elementwise over an array of random words. The numbers that it takes are
+computed here in float64, once a call; whole numbers are compared with the words, the
+others enter in the words' own width.
+
+No sum has two products, and no array is divided by a number: the compiler may fuse a
+product into a sum and multiply by a reciprocal, and would do so now here, now there.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit._sampling import normal_quantile
+from jaxinit.distributions import Normal, Random, Triangular, TruncatedNormal, Uniform
+
+Kernel = Callable[..., jax.Array]
+Numbers = tuple[int | float, ...]
+
+
+def select(distribution: Random, real: np.dtype) -> tuple[Kernel, Numbers]:
+    """The kernel of a distribution for values of dtype `real`, and the numbers to call it with."""
+    words = 2 ** (8 * real.itemsize)
+    match distribution:
+        case Uniform(low, high):
+            return _uniform, _uniform_numbers(low, high - low, 2 ** (jnp.finfo(real).nmant + 1))
+        case Triangular(low, high):
+            return _triangle, (words // 2, distribution.mean, high / 2 - low / 2)
+        case Normal(mean, std):
+            return _bell, _bell_numbers(mean, std, -math.inf, math.inf, words)
+        case TruncatedNormal():
+            return _truncated(distribution, float(jnp.finfo(real).eps) ** 0.25, words)
+
+
+def _uniform_numbers(low: float, width: float, grid: int) -> Numbers:
+    """Counts grid points from zero where zero is one: a single rounding, and U(-b, b) is symmetric."""
+    zero = -low / width * grid if width else math.inf
+    if 0 <= zero <= grid and zero == int(zero):
+        return int(zero), width, 0.0
+    return 0, width, low
+
+
+def _uniform(bits: jax.Array, zero: jax.Array, width: jax.Array, origin: jax.Array) -> jax.Array:
+    """origin + width * (point - zero) / grid, the point being the word's top 24 (float64: 53) bits."""
+    digits = jnp.finfo(width.dtype).nmant + 1
+    signed = jnp.int64 if width.dtype == jnp.float64 else jnp.int32
+    top = bits >> jnp.asarray(8 * bits.dtype.itemsize - digits, bits.dtype)
+    point = top.astype(signed) - zero.astype(signed)
+    return point.astype(width.dtype) * 2.0**-digits * width + origin
+
+
+def _triangle(bits: jax.Array, half: jax.Array, mean: jax.Array, width: jax.Array) -> jax.Array:
+    """mean +- width * (1 - sqrt(outside)), where `outside` is the mass farther out than the word, on its side.
+
+    Written as inside / (1 + sqrt(outside)), which loses nothing near the peak.
+    """
+    is_left = bits < half
+    per_word = 2.0 ** (1 - 8 * bits.dtype.itemsize)
+    inside = (jnp.where(is_left, half - 1 - bits, bits - half).astype(width.dtype) + 0.5) * per_word
+    outside = (jnp.where(is_left, bits, ~bits).astype(width.dtype) + 0.5) * per_word
+    distance = inside / (1.0 + jnp.sqrt(outside))
+    return mean + width * jnp.where(is_left, -distance, distance)
+
+
+def _both_tails(z: float) -> tuple[float, float]:
+    """P(|Z| > z) and P(|Z| < z)."""
+    return math.erfc(z / math.sqrt(2.0)), math.erf(z / math.sqrt(2.0))
+
+
+def _bell_numbers(loc: float, scale: float, near: float, far: float, words: int) -> Numbers:
+    """Splits the words between the two sides of the peak, in proportion to their mass."""
+    start, left, right = (_both_tails(max(end, 0.0)) for end in (near, -near, far))
+    split = min(round(words * (left[1] / (left[1] + right[1]))), words - 1)
+    outside = left[0], (start[0] - left[0]) / max(split, 1), right[0], (start[0] - right[0]) / (words - split)
+    inside = start[1], (left[1] - start[1]) / max(split, 1), (right[1] - start[1]) / (words - split)
+    return split, loc, scale, *outside, *inside
+
+
+def _bell(
+    bits: jax.Array,
+    split: jax.Array,
+    loc: jax.Array,
+    scale: jax.Array,
+    left_outside: jax.Array,
+    left_outside_step: jax.Array,
+    right_outside: jax.Array,
+    right_outside_step: jax.Array,
+    start_inside: jax.Array,
+    left_inside_step: jax.Array,
+    right_inside_step: jax.Array,
+) -> jax.Array:
+    """Normal around its peak: words below `split` fall left of it, the others right.
+
+    Within its side a word is so many steps from the near end and so many from the far
+    end; with both counted, neither the middle nor a tail loses a bit.
+    """
+    is_left = bits < split
+    from_near = jnp.where(is_left, split - 1 - bits, bits - split).astype(loc.dtype) + 0.5
+    from_far = jnp.where(is_left, bits, ~bits).astype(loc.dtype) + 0.5
+    outside_step = jnp.where(is_left, left_outside_step, right_outside_step)
+    inside_step = jnp.where(is_left, left_inside_step, right_inside_step)
+    outside = jnp.where(is_left, left_outside, right_outside) + from_far * outside_step
+    inside = start_inside + from_near * inside_step
+    z = normal_quantile.magnitude(outside, inside)
+    return loc + scale * jnp.where(is_left, -z, z)
+
+
+def _truncated(distribution: TruncatedNormal, thin: float, words: int) -> tuple[Kernel, Numbers]:
+    """The kernel that is accurate in this window, turned so that its far end is positive."""
+    near, far = distribution.window
+    bound, scale, width = distribution.low, distribution.scale, distribution.high - distribution.low
+    if near + far < 0:
+        near, far, bound, scale, width = -far, -near, distribution.high, -scale, -width
+    if max(abs(near), 1.0) * (far - near) < thin:
+        return _thin, (bound, width, *_thin_series(near, far - near))
+    if near >= normal_quantile.FAR:
+        log_ratio = normal_quantile.log_tail_ratio(near, far - near)
+        start = near, 1 / near, 1 / normal_quantile.hazard(near)
+        return _far, (bound, scale, *start, math.exp(-log_ratio), -math.expm1(-log_ratio))
+    return _bell, _bell_numbers(distribution.loc, scale, near, far, words)
+
+
+def _shares(bits: jax.Array, real: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The word as a fraction of all words, and what is left of 1."""
+    per_word = 2.0 ** (-8 * bits.dtype.itemsize)
+    return (bits.astype(real.dtype) + 0.5) * per_word, ((~bits).astype(real.dtype) + 0.5) * per_word
+
+
+def _thin_series(near: float, width: float) -> tuple[float, float, float]:
+    """Quantile over a thin window as a cubic in u; the next term is of order (near * width)^3."""
+    slope, curvature = near * width, width * width
+    mass = 1 - slope / 2 + (slope * slope - curvature) / 6
+    return mass, slope / 2 * mass**2, (slope * slope / 3 + curvature / 6) * mass**3
+
+
+def _thin(
+    bits: jax.Array, bound: jax.Array, width: jax.Array, linear: jax.Array, square: jax.Array, cube: jax.Array
+) -> jax.Array:
+    """Truncated normal on a window so thin that the density is all but straight."""
+    u, _ = _shares(bits, bound)
+    return bound + width * (u * (linear + u * (square + u * cube)))
+
+
+def _far(
+    bits: jax.Array,
+    bound: jax.Array,
+    scale: jax.Array,
+    near: jax.Array,
+    per_near: jax.Array,
+    per_hazard: jax.Array,
+    ratio: jax.Array,
+    lost: jax.Array,
+) -> jax.Array:
+    """Truncated normal far out, where the tail beyond the far end is `ratio = 1 - lost` of that beyond the near."""
+    u, rest = _shares(bits, bound)
+    log_ratio = -jnp.where(u * lost < 0.5, jnp.log1p(-u * lost), jnp.log(rest + u * ratio))
+    return bound + scale * normal_quantile.excess_over(near, per_near, per_hazard, log_ratio)

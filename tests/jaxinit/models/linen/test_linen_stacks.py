@@ -1,0 +1,73 @@
+"""Stacked Linen layers, of `nn.scan` and `nn.vmap`: each is drawn as one."""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+import jaxinit
+from jaxinit.distributions import Uniform
+from tests.jaxinit.draws import assert_drawn
+from tests.jaxinit.models.linen.test_models import KEY, SEQUENCE, arrays
+
+
+class Step(nn.Module):
+    """The body of a scan."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+        x = nn.MultiHeadDotProductAttention(2, name="attention")(x)
+        return nn.LayerNorm(name="norm")(nn.Dense(8, name="linear")(x)), None
+
+
+def scanned(axis: int, **given: Any) -> Any:
+    return nn.scan(Step, variable_axes={"params": axis}, split_rngs={"params": True}, length=3, **given)()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_stacked_layers_are_each_drawn_with_the_fans_of_one(axis: int) -> None:
+    drawn = arrays(jaxinit.linen.init(scanned(axis), KEY, SEQUENCE, None))
+    bounds = {"attention.query.kernel": math.sqrt(6 / 32), "linear.kernel": 8**-0.5, "linear.bias": 8**-0.5}
+    for name, bound in bounds.items():
+        layers = np.moveaxis(drawn[name], axis, 0)
+        assert len(layers) == 3
+        assert_drawn(layers, Uniform(-bound, bound))
+    assert (drawn["norm.scale"] == 1).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(
+    "init",
+    [jaxinit.orthogonal(), jaxinit.orthogonal(layout=jaxinit.TORCH), jax.nn.initializers.orthogonal()],
+    ids=["ours", "torch's layout", "jax's"],
+)
+def test_apply_draws_each_stacked_layer(axis: int, init: Any) -> None:
+    def fn(module: Any) -> Any:
+        return {"kernel": init, "bias": jaxinit.uniform()} if isinstance(module, nn.Dense) else None
+
+    module = scanned(axis)
+    own = module.init(KEY, SEQUENCE, None)
+    after = arrays(jaxinit.linen.apply(module, own, fn, KEY, SEQUENCE, None))
+    kernels = np.moveaxis(after["linear.kernel"], axis, 0)
+    for kernel in kernels:
+        np.testing.assert_allclose(kernel @ kernel.T, np.eye(8), atol=1e-5)
+    assert abs(kernels[0] - kernels[1]).max() > 1e-3
+    assert after["linear.bias"].shape == own["params"]["linear"]["bias"].shape
+
+
+def test_experts_in_a_scan_are_stacked_twice() -> None:
+    class Experts(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+            experts = nn.vmap(
+                nn.Dense, variable_axes={"params": 0}, split_rngs={"params": True}, in_axes=None, axis_size=5
+            )
+            return experts(8, name="experts")(x).sum(0), None
+
+    stack = nn.scan(Experts, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)()
+    drawn = arrays(jaxinit.linen.init(stack, KEY, SEQUENCE, None))
+    assert drawn["experts.kernel"].shape == (3, 5, 8, 8)
+    assert_drawn(drawn["experts.kernel"], Uniform(-(8**-0.5), 8**-0.5))
