@@ -43,7 +43,7 @@ def box(axes: Axes, slot: float, bottom: float, text: str, part: str, note: str)
 
 def torch_groups(layout: Layout, rank: int) -> list[tuple[str, tuple[int, ...]]]:
     """The axes of torch's array, left to right: the part, and which of your axes it is made of."""
-    roles = layout.roles(rank)
+    roles = layout.view((1,) * rank).roles
     return [
         *(("batch", (axis,)) for axis in roles.batch),
         ("out", roles.out),

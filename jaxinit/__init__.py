@@ -3,8 +3,7 @@
 import importlib
 import types
 
-from jaxinit import defaults
-from jaxinit._initializers import composed
+from jaxinit import composed, defaults
 from jaxinit._initializers.base import Initializer
 from jaxinit._initializers.elementwise import constant, normal, ones, trunc_normal, uniform, zeros
 from jaxinit._initializers.gains import calculate_gain

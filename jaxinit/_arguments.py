@@ -16,24 +16,24 @@ import numpy as np
 
 
 def is_traced(value: Any) -> bool:
-    """Whether `value` has no number yet, being an argument of a function under transformation."""
+    """Return whether `value` is traced: an argument of a function under transformation, without a number."""
     return isinstance(value, jax.core.Tracer)
 
 
 def is_staged() -> bool:
-    """Whether what is computed now becomes part of a program: under `jit` or `scan`, but not under `vmap` alone."""
-    return is_traced(jax.lax.full((), 0.0))
+    """Return whether the code runs under a trace that makes a program: `jit` or `scan`, but not `vmap` alone."""
+    return isinstance(jax.lax.full((), 0.0), jax.core.Tracer)
 
 
 def number(name: str, value: Any) -> float:
-    """`value` as a float; ints, NumPy scalars and concrete 0-d arrays pass, booleans and NaN do not."""
-    if is_traced(value):
+    """Return `value` as a float. Ints, NumPy scalars and concrete 0-d arrays pass, booleans and NaN do not."""
+    if isinstance(value, jax.core.Tracer):
         raise TypeError(f"`{name}` must be known when the initializer is built, got the traced value {value}")
     try:
-        # Booleans, complex numbers, texts and dates convert to float, but are no real numbers.
+        # Booleans, complex numbers, texts and dates convert to float, but are not real numbers.
         if np.asarray(value).dtype.kind in "bcUSmM" or np.ndim(value) != 0:
             raise TypeError
-        result = float(value) + 0.0  # one zero, without a sign
+        result = float(value) + 0.0  # turns -0.0 into 0.0
     except (TypeError, ValueError):
         raise TypeError(f"`{name}` must be a real number, got {value!r}") from None
     except OverflowError:
@@ -44,7 +44,7 @@ def number(name: str, value: Any) -> float:
 
 
 def finite(name: str, value: Any) -> float:
-    """As `number`, and not infinite."""
+    """Return `value` as `number` does, and refuse infinities."""
     result = number(name, value)
     if math.isinf(result):
         raise ValueError(f"`{name}` must be finite, got {result}")
@@ -52,7 +52,7 @@ def finite(name: str, value: Any) -> float:
 
 
 def within(name: str, value: Any, low: float, high: float = math.inf) -> float:
-    """As `finite`, and between `low` and `high`, both allowed."""
+    """Return `value` as `finite` does, and refuse it outside [low, high]."""
     result = finite(name, value)
     if not low <= result <= high:
         rule = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
@@ -61,7 +61,7 @@ def within(name: str, value: Any, low: float, high: float = math.inf) -> float:
 
 
 def positive(name: str, value: Any) -> float:
-    """As `finite`, and above 0."""
+    """Return `value` as `finite` does, and refuse 0 and below."""
     result = finite(name, value)
     if result <= 0:
         raise ValueError(f"`{name}` must be above 0, got {result}")
@@ -69,13 +69,13 @@ def positive(name: str, value: Any) -> float:
 
 
 def ordered(low_name: str, low: float, high_name: str, high: float) -> None:
-    """Refuses an empty interval."""
+    """Raise ValueError if the interval is empty."""
     if low > high:
         raise ValueError(f"`{low_name}` must not exceed `{high_name}`, got {low_name}={low} and {high_name}={high}")
 
 
 def integer(name: str, value: Any) -> int:
-    """`value` as an int; booleans and floats do not pass."""
+    """Return `value` as an int. Booleans and floats do not pass."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"`{name}` must be an integer, got {value!r}")
     try:
@@ -85,59 +85,55 @@ def integer(name: str, value: Any) -> int:
 
 
 def choice(name: str, value: Any, allowed: Collection[str]) -> str:
-    """`value` when it is one of `allowed`."""
+    """Return `value` if it is one of `allowed`."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
 
 
 def dimensions(shape: Sequence[int]) -> tuple[int, ...]:
-    """`shape` as a tuple of non-negative ints."""
+    """Return `shape` as a tuple of non-negative ints."""
     if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable):
         raise TypeError(f"`shape` must be a sequence of integers, got {shape!r}")
-    result = tuple(integer("shape", size) for size in shape)
-    if any(size < 0 for size in result):
+    result = tuple([integer("shape", size) for size in shape])
+    if result and min(result) < 0:
         raise ValueError(f"`shape` must not have a negative size, got {result}")
     return result
 
 
 def parse_dtype(dtype: Any) -> np.dtype:
-    """`dtype`, a dtype or the name of one, as NumPy's object for it."""
-    if isinstance(dtype, str) and dtype not in _NAMES:  # NumPy would parse it, as "," or as "a4"
-        raise TypeError(f"`dtype` must be a dtype or the name of one, got {dtype!r}")
+    """Return NumPy's object for `dtype`, a dtype of numbers or the name of one."""
     if isinstance(dtype, (jax.Array, np.ndarray)):
         raise TypeError(f"`dtype` must be a dtype or the name of one, got an array of {dtype.dtype}")
     try:
         parsed: np.dtype = jnp.dtype(dtype)
-    except TypeError:
+    except (TypeError, SyntaxError):  # NumPy parses a text such as ","
         raise TypeError(f"`dtype` must be a dtype or the name of one, got {dtype!r}") from None
     if not (jnp.issubdtype(parsed, jnp.number) or jnp.issubdtype(parsed, jnp.bool_)):
         raise TypeError(f"`dtype` must be a dtype of numbers, got {parsed}")
     return parsed
 
 
-_NAMES = {scalar.dtype.name for scalar in vars(jnp).values() if isinstance(getattr(scalar, "dtype", None), np.dtype)}
-
-
 def resolve_dtype(dtype: Any) -> np.dtype:
-    """`dtype` as JAX would store it: its default float for None, 32 bits wide while x64 is off."""
+    """Return `dtype` as JAX would store it: the default float for None, 32 bits wide while x64 is off."""
     asked = parse_dtype(float if dtype is None else dtype)
     stored = jax.dtypes.canonicalize_dtype(asked)
-    # Python's own, and None, mean JAX's default; by identity, for NumPy calls them equal to its own of 64 bits.
-    if stored != asked and not any(dtype is own for own in (None, float, complex, int)):
+    # None and Python's own types mean JAX's default. NumPy would call them equal to its 64-bit dtypes.
+    is_default = dtype is None or dtype is float or dtype is complex or dtype is int
+    if stored != asked and not is_default:
         warnings.warn(f"`dtype` {asked} needs jax_enable_x64; {stored} is used instead", stacklevel=3)
     return stored
 
 
 def is_key(value: Any) -> bool:
-    """Whether `value` could only be a PRNG key: a typed key array, or a vector of uint32."""
+    """Return whether `value` can only be a PRNG key: a typed key array, or a vector of uint32."""
     if not isinstance(value, (jax.Array, np.ndarray)):
         return False
     return jnp.issubdtype(value.dtype, jax.dtypes.prng_key) or (value.dtype == np.uint32 and value.ndim > 0)
 
 
 def check_key(key: Any, name: str = "key") -> None:
-    """Refuses all but one PRNG key, typed or legacy: a batch of them, a seed."""
+    """Raise TypeError or ValueError unless `key` is one PRNG key, typed or legacy."""
     if not is_key(key):
         raise TypeError(f"`{name}` must be a JAX PRNG key such as jax.random.key(0), got {key!r}")
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 
 from jaxinit import _arguments
 from jaxinit._initializers.base import Initializer
-from jaxinit._initializers.composed import concatenated, sum_of_uniforms, with_zero_row
 from jaxinit._initializers.elementwise import normal, ones, uniform, zeros
 from jaxinit._initializers.variance_scaling import kaiming_uniform, xavier_uniform
+from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
 
 Keywords = dict[str, Initializer]

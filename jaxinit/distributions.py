@@ -1,8 +1,8 @@
 """Distributions as values: what one entry of an array is drawn from, in float64.
 
-A distribution knows its `kind`, `mean`, `std` and `support`, and nothing of keys, shapes
-or dtypes. Equal numbers make equal distributions, so two initializers are compared by
-`a.distribution(shape) == b.distribution(shape)`, without drawing anything.
+A distribution knows its `kind`, `mean`, `std` and `support`, and nothing of keys, shapes or
+dtypes. Equal parameters make equal distributions. So `a.distribution(shape) ==
+b.distribution(shape)` compares two initializers without drawing anything.
 """
 
 import dataclasses
@@ -16,25 +16,15 @@ Kind = Literal["uniform", "triangular", "normal", "truncated_normal", "constant"
 
 
 @dataclasses.dataclass(frozen=True)
-class Uniform:
-    """U(low, high): density `1 / (high - low)` on `[low, high)`.
-
-    Example:
-        >>> Uniform(-1.0, 1.0).std
-        0.5773502691896258
-    """
+class _Symmetric:
+    """A bounded distribution that is symmetric around the middle of its support."""
 
     low: float
     high: float
-    kind: ClassVar[Kind] = "uniform"
 
     @property
     def mean(self) -> float:
         return self.low / 2 + self.high / 2
-
-    @property
-    def std(self) -> float:
-        return (self.high / 2 - self.low / 2) / math.sqrt(3.0)
 
     @property
     def support(self) -> tuple[float, float]:
@@ -42,29 +32,35 @@ class Uniform:
 
 
 @dataclasses.dataclass(frozen=True)
-class Triangular:
-    """The sum of two independent U(low / 2, high / 2): a density that rises to the middle and falls again.
+class Uniform(_Symmetric):
+    """U(low, high): density `1 / (high - low)` on `[low, high)`.
+
+    Example:
+        >>> Uniform(-1.0, 1.0).std
+        0.5773502691896258
+    """
+
+    kind: ClassVar[Kind] = "uniform"
+
+    @property
+    def std(self) -> float:
+        return (self.high / 2 - self.low / 2) / math.sqrt(3.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Triangular(_Symmetric):
+    """The sum of two independent U(low / 2, high / 2): a density that rises linearly to the middle, then falls.
 
     Example:
         >>> Triangular(-1.0, 1.0).std == Uniform(-0.5, 0.5).std * math.sqrt(2)
         True
     """
 
-    low: float
-    high: float
     kind: ClassVar[Kind] = "triangular"
-
-    @property
-    def mean(self) -> float:
-        return self.low / 2 + self.high / 2
 
     @property
     def std(self) -> float:
         return (self.high / 2 - self.low / 2) / math.sqrt(6.0)
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return self.low, self.high
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +83,9 @@ class Normal:
 
 @dataclasses.dataclass(frozen=True)
 class TruncatedNormal:
-    """N(loc, scale²) given that it falls in `[low, high]`; the bounds are absolute, not in sigmas.
+    """N(loc, scale²) given that it falls in `[low, high]`. The bounds are absolute, not in sigmas.
 
-    `mean` and `std` are those of the truncated variable; `loc` and `scale` are its parent's.
+    `mean` and `std` are those of the truncated variable. `loc` and `scale` are those before truncation.
 
     Example:
         >>> round(TruncatedNormal(0.0, 1.0, -2.0, 2.0).std, 6)
@@ -104,7 +100,7 @@ class TruncatedNormal:
 
     @property
     def window(self) -> tuple[float, float]:
-        """The bounds in parent sigmas from the parent's mean."""
+        """The bounds as numbers of `scale` from `loc`."""
         low, high = (self.low - self.loc) / self.scale, (self.high - self.loc) / self.scale
         return min(low, _FARTHEST), max(high, -_FARTHEST)
 
@@ -134,37 +130,33 @@ class Constant:
 
     value: complex
     kind: ClassVar[Kind] = "constant"
+    std: ClassVar[float] = 0.0
 
     @property
     def mean(self) -> complex:
         return self.value
 
     @property
-    def std(self) -> float:
-        return 0.0
-
-    @property
     def support(self) -> tuple[complex, complex]:
         return self.value, self.value
 
 
-# So that a finite bound never overflows to an infinite number of sigmas; the offset from
-# a bound this far out is below its rounding error.
+# A finite bound must not become an infinite number of sigmas. The distance of the mean from a
+# bound this far out is below the rounding error of the bound.
 _FARTHEST = 2.0**60
 
 Random = Uniform | Triangular | Normal | TruncatedNormal
 Distribution = Random | Constant
-
 
 _gauss_legendre = functools.cache(np.polynomial.legendre.leggauss)
 
 
 @functools.lru_cache
 def _standard_moments(low: float, high: float) -> tuple[float, float]:
-    """Mean, counted from the peak, and std of N(0, 1) truncated to `[low, high]`.
+    """Return the mean, counted from the peak, and the std of N(0, 1) truncated to `[low, high]`.
 
-    By Gauss-Legendre quadrature: the closed form cancels to nothing in a thin or far
-    window. Beyond `reach` from the peak the density is e^-40 of what it is there.
+    The closed form loses all its digits in a thin or far window, so this is Gauss-Legendre
+    quadrature. At `reach` from the peak the density has fallen by e^-40.
     """
     peak = min(max(0.0, low), high)
     reach = 80.0 / (abs(peak) + math.sqrt(peak * peak + 80.0))

@@ -1,10 +1,11 @@
 """Where torch's axes lie in your array.
 
-torch stores every weight as `(out, in, *spatial)`. A `Layout` says which axes of *your*
-array play those parts, and carries arrays across both ways.
+torch stores every weight as `(out, in, *spatial)`. A `Layout` says which axes of your array
+are these, and converts arrays both ways. A `View` is one shape, seen in a layout.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -19,7 +20,7 @@ Array = TypeVar("Array", jax.Array, np.ndarray)
 
 
 class Roles(NamedTuple):
-    """The axes of one array, each named by the part it plays in torch's."""
+    """The axes of one array by the part that each plays in torch's array."""
 
     batch: tuple[int, ...]
     out: tuple[int, ...]
@@ -33,18 +34,18 @@ class Roles(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Which of your axes are torch's: `in_axis` its axis 1, `out_axis` its axis 0.
+    """Name the axes of your array that are torch's: `in_axis` is torch's axis 1, `out_axis` its axis 0.
 
     Axes in `batch_axis` hold stacked, independent weights (scanned layers, experts,
-    ensembles) and are never counted; every axis not named is spatial::
+    ensembles) and are never counted. Every axis that is not named is spatial::
 
         fan_in  = prod(sizes of in_axis)  * prod(sizes of the spatial axes)
         fan_out = prod(sizes of out_axis) * prod(sizes of the spatial axes)
 
     Args:
-        in_axis: axis or axes that play torch's axis 1; an int, a sequence or a NumPy array.
-        out_axis: axis or axes that play torch's axis 0; likewise.
-        batch_axis: axes that stack independent weights; none by default.
+        in_axis: axis or axes that form torch's axis 1: an int, a sequence or a NumPy array.
+        out_axis: axis or axes that form torch's axis 0.
+        batch_axis: axis or axes that stack independent weights.
 
     Raises:
         TypeError: an axis is not an integer.
@@ -72,7 +73,7 @@ class Layout:
             if not axes and field.name != "batch_axis":
                 raise ValueError(f"`{field.name}` must name at least one axis, got ()")
             named.extend(axes)
-            # One form for equal layouts, so that they compare, hash and print alike.
+            # Equal layouts have one form, so that they compare, hash and print alike.
             object.__setattr__(self, field.name, axes[0] if len(axes) == 1 else axes)
         _distinct(self, named)
 
@@ -82,43 +83,118 @@ class Layout:
             return f"jaxinit.{named[self]}"
         return f"jaxinit.Layout(in_axis={self.in_axis}, out_axis={self.out_axis}, batch_axis={self.batch_axis})"
 
-    def roles(self, rank: int) -> Roles:
-        """The part that each of `rank` axes plays, as non-negative axes in torch's order."""
-        batch, out, into = (
-            tuple(_position(self, axis, rank) for axis in _axes("axis", axes))
-            for axes in (self.batch_axis, self.out_axis, self.in_axis)
-        )
-        _distinct(self, batch + out + into)
-        spatial = tuple(axis for axis in range(rank) if axis not in batch + out + into)
-        return Roles(batch, out, into, spatial)
-
-    def torch_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """The shape `(*batch, out, in, *spatial)` of torch's array for your `shape`."""
-        shape = _arguments.dimensions(shape)
-        roles = self.roles(len(shape))
-        sizes = [[shape[axis] for axis in part] for part in roles]
-        return (*sizes[0], math.prod(sizes[1]), math.prod(sizes[2]), *sizes[3])
-
-    def to_torch(self, array: Array) -> Array:
-        """Your array as torch holds it: `(*batch, out, in, *spatial)`, several in or out axes merged."""
-        order = self.roles(array.ndim).order
-        return array.transpose(order).reshape(self.torch_shape(array.shape))
-
-    def from_torch(self, array: Array, shape: Sequence[int]) -> Array:
-        """torch's array as yours, of `shape`; undoes `to_torch`.
+    def view(self, shape: tuple[int, ...]) -> "View":
+        """Return `shape`, a tuple of non-negative ints, seen in this layout.
 
         Raises:
-            ValueError: `array` has not the shape that `to_torch` gives an array of `shape`.
+            ValueError: `shape` lacks an axis that the layout names.
+
+        Example:
+            >>> view = jaxinit.FLAX.view((3, 3, 64, 128))
+            >>> view.weight, view.fan_in, view.fan_out
+            ((128, 64, 3, 3), 576, 1152)
         """
-        shape = _arguments.dimensions(shape)
-        if array.shape != self.torch_shape(shape):
+        return _view(self, shape)
+
+    def torch_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape `(*batch, out, in, *spatial)` of torch's array for your `shape`."""
+        return self.view(_arguments.dimensions(shape)).torch_shape
+
+    def to_torch(self, array: Array) -> Array:
+        """Return your array as torch holds it: `(*batch, out, in, *spatial)`, several in or out axes merged."""
+        return self.view(array.shape).to_torch(array)
+
+    def from_torch(self, array: Array, shape: Sequence[int]) -> Array:
+        """Return torch's array as yours, of `shape`: the inverse of `to_torch`.
+
+        Raises:
+            ValueError: `array` does not have the shape of `to_torch(your array)`.
+        """
+        return self.view(_arguments.dimensions(shape)).from_torch(array)
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A valid shape, seen in a layout. `Layout.view` and `as_stored` make it.
+
+    Example:
+        >>> experts = jaxinit.Layout(batch_axis=0).view((16, 256, 1024))
+        >>> experts.batch, experts.weight
+        ((16,), (1024, 256))
+    """
+
+    layout: Layout | None
+    """None for an array that torch would store with the same axes."""
+    shape: tuple[int, ...]
+    roles: Roles
+
+    @functools.cached_property
+    def batch(self) -> tuple[int, ...]:
+        """The sizes of the axes that stack independent weights."""
+        return self._sizes(self.roles.batch)
+
+    @functools.cached_property
+    def weight(self) -> tuple[int, ...]:
+        """The shape `(out, in, *spatial)` of one of torch's weights."""
+        if self.layout is None:
+            return self.shape
+        out, into = math.prod(self._sizes(self.roles.out)), math.prod(self._sizes(self.roles.into))
+        return (out, into, *self._sizes(self.roles.spatial))
+
+    @property
+    def torch_shape(self) -> tuple[int, ...]:
+        """The shape `(*batch, out, in, *spatial)` of torch's array."""
+        return self.batch + self.weight
+
+    @functools.cached_property
+    def fan_in(self) -> int:
+        """The number of inputs that feed one output: `in * prod(spatial)`."""
+        return math.prod(self.weight[1:])
+
+    @functools.cached_property
+    def fan_out(self) -> int:
+        """The number of outputs that one input feeds: `out * prod(spatial)`."""
+        return self.weight[0] * math.prod(self.weight[2:])
+
+    def to_torch(self, array: Array) -> Array:
+        """Return your array with torch's axes."""
+        return array.transpose(self.roles.order).reshape(self.torch_shape)
+
+    def from_torch(self, array: Array) -> Array:
+        """Return torch's array with your axes.
+
+        Raises:
+            ValueError: `array` does not have the shape `torch_shape`.
+        """
+        if array.shape != self.torch_shape:
             raise ValueError(
-                f"`array` must have torch's shape {self.torch_shape(shape)} for {self} and `shape` {shape}, "
+                f"`array` must have torch's shape {self.torch_shape} for {self.layout} and `shape` {self.shape}, "
                 f"got {array.shape}"
             )
-        order = self.roles(len(shape)).order
-        inverse = tuple(order.index(axis) for axis in range(len(shape)))
-        return array.reshape([shape[axis] for axis in order]).transpose(inverse)
+        order = self.roles.order
+        inverse = tuple(order.index(axis) for axis in range(len(order)))
+        return array.reshape(self._sizes(order)).transpose(inverse)
+
+    def _sizes(self, axes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple([self.shape[axis] for axis in axes])
+
+
+@functools.lru_cache(maxsize=1024)
+def _view(layout: Layout, shape: tuple[int, ...]) -> View:
+    rank = len(shape)
+    batch, out, into = (_axes("axis", axes) for axes in (layout.batch_axis, layout.out_axis, layout.in_axis))
+    least = max(max(axis + 1, -axis) for axis in batch + out + into)
+    if rank < least:
+        raise ValueError(f"`shape` must have at least {least} dimensions for layout {layout}, got {shape}")
+    batch, out, into = (tuple(axis % rank for axis in axes) for axes in (batch, out, into))
+    _distinct(layout, batch + out + into)
+    spatial = tuple(axis for axis in range(rank) if axis not in batch + out + into)
+    return View(layout, shape, Roles(batch, out, into, spatial))
+
+
+def as_stored(shape: tuple[int, ...]) -> View:
+    """Return a view for an array whose axes play no part: torch's array has the same shape."""
+    return View(None, shape, Roles((), (), (), tuple(range(len(shape)))))
 
 
 def _axes(name: str, value: Any) -> tuple[int, ...]:
@@ -136,27 +212,21 @@ def _distinct(layout: Layout, axes: Sequence[int]) -> None:
         )
 
 
-def _position(layout: Layout, axis: int, rank: int) -> int:
-    if not -rank <= axis < rank:
-        raise ValueError(f"`shape` must have the axis {axis} that {layout} names, got {rank} dimensions")
-    return axis % rank
-
-
 FLAX = Layout()
 TORCH = Layout(in_axis=1, out_axis=0)
 FLAX_CONV_TRANSPOSE = Layout(in_axis=-1, out_axis=-2)
 
 
 def require_layout(value: Any) -> None:
-    """Refuses what is no layout."""
+    """Raise TypeError unless `value` is a Layout."""
     if not isinstance(value, Layout):
         raise TypeError(f"`layout` must be a jaxinit.Layout such as jaxinit.TORCH, got {value!r}")
 
 
 def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) -> tuple[int, int]:
-    """torch's `(fan_in, fan_out)` of a weight of `shape`.
+    """Return torch's `(fan_in, fan_out)` for a weight of `shape`, whatever the module.
 
-    In torch's array `(out, in, *spatial)`, whatever the module::
+    In torch's array `(out, in, *spatial)`::
 
         fan_in  = in  * prod(spatial)
         fan_out = out * prod(spatial)
@@ -164,9 +234,6 @@ def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) ->
     Args:
         shape: the shape of your array.
         layout: which of its axes are torch's.
-
-    Returns:
-        The two fans; axes in `layout.batch_axis` count in neither.
 
     Raises:
         TypeError: `shape` is not a sequence of integers, or `layout` not a Layout.
@@ -180,10 +247,6 @@ def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) ->
 
     Differs from torch in taking a shape and a layout instead of a tensor.
     """
-    shape = _arguments.dimensions(shape)
     require_layout(layout)
-    _, out, into, spatial = layout.roles(len(shape))
-    receptive_field = math.prod(shape[axis] for axis in spatial)
-    fan_in = math.prod(shape[axis] for axis in into) * receptive_field
-    fan_out = math.prod(shape[axis] for axis in out) * receptive_field
-    return fan_in, fan_out
+    view = layout.view(_arguments.dimensions(shape))
+    return view.fan_in, view.fan_out

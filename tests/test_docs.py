@@ -64,7 +64,7 @@ def section(name: str, title: str) -> str:
 def arguments(name: str) -> list[str]:
     """What it takes: its fields, or its parameters."""
     if dataclasses.is_dataclass(named(name)):
-        return [field.name for field in dataclasses.fields(named(name))]
+        return [field.name for field in dataclasses.fields(named(name)) if field.init]
     return list(inspect.signature(named(name)).parameters)
 
 

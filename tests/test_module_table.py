@@ -31,12 +31,12 @@ def test_every_torch_module_has_a_row_or_a_reason() -> None:
     left_out = SCRIPT["left_out"]()  # a KeyError here names the one without
     covered = {name for row in torch_modules.TABLE for name in SCRIPT["names"](row.torch)}
     assert covered.isdisjoint(left_out)
-    assert covered | set(left_out) == set(SCRIPT["torch_modules"]())
+    assert covered | set(left_out) == set(SCRIPT["modules_of_torch"]())
     assert set(SCRIPT["WITHOUT_A_ROW"]) <= set(left_out)
 
 
 def test_the_modules_that_draw_are_found() -> None:
-    found = SCRIPT["torch_modules"]()
+    found = SCRIPT["modules_of_torch"]()
     assert {"Linear", "MultiheadAttention", "Bilinear", "Transformer", "PReLU"} <= set(found)
     assert "ReLU" not in found
     assert "TransformerEncoderLayer" not in found

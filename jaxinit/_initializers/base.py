@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import math
+import typing
 import zlib
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -12,24 +13,29 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from jaxinit import _arguments
-from jaxinit._sampling.sample import sample
-from jaxinit._sampling.sharding import OutSharding, placed
-from jaxinit._torch_generator import replay
-from jaxinit._torch_generator.generator import TorchGenerator
+from jaxinit._sampling.sharding import OutSharding, device_put
+from jaxinit._sampling.source import Array, Source, as_source
 from jaxinit.distributions import Distribution
-from jaxinit.layouts import FLAX, Layout, require_layout
+from jaxinit.layouts import FLAX, Layout, View, as_stored, require_layout
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Initializer(abc.ABC):
+@typing.dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(dataclasses.field,))
+class _Value:
+    """Make every subclass a frozen dataclass."""
+
+    def __init_subclass__(cls) -> None:
+        dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+
+
+class Initializer(_Value, abc.ABC):
     """The base class: JAX's `Initializer` protocol as an immutable value.
 
-    The same key, shape and dtype give the same array eagerly, under `jit` and `vmap`, and
-    on any number of devices. Equal arguments make equal initializers with one hash, also
-    across processes, and `repr` is the call that builds the initializer.
+    The same key, shape and dtype give the same array eagerly, under `jit` and `vmap`, and on
+    any number of devices. Initializers with equal arguments are equal. They have the same hash
+    in every process, and `repr` is the call that builds the initializer.
 
     Args:
-        dtype: what to return when the call names no dtype; None or Python's float for JAX's default float.
+        dtype: what to return when the call names no dtype. None or Python's float mean JAX's default float.
 
     Example:
         >>> init = jaxinit.kaiming_uniform()
@@ -45,72 +51,73 @@ class Initializer(abc.ABC):
     _namespace: ClassVar[str] = "jaxinit"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        if any(_arguments.is_key(given) or isinstance(given, TorchGenerator) for given in (*args, *kwargs.values())):
-            raise TypeError(
-                f"`{cls._namespace}.{cls.__name__}` builds an initializer and takes no key; "
-                f"did you mean `{cls.__name__}()`?"
-            )
+        for given in (*args, *kwargs.values()):
+            if isinstance(given, Source) or _arguments.is_key(given):
+                raise TypeError(
+                    f"`{cls._namespace}.{cls.__name__}` builds an initializer and takes no key; "
+                    f"did you mean `{cls.__name__}()`?"
+                )
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
         if self.dtype is not None:
-            self._canonical("dtype", None if self.dtype is float else _arguments.parse_dtype(self.dtype))
+            self._canonical(dtype=None if self.dtype is float else _arguments.parse_dtype(self.dtype))
 
     def __call__(
         self,
-        key: jax.Array | TorchGenerator,
+        key: jax.Array | Source,
         shape: Sequence[int],
         dtype: DTypeLike | None = None,
         out_sharding: OutSharding = None,
     ) -> jax.Array:
-        """Draws an array.
+        """Draw an array.
 
         Args:
-            key: one PRNG key, typed or legacy, or a TorchGenerator, which gives torch's own
-                numbers for torch's array; not looked at where nothing is random.
-            shape: the shape of your array, axes as the layout says.
-            dtype: the dtype of the result; by default the initializer's own.
+            key: one PRNG key, typed or legacy, or a TorchGenerator, which gives the numbers of
+                torch for torch's array. Constants do not use it.
+            shape: the shape of your array, with axes as the layout says.
+            dtype: the dtype of the result, by default the initializer's own.
             out_sharding: how the result is laid out, on explicit or automatic mesh axes.
 
         Raises:
-            TypeError: `key`, `shape` or `dtype` is not of its kind, or a TorchGenerator meets a trace.
+            TypeError: `key`, `shape` or `dtype` has the wrong type, or a TorchGenerator is used under `jit`.
             ValueError: the shape, the dtype or the sharding does not fit the initializer.
         """
-        shape, dtype = _arguments.dimensions(shape), _arguments.resolve_dtype(self.dtype if dtype is None else dtype)
-        if isinstance(key, TorchGenerator):
-            replay.require_no_trace()
-            return placed(self.replayed(key, shape, dtype), out_sharding)
-        return self._array(key, shape, dtype, out_sharding)
+        dtype = _arguments.resolve_dtype(self.dtype if dtype is None else dtype)
+        view = self.view(_arguments.dimensions(shape))
+        array = self.draw(as_source(key), view, dtype, out_sharding)
+        return array if isinstance(array, jax.Array) else device_put(array, out_sharding)
+
+    def view(self, shape: tuple[int, ...]) -> View:
+        """Return a valid `shape` as this initializer sees it."""
+        return as_stored(shape)
 
     @abc.abstractmethod
-    def replayed(self, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """torch's numbers for torch's array, in your layout, as a NumPy array."""
+    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
+        """Draw an array of `view.shape` from a source: a JAX array, or a NumPy array if the source is on the host."""
 
-    @abc.abstractmethod
-    def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
-        """The array, once its shape and dtype are settled."""
-
-    def _canonical(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+    def _canonical(self, **values: object) -> None:
+        """Replace arguments by their one canonical form. The dataclass is frozen, its dict is not."""
+        vars(self).update(values)
 
     def __repr__(self) -> str:
         given = [
             f"{field.name}={_literal(getattr(self, field.name))}"
             for field in sorted(dataclasses.fields(self), key=lambda field: bool(field.kw_only))
-            if not field.kw_only or not _is_default(getattr(self, field.name), field.default)
+            if field.init and not (field.kw_only and _is_default(getattr(self, field.name), field.default))
         ]
         return f"{self._namespace}.{type(self).__name__}({', '.join(given)})"
 
+    # A dataclass would compare 0.0 and -0.0 as equal, and hash strings differently in each process.
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and repr(self) == repr(other)
 
     def __hash__(self) -> int:
-        # Not Python's hash of a tuple: those of None and of strings differ between processes.
         return zlib.crc32(repr(self).encode())
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    # NumPy takes None for its own default dtype, and calls the two equal.
+    # NumPy reads None as its own default dtype, and calls the two equal.
     return value is default or (default is not None and value == default)
 
 
@@ -124,27 +131,25 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Elementwise(Initializer):
-    """An initializer whose entries are independent and alike."""
+    """An initializer with independent entries, all from one distribution."""
 
-    @abc.abstractmethod
     def distribution(self, shape: Sequence[int]) -> Distribution:
-        """What each entry of an array of `shape` is drawn from.
+        """Return what each entry of an array of `shape` is drawn from.
 
         Example:
             >>> jaxinit.xavier_normal().distribution((300, 200))
             Normal(mean=0.0, std=0.06324555320336758)
         """
+        return self._distribution(self.view(_arguments.dimensions(shape)))
 
-    def _array(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, out_sharding: OutSharding) -> jax.Array:
-        return sample(self.distribution(shape), key, shape, dtype, out_sharding)
+    @abc.abstractmethod
+    def _distribution(self, view: View) -> Distribution: ...
 
-    def replayed(self, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        return replay.draw(self.distribution(shape), generator, shape, dtype)
+    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
+        return source.draw(self._distribution(view), view, dtype, out_sharding)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class WithLayout(Initializer):
     """An initializer that looks at axes.
 
@@ -157,3 +162,12 @@ class WithLayout(Initializer):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_layout(self.layout)
+
+    def view(self, shape: tuple[int, ...]) -> View:
+        return self.layout.view(shape)
+
+
+def require_matrix(view: View, name: str) -> None:
+    """Raise ValueError if the weights have spatial axes."""
+    if len(view.weight) > 2:
+        raise ValueError(f"`shape` must give weights of 2 dimensions for {name}, got torch's {view.weight}")

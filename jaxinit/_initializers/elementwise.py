@@ -1,7 +1,5 @@
-"""Initializers that look at no axes: uniform, normal, truncated normal and constants."""
+"""Initializers that do not depend on the shape: uniform, normal, truncated normal and constants."""
 
-import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,9 +8,9 @@ import numpy as np
 from jaxinit import _arguments
 from jaxinit._initializers.base import Elementwise
 from jaxinit.distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
+from jaxinit.layouts import View
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Bounded(Elementwise):
     """An initializer with finite bounds."""
 
@@ -21,20 +19,19 @@ class Bounded(Elementwise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._canonical("a", _arguments.finite("a", self.a))
-        self._canonical("b", _arguments.finite("b", self.b))
+        self._canonical(a=_arguments.finite("a", self.a))
+        self._canonical(b=_arguments.finite("b", self.b))
         _arguments.ordered("a", self.a, "b", self.b)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class uniform(Bounded):
-    """Uniform on `[a, b)`::
+    """Draw uniformly from `[a, b)`::
 
         x ~ U(a, b)
 
     Args:
-        a: lower bound, reached.
-        b: upper bound, never reached.
+        a: lower bound, included.
+        b: upper bound, excluded.
         dtype: dtype when the call names none.
 
     Raises:
@@ -51,13 +48,12 @@ class uniform(Bounded):
     a: float = 0.0
     b: float = 1.0
 
-    def distribution(self, shape: Sequence[int]) -> Distribution:
+    def _distribution(self, view: View) -> Distribution:
         return Uniform(self.a, self.b)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class normal(Elementwise):
-    """Normal::
+    """Draw from a normal distribution::
 
         x ~ N(mean, std**2)
 
@@ -74,8 +70,8 @@ class normal(Elementwise):
         >>> round(float(x.std()), 4)
         0.02
 
-    Differs from jax.nn.initializers.normal, whose `std` is 0.01 by default and whose
-    float32 draws end at -5.42 and +5.22 sigma; these reach 6.34 either way.
+    Differs from jax.nn.initializers.normal: the default `std` there is 0.01, and float32
+    values end at -5.42 and +5.22 sigma. Here they reach 6.34 sigma on both sides.
     """
 
     mean: float = 0.0
@@ -83,24 +79,23 @@ class normal(Elementwise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._canonical("mean", _arguments.finite("mean", self.mean))
-        self._canonical("std", _arguments.within("std", self.std, 0.0))
+        self._canonical(mean=_arguments.finite("mean", self.mean))
+        self._canonical(std=_arguments.within("std", self.std, 0.0))
 
-    def distribution(self, shape: Sequence[int]) -> Distribution:
+    def _distribution(self, view: View) -> Distribution:
         return Normal(self.mean, self.std)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class trunc_normal(Elementwise):
-    """Normal, given that it falls in `[a, b]`::
+    """Draw from a normal distribution restricted to `[a, b]`::
 
         x ~ N(mean, std**2) restricted to a <= x <= b
 
     Args:
         mean: mean before truncation.
         std: standard deviation before truncation, above 0.
-        a: lower bound, in units of x (not in standard deviations); may be -inf.
-        b: upper bound, likewise; may be inf.
+        a: lower bound, in units of x and not in standard deviations. It may be -inf.
+        b: upper bound, in the same units. It may be inf.
         dtype: dtype when the call names none.
 
     Raises:
@@ -111,7 +106,7 @@ class trunc_normal(Elementwise):
         >>> bool((abs(x) <= 0.04).all()), round(float(x.std()), 4)
         (True, 0.0176)
 
-    Differs from torch in not warning when the mean is far outside the bounds: the
+    Differs from torch: no warning where the mean is far outside the bounds, as the
     distribution is right there too. Differs from jax.nn.initializers.truncated_normal,
     whose bounds are in standard deviations.
     """
@@ -123,26 +118,25 @@ class trunc_normal(Elementwise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._canonical("mean", _arguments.finite("mean", self.mean))
-        self._canonical("std", _arguments.positive("std", self.std))
-        self._canonical("a", _arguments.number("a", self.a))
-        self._canonical("b", _arguments.number("b", self.b))
+        self._canonical(mean=_arguments.finite("mean", self.mean))
+        self._canonical(std=_arguments.positive("std", self.std))
+        self._canonical(a=_arguments.number("a", self.a))
+        self._canonical(b=_arguments.number("b", self.b))
         _arguments.ordered("a", self.a, "b", self.b)
         if self.a == self.b and np.isinf(self.a):
             raise ValueError(f"`a` and `b` must enclose a finite number, got a={self.a} and b={self.b}")
 
-    def distribution(self, shape: Sequence[int]) -> Distribution:
+    def _distribution(self, view: View) -> Distribution:
         return TruncatedNormal(self.mean, self.std, self.a, self.b)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class constant(Elementwise):
-    """One value everywhere::
+    """Fill with one value::
 
         x = val
 
     Args:
-        val: the value; any dtype that can hold it will do. Complex only for complex dtypes.
+        val: the value. The dtype must be able to hold it.
         dtype: dtype when the call names none.
 
     Raises:
@@ -158,14 +152,14 @@ class constant(Elementwise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._canonical("val", _scalar("val", self.val))
+        self._canonical(val=_scalar("val", self.val))
 
-    def distribution(self, shape: Sequence[int]) -> Distribution:
+    def _distribution(self, view: View) -> Distribution:
         return Constant(self.val)
 
 
 def _scalar(name: str, value: Any) -> complex:
-    """The plainest Python number that equals `value`."""
+    """Return the plainest Python number that equals `value`."""
     if (
         isinstance(value, (np.generic, np.ndarray, jax.Array))
         and np.ndim(value) == 0
@@ -179,13 +173,12 @@ def _scalar(name: str, value: Any) -> complex:
         return float(value)
     result = _arguments.number(name, value)
     if isinstance(value, int):
-        return value if value != result else result  # beyond 2^53 kept, for integer dtypes
-    return float(value)  # with the sign of a zero
+        return value if value != result else result  # ints above 2^53 are kept for integer dtypes
+    return float(value)  # keeps the sign of a zero
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class zeros(Elementwise):
-    """Zero everywhere: `constant(0)`.
+    """Fill with zeros: `constant(0)`.
 
     Args:
         dtype: dtype when the call names none.
@@ -194,16 +187,15 @@ class zeros(Elementwise):
         >>> jaxinit.zeros()(None, (2,))
         Array([0., 0.], dtype=float32)
 
-    Differs from jax.nn.initializers.zeros in being a factory: write `zeros()`.
+    Differs from jax.nn.initializers.zeros, which is an initializer itself: write `zeros()` here.
     """
 
-    def distribution(self, shape: Sequence[int]) -> Distribution:
+    def _distribution(self, view: View) -> Distribution:
         return Constant(0.0)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ones(Elementwise):
-    """One everywhere: `constant(1)`.
+    """Fill with ones: `constant(1)`.
 
     Args:
         dtype: dtype when the call names none.
@@ -212,8 +204,8 @@ class ones(Elementwise):
         >>> jaxinit.ones()(None, (2,))
         Array([1., 1.], dtype=float32)
 
-    Differs from jax.nn.initializers.ones in being a factory: write `ones()`.
+    Differs from jax.nn.initializers.ones, which is an initializer itself: write `ones()` here.
     """
 
-    def distribution(self, shape: Sequence[int]) -> Distribution:
+    def _distribution(self, view: View) -> Distribution:
         return Constant(1.0)

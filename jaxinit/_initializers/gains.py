@@ -1,15 +1,12 @@
-"""The gain that keeps a signal's scale through a nonlinearity."""
+"""Gains: factors on the standard deviation that keep the variance through a nonlinearity."""
 
 import math
 
 from jaxinit import _arguments
 
-_SLOPE_WHEN_NOT_GIVEN = 0.01
+_SLOPE = 0.01
 
-# Beyond it the square overflows.
-_STEEPEST = 1e150
-
-_GAINS = {
+GAINS = {
     "linear": 1.0,
     "conv1d": 1.0,
     "conv2d": 1.0,
@@ -20,13 +17,13 @@ _GAINS = {
     "sigmoid": 1.0,
     "tanh": 5.0 / 3,
     "relu": math.sqrt(2.0),
-    "leaky_relu": None,
+    "leaky_relu": math.sqrt(2.0 / (1 + _SLOPE**2)),
     "selu": 3.0 / 4,
 }
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """torch's recommended gain for a nonlinearity.
+    """Return the gain that torch recommends for a nonlinearity.
 
     ::
 
@@ -39,10 +36,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     Args:
         nonlinearity: a name from the table.
-        param: the negative slope of leaky_relu, 0.01 when None; other nonlinearities ignore it.
-
-    Returns:
-        The gain, a factor on the standard deviation.
+        param: the negative slope of leaky_relu, 0.01 when None. Other nonlinearities ignore it.
 
     Raises:
         ValueError: the nonlinearity is not in the table, or the slope is not a number.
@@ -52,18 +46,22 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         1.3867504905630728
 
     Source: He et al., Delving Deep into Rectifiers, 2015, for relu and leaky_relu.
-    Differs from torch in returning 1.0 where torch returns the int 1, and in refusing a slope of NaN.
+    Differs from torch: 1.0 where torch returns the int 1, and a slope of NaN is refused.
     """
-    _arguments.choice("nonlinearity", nonlinearity, _GAINS)
-    gain = _GAINS[nonlinearity]
-    if gain is not None:
-        return gain
-    return math.sqrt(2.0 / (1 + slope("param", _SLOPE_WHEN_NOT_GIVEN if param is None else param) ** 2))
+    _arguments.choice("nonlinearity", nonlinearity, GAINS)
+    if nonlinearity != "leaky_relu":
+        return GAINS[nonlinearity]
+    return leaky_relu(_SLOPE if param is None else slope("param", param))
+
+
+def leaky_relu(slope: float) -> float:
+    """Return the gain of a leaky_relu with this negative slope."""
+    return math.sqrt(2.0 / (1 + slope**2))
 
 
 def slope(name: str, value: float) -> float:
-    """A negative slope as a float; torch answers ValueError to anything but an int or a float."""
+    """Return a negative slope as a float. torch raises ValueError for anything but an int or a float."""
     try:
-        return _arguments.within(name, value, -_STEEPEST, _STEEPEST)
+        return _arguments.finite(name, value)
     except TypeError as error:
         raise ValueError(str(error)) from None

@@ -1,38 +1,37 @@
-"""Random (semi-)orthogonal weights, uniform over all of them."""
+"""Random (semi-)orthogonal weights, from the Haar distribution."""
 
-import dataclasses
 import math
-from typing import ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxinit import _arguments
-from jaxinit._initializers.structured import Structured
+from jaxinit._initializers.base import WithLayout
 from jaxinit._sampling import dtypes
-from jaxinit._sampling.sample import sample
-from jaxinit._torch_generator.generator import TorchGenerator
-from jaxinit.distributions import Normal, Uniform
+from jaxinit._sampling.sharding import OutSharding
+from jaxinit._sampling.source import Array, Source
+from jaxinit.distributions import Constant, Normal, Uniform
+from jaxinit.layouts import Layout, View
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class orthogonal(Structured):
-    """A (semi-)orthogonal matrix from the Haar distribution, times a gain::
+class orthogonal(WithLayout):
+    """Draw a (semi-)orthogonal matrix from the Haar distribution, times a gain::
 
         w = gain * Q,  Q Q^T = 1 or Q^T Q = 1,  for torch's weight seen as (out, in * prod(spatial))
 
-    Q comes from the QR decomposition of a normal matrix, its columns multiplied by the
-    signs of R's diagonal; without the signs Q would not be uniformly distributed. Low
-    precision dtypes are computed in float32; complex ones give a unitary Q.
+    Q comes from the QR decomposition of a normal matrix. Its columns are multiplied by the
+    signs of R's diagonal, as Q would not be uniformly distributed without them. Narrow dtypes
+    are computed in float32. Complex dtypes give a unitary Q.
 
     Args:
         gain: factor on every entry.
-        layout: which axes of your array are torch's; stacked weights are drawn independently.
+        layout: which axes of your array are torch's. Stacked weights are drawn independently.
         dtype: dtype when the call names none.
 
     Raises:
-        ValueError: `gain` is not finite; the shape lacks an axis of `layout`.
+        ValueError: `gain` is not finite, or the shape lacks an axis of `layout`.
 
     Example:
         >>> w = jaxinit.orthogonal()(jax.random.key(0), (64, 32))
@@ -42,45 +41,48 @@ class orthogonal(Structured):
     Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep
     linear neural networks, 2013; Mezzadri, How to generate random matrices from the
     classical compact groups, 2007, for the signs. Differs from torch, which refuses
-    float16, bfloat16 and complex; eager and compiled results agree to rounding.
+    float16, bfloat16 and complex. Eager and compiled results agree to rounding.
     """
 
     gain: float = 1.0
-    _is_random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._canonical("gain", _arguments.finite("gain", self.gain))
+        self._canonical(gain=_arguments.finite("gain", self.gain))
 
-    def _draw(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
         dtypes.require_inexact(dtype)
-        dtypes.require_room(Uniform(-abs(self.gain), abs(self.gain)), dtype)
-        torch_shape = self._torch_shape(shape)
-        rows, columns = torch_shape.out, torch_shape.into * math.prod(torch_shape.spatial)
-        tall = (*torch_shape.batch, max(rows, columns), min(rows, columns))
-        wide_enough = dtype if jnp.issubdtype(dtype, jnp.complexfloating) else dtypes.working(dtype)
-        q, r = _qr(sample(Normal(0.0, 1.0), key, tall, wide_enough))
-        q = q * _phase(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
-        q = q if rows >= columns else q.mT
-        weights = (q * jnp.asarray(self.gain, q.dtype)).reshape(torch_shape.whole)
-        return self.layout.from_torch(weights, shape).astype(dtype)
+        dtypes.check_range(Uniform(-abs(self.gain), abs(self.gain)), dtype)
+        if 0 in view.shape:
+            return source.draw(Constant(0.0), view, dtype, out_sharding)
+        return source.run(_haar, view, out_sharding, gain=self.gain, dtype=dtype)
 
-    def _weight(self, generator: TorchGenerator, weight: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """torch's QR differs from NumPy's in rounding, and knows no 16 bits; these are drawn in float32."""
-        dtypes.require_drawn_by_torch(dtype)
-        dtypes.require_room(Uniform(-abs(self.gain), abs(self.gain)), dtype)
-        normal = generator.normal(0.0, 1.0, (weight[0], math.prod(weight[1:])), dtypes.working(dtype))
-        is_tall = normal.shape[0] >= normal.shape[1]
-        q, r = np.linalg.qr(normal if is_tall else normal.T)
-        q = q * np.where(np.diagonal(r) < 0, -1, 1).astype(q.dtype)
-        return np.asarray((q if is_tall else q.T) * q.dtype.type(self.gain)).reshape(weight).astype(dtype)
+
+def _haar(source: Source, *, view: View, gain: float, dtype: np.dtype) -> Any:
+    tall = _tall(view)
+    is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
+    normal = source.draw(Normal(0.0, 1.0), tall, dtype if is_complex else dtypes.compute_dtype(dtype))
+    q, r = np.linalg.qr(normal) if isinstance(normal, np.ndarray) else _qr(normal)
+    q = q * _phase(r.diagonal(axis1=-2, axis2=-1))[..., None, :] * q.dtype.type(gain)
+    return view.from_torch(tall.to_torch(q).reshape(view.torch_shape)).astype(dtype)
+
+
+def _tall(view: View) -> View:
+    """Return a view of the matrices `(out, in * prod(spatial))` that are decomposed: transposed where they are wide.
+
+    A key draws the tall matrix as it is. torch draws the other one, and transposes it.
+    """
+    rows, columns = view.weight[0], math.prod(view.weight[1:])
+    out_axis, in_axis = (-2, -1) if rows >= columns else (-1, -2)
+    layout = Layout(in_axis, out_axis, batch_axis=tuple(range(len(view.batch))))
+    return layout.view((*view.batch, max(rows, columns), min(rows, columns)))
 
 
 def _qr(stack: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Q and R of each matrix; on a CPU one after the other, also under the caller's vmap.
+    """Return Q and R of each matrix. A CPU decomposes one after the other, even under the caller's vmap.
 
-    jaxlib decomposes a stack there in several tasks and waits for them in a thread that they
-    may need: a program with as many stacks as the machine has cores can wait for ever.
+    jaxlib 0.10 decomposes a stack on a CPU in several tasks, and waits for them in a thread
+    that they may need. A program with as many stacks as the machine has cores can deadlock.
     """
     one = jax.custom_batching.sequential_vmap(_both)
     each = jnp.vectorize(one, signature="(m,n)->(m,k),(k,n)")
@@ -93,8 +95,9 @@ def _both(stack: jax.Array) -> tuple[jax.Array, jax.Array]:
     return q, r
 
 
-def _phase(diagonal: jax.Array) -> jax.Array:
-    """d / |d|, and 1 where d is 0 (jnp.sign would erase a whole column there)."""
+def _phase(diagonal: Any) -> Any:
+    """Return d / |d|, and 1 where d is 0: `sign` would erase a whole column there."""
+    xp = diagonal.__array_namespace__()
     size = abs(diagonal)
-    divisor = jnp.where(size == 0, 1, size).astype(diagonal.dtype)
-    return jnp.where(size == 0, 1, diagonal / divisor)
+    divisor = xp.where(size == 0, 1, size).astype(diagonal.dtype)
+    return xp.where(size == 0, xp.ones((), diagonal.dtype), diagonal / divisor)

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxinit._initializers.base import Initializer, WithLayout
-from jaxinit._initializers.composed import concatenated, sum_of_uniforms
 from jaxinit._initializers.elementwise import uniform
+from jaxinit.composed import concatenated, sum_of_uniforms
 from jaxinit.layouts import Layout
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxinit._models import linen_stacks, linen_trace, matching
 from jaxinit._models.linen_trace import COLLECTIONS, array_in, flat
 from jaxinit._models.matching import Draw, Known, Node, Path
-from jaxinit._sampling.sharding import placed
+from jaxinit._sampling.sharding import device_put
 
 Item = TypeVar("Item")
 
@@ -61,7 +61,7 @@ class Place:
 
     def restored(self, stack: jax.Array) -> jax.Array:
         """A stack with its axes where the variables have them."""
-        return placed(stack.transpose(np.argsort(self.order)), self.spec.sharding) if self.further else stack
+        return device_put(stack.transpose(np.argsort(self.order)), self.spec.sharding) if self.further else stack
 
 
 class View:

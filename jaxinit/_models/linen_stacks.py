@@ -44,7 +44,7 @@ def each(init: Init, rank: int, further: int) -> Init:
 
 def _in_front(layout: Layout, rank: int, further: int) -> Layout:
     """The layout of `rank` axes with batch axes in front of them."""
-    roles = layout.roles(rank)
+    roles = layout.view((1,) * rank).roles
     batch, out, into = (tuple(axis - rank for axis in axes) for axes in (roles.batch, roles.out, roles.into))
     return dataclasses.replace(layout, in_axis=into, out_axis=out, batch_axis=(*range(further), *batch))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxinit._initializers.base import Initializer
 from jaxinit._models.correspondence import Layer, Shapes
-from jaxinit._sampling.sharding import placed
+from jaxinit._sampling.sharding import device_put
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
@@ -153,7 +153,7 @@ def draw(draws: Sequence[Draw], leaves: Leaves, key: jax.Array) -> dict[Path, ja
 def laid_out(arrays: Mapping[Path, np.ndarray], leaves: Leaves) -> dict[Path, jax.Array]:
     """The arrays of the host, each in the dtype and on the devices of its leaf."""
     cast = {path: np.asarray(array, leaves[path].dtype) for path, array in arrays.items()}
-    return {path: placed(array, leaves[path].sharding) for path, array in cast.items()}
+    return {path: device_put(array, leaves[path].sharding) for path, array in cast.items()}
 
 
 def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeStruct, path: Path) -> jax.Array:
@@ -168,7 +168,7 @@ def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeS
             f"the initializer of {dotted(path)} must return {leaf.dtype}{list(leaf.shape)}, "
             f"got {array.dtype}{list(array.shape)}"
         )
-    return array if is_ours else placed(array, leaf.sharding)
+    return array if is_ours else device_put(array, leaf.sharding)
 
 
 def key_at(key: jax.Array, path: Path) -> jax.Array:

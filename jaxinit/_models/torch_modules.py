@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from jaxinit import defaults
-from jaxinit._initializers.composed import with_zero_row
 from jaxinit._initializers.elementwise import constant, ones, zeros
 from jaxinit._models.correspondence import Block, Layer, Parameter, Shapes, Tensor
+from jaxinit.composed import with_zero_row
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
 
 Rule = Callable[[Shapes, Any], Layer | None]

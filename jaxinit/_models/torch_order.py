@@ -11,9 +11,9 @@ from jaxinit._initializers.base import Elementwise, Initializer
 from jaxinit._models.correspondence import Parameter, relaid
 from jaxinit._models.matching import Draw, Known, Leaves, Path, dotted, laid_out
 from jaxinit._models.state_dict import forms
-from jaxinit._torch_generator import replay
 from jaxinit._torch_generator.generator import TorchGenerator
-from jaxinit.layouts import TORCH
+from jaxinit._torch_generator.source import require_no_trace
+from jaxinit.layouts import TORCH, as_stored
 
 
 def key_of(source: Any) -> Any:
@@ -35,7 +35,7 @@ def built(
     Raises:
         ValueError: a layer is stacked, `order` leaves one out, or there is none and Flax has sorted the attributes.
     """
-    replay.require_no_trace()
+    require_no_trace()
     if order is None and (lost := _disordered([one.node.path for one in found], sorted_nodes)):
         raise ValueError(f"`order` must give torch's names, got None for {lost}")
     arrays: dict[Path, np.ndarray] = {}
@@ -59,7 +59,7 @@ def applied(
     Raises:
         ValueError: of the modules at `sorted_nodes` one has several that are drawn.
     """
-    replay.require_no_trace()
+    require_no_trace()
     owners = {one.node.at(name): one.node.path for one in found for name in one.inits}
     if lost := _disordered([owners.get(path, path[:-1]) for path, _ in draws], sorted_nodes):
         raise ValueError(f"`model` must have its attributes in the order in which they were set, got {lost}")
@@ -127,7 +127,8 @@ def _layer(one: Known, leaves: Leaves, generator: TorchGenerator) -> dict[Path, 
     sizes, tensors = layer.tensor_shapes(shapes), {}
     for tensor in layer.draws:
         init = relaid(tensor.init, TORCH)
-        tensors[tensor.name] = init.replayed(generator, sizes[tensor.name], dtypes[tensor.name])
+        view = init.view(sizes[tensor.name])
+        tensors[tensor.name] = np.asarray(init.draw(generator, view, dtypes[tensor.name]))
     return {one.node.at(name): array for name, array in layer.assembled(tensors, shapes).items()}
 
 
@@ -140,10 +141,11 @@ def _array(
             f"`fn` must return jaxinit's initializers for a TorchGenerator, got {init!r} for {dotted(path)}"
         )
     if part is None:
-        return init.replayed(generator, leaf.shape, leaf.dtype)
+        return np.asarray(init.draw(generator, init.view(leaf.shape), leaf.dtype))
     shape = part.torch_shape(leaf.shape)
     if isinstance(init, Elementwise):
-        array = replay.draw(init.distribution(leaf.shape), generator, shape, leaf.dtype)
+        array = generator.draw(init.distribution(leaf.shape), as_stored(shape), leaf.dtype)
     else:
-        array = relaid(init, TORCH).replayed(generator, shape, leaf.dtype)
+        own = relaid(init, TORCH)
+        array = np.asarray(own.draw(generator, own.view(shape), leaf.dtype))
     return part.from_torch(array, leaf.shape)

@@ -1,11 +1,16 @@
-"""How random bits become values: one kernel a distribution, five in all.
+"""How random bits become values: one kernel for uniforms, one for normals, two more for hard windows.
 
-A kernel is elementwise over an array of random words. The numbers that it takes are
-computed here in float64, once a call; whole numbers are compared with the words, the
-others enter in the words' own width.
+A kernel is elementwise over an array of random words. Its parameters are computed here in
+float64, once a distribution. Integers are compared with the words. The others have the
+words' own width.
 
-No sum has two products, and no array is divided by a number: the compiler may fuse a
-product into a sum and multiply by a reciprocal, and would do so now here, now there.
+A truncated normal uses the kernel of the normal where its window reaches the peak. A
+window so thin that the density is nearly straight has a kernel of its own, and so has a
+window far out in a tail: there the normal's kernel would lose its digits.
+
+No kernel adds two products, and none divides an array by a number. The compiler may fuse a
+product into a sum and may multiply by a reciprocal. It does so in one program and not in
+another, which would change bits.
 """
 
 import math
@@ -16,28 +21,30 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxinit._sampling import normal_quantile
-from jaxinit.distributions import Normal, Random, Triangular, TruncatedNormal, Uniform
+from jaxinit.distributions import Normal, Random, TruncatedNormal, Uniform
 
 Kernel = Callable[..., jax.Array]
-Numbers = tuple[int | float, ...]
+Params = tuple[int | float, ...]
 
 
-def select(distribution: Random, real: np.dtype) -> tuple[Kernel, Numbers]:
-    """The kernel of a distribution for values of dtype `real`, and the numbers to call it with."""
+def select(distribution: Random, real: np.dtype) -> tuple[Kernel, Params]:
+    """Return the kernel of a distribution for values of dtype `real`, and its parameters."""
     words = 2 ** (8 * real.itemsize)
     match distribution:
         case Uniform(low, high):
-            return _uniform, _uniform_numbers(low, high - low, 2 ** (jnp.finfo(real).nmant + 1))
-        case Triangular(low, high):
-            return _triangle, (words // 2, distribution.mean, high / 2 - low / 2)
+            return _uniform, _uniform_params(low, high - low, 2 ** (jnp.finfo(real).nmant + 1))
         case Normal(mean, std):
-            return _bell, _bell_numbers(mean, std, -math.inf, math.inf, words)
+            return _normal, _normal_params(mean, std, -math.inf, math.inf, words)
         case TruncatedNormal():
             return _truncated(distribution, float(jnp.finfo(real).eps) ** 0.25, words)
+    raise TypeError(f"no kernel draws from {distribution}")
 
 
-def _uniform_numbers(low: float, width: float, grid: int) -> Numbers:
-    """Counts grid points from zero where zero is one: a single rounding, and U(-b, b) is symmetric."""
+def _uniform_params(low: float, width: float, grid: int) -> Params:
+    """Return the grid point that is zero, the width and the origin.
+
+    Where zero is a grid point, values are counted from it: one rounding, and U(-b, b) is symmetric.
+    """
     zero = -low / width * grid if width else math.inf
     if 0 <= zero <= grid and zero == int(zero):
         return int(zero), width, 0.0
@@ -45,7 +52,7 @@ def _uniform_numbers(low: float, width: float, grid: int) -> Numbers:
 
 
 def _uniform(bits: jax.Array, zero: jax.Array, width: jax.Array, origin: jax.Array) -> jax.Array:
-    """origin + width * (point - zero) / grid, the point being the word's top 24 (float64: 53) bits."""
+    """Return origin + width * (point - zero) / grid, where the point is the top 24 bits of the word (float64: 53)."""
     digits = jnp.finfo(width.dtype).nmant + 1
     signed = jnp.int64 if width.dtype == jnp.float64 else jnp.int32
     top = bits >> jnp.asarray(8 * bits.dtype.itemsize - digits, bits.dtype)
@@ -53,26 +60,13 @@ def _uniform(bits: jax.Array, zero: jax.Array, width: jax.Array, origin: jax.Arr
     return point.astype(width.dtype) * 2.0**-digits * width + origin
 
 
-def _triangle(bits: jax.Array, half: jax.Array, mean: jax.Array, width: jax.Array) -> jax.Array:
-    """mean +- width * (1 - sqrt(outside)), where `outside` is the mass farther out than the word, on its side.
-
-    Written as inside / (1 + sqrt(outside)), which loses nothing near the peak.
-    """
-    is_left = bits < half
-    per_word = 2.0 ** (1 - 8 * bits.dtype.itemsize)
-    inside = (jnp.where(is_left, half - 1 - bits, bits - half).astype(width.dtype) + 0.5) * per_word
-    outside = (jnp.where(is_left, bits, ~bits).astype(width.dtype) + 0.5) * per_word
-    distance = inside / (1.0 + jnp.sqrt(outside))
-    return mean + width * jnp.where(is_left, -distance, distance)
-
-
 def _both_tails(z: float) -> tuple[float, float]:
-    """P(|Z| > z) and P(|Z| < z)."""
+    """Return P(|Z| > z) and P(|Z| < z)."""
     return math.erfc(z / math.sqrt(2.0)), math.erf(z / math.sqrt(2.0))
 
 
-def _bell_numbers(loc: float, scale: float, near: float, far: float, words: int) -> Numbers:
-    """Splits the words between the two sides of the peak, in proportion to their mass."""
+def _normal_params(loc: float, scale: float, near: float, far: float, words: int) -> Params:
+    """Split the words between the two sides of the peak, in proportion to their mass."""
     start, left, right = (_both_tails(max(end, 0.0)) for end in (near, -near, far))
     split = min(round(words * (left[1] / (left[1] + right[1]))), words - 1)
     outside = left[0], (start[0] - left[0]) / max(split, 1), right[0], (start[0] - right[0]) / (words - split)
@@ -80,7 +74,7 @@ def _bell_numbers(loc: float, scale: float, near: float, far: float, words: int)
     return split, loc, scale, *outside, *inside
 
 
-def _bell(
+def _normal(
     bits: jax.Array,
     split: jax.Array,
     loc: jax.Array,
@@ -93,10 +87,10 @@ def _bell(
     left_inside_step: jax.Array,
     right_inside_step: jax.Array,
 ) -> jax.Array:
-    """Normal around its peak: words below `split` fall left of it, the others right.
+    """Return normal values: words below `split` fall left of the peak, the others right.
 
-    Within its side a word is so many steps from the near end and so many from the far
-    end; with both counted, neither the middle nor a tail loses a bit.
+    Within its side, the distance of a word to either end is counted in steps. With both
+    distances known, neither the middle nor a tail loses a bit.
     """
     is_left = bits < split
     from_near = jnp.where(is_left, split - 1 - bits, bits - split).astype(loc.dtype) + 0.5
@@ -105,12 +99,12 @@ def _bell(
     inside_step = jnp.where(is_left, left_inside_step, right_inside_step)
     outside = jnp.where(is_left, left_outside, right_outside) + from_far * outside_step
     inside = start_inside + from_near * inside_step
-    z = normal_quantile.magnitude(outside, inside)
+    z = normal_quantile.abs_normal_ppf(outside, inside)
     return loc + scale * jnp.where(is_left, -z, z)
 
 
-def _truncated(distribution: TruncatedNormal, thin: float, words: int) -> tuple[Kernel, Numbers]:
-    """The kernel that is accurate in this window, turned so that its far end is positive."""
+def _truncated(distribution: TruncatedNormal, thin: float, words: int) -> tuple[Kernel, Params]:
+    """Return the kernel that is accurate in this window, mirrored so that the far end is positive."""
     near, far = distribution.window
     bound, scale, width = distribution.low, distribution.scale, distribution.high - distribution.low
     if near + far < 0:
@@ -121,17 +115,17 @@ def _truncated(distribution: TruncatedNormal, thin: float, words: int) -> tuple[
         log_ratio = normal_quantile.log_tail_ratio(near, far - near)
         start = near, 1 / near, 1 / normal_quantile.hazard(near)
         return _far, (bound, scale, *start, math.exp(-log_ratio), -math.expm1(-log_ratio))
-    return _bell, _bell_numbers(distribution.loc, scale, near, far, words)
+    return _normal, _normal_params(distribution.loc, scale, near, far, words)
 
 
 def _shares(bits: jax.Array, real: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The word as a fraction of all words, and what is left of 1."""
+    """Return the word as a fraction u of all words, and 1 - u without cancellation."""
     per_word = 2.0 ** (-8 * bits.dtype.itemsize)
     return (bits.astype(real.dtype) + 0.5) * per_word, ((~bits).astype(real.dtype) + 0.5) * per_word
 
 
 def _thin_series(near: float, width: float) -> tuple[float, float, float]:
-    """Quantile over a thin window as a cubic in u; the next term is of order (near * width)^3."""
+    """Return the quantile over a thin window as a cubic in u. The next term is of order (near * width)^3."""
     slope, curvature = near * width, width * width
     mass = 1 - slope / 2 + (slope * slope - curvature) / 6
     return mass, slope / 2 * mass**2, (slope * slope / 3 + curvature / 6) * mass**3
@@ -140,7 +134,7 @@ def _thin_series(near: float, width: float) -> tuple[float, float, float]:
 def _thin(
     bits: jax.Array, bound: jax.Array, width: jax.Array, linear: jax.Array, square: jax.Array, cube: jax.Array
 ) -> jax.Array:
-    """Truncated normal on a window so thin that the density is all but straight."""
+    """Return truncated normal values on a window so thin that the density is nearly straight."""
     u, _ = _shares(bits, bound)
     return bound + width * (u * (linear + u * (square + u * cube)))
 
@@ -155,7 +149,10 @@ def _far(
     ratio: jax.Array,
     lost: jax.Array,
 ) -> jax.Array:
-    """Truncated normal far out, where the tail beyond the far end is `ratio = 1 - lost` of that beyond the near."""
+    """Return truncated normal values far out in a tail.
+
+    The mass beyond the far end is `ratio = 1 - lost` of the mass beyond the near end.
+    """
     u, rest = _shares(bits, bound)
     log_ratio = -jnp.where(u * lost < 0.5, jnp.log1p(-u * lost), jnp.log(rest + u * ratio))
-    return bound + scale * normal_quantile.excess_over(near, per_near, per_hazard, log_ratio)
+    return bound + scale * normal_quantile.tail_ppf(near, per_near, per_hazard, log_ratio)

@@ -1,8 +1,8 @@
-"""Quantiles of the standard normal, exact in both tails.
+"""Quantiles of the standard normal (ppf), accurate in both tails.
 
-The samplers never ask for "the value below which u of the mass lies": near u = 1 that
-rounds away the tail. They pass the mass on *both* sides of the answer, each computed
-without cancellation, and each function uses the one that is accurate where it is.
+A quantile of u alone loses the tail near u = 1, where u rounds to 1. So the kernels pass
+the mass on both sides of the answer, each computed without cancellation. Each function
+uses the side that is accurate.
 """
 
 import math
@@ -15,7 +15,7 @@ from jax import lax
 # z / x against s = sqrt(-log(1 - x^2)), where x = P(|Z| < z): a ratio of polynomials in s,
 # lowest order first, with relative error below 2.3e-9 for s <= 4.7 and 7e-9 for s <= 7.5.
 # The variable and the ratio z / x are those of Giles, Approximating the erfinv function,
-# 2011; benchmarks/normal_quantile.py fits these numbers anew.
+# 2011. benchmarks/normal_quantile.py fits these coefficients again.
 NUMERATOR = (
     1.2533141390683882, -1.030461952112466, 0.8364047430312757, -0.38211793573606034, 0.16554703455377048,
     -0.04264995350879505, 0.00917672527941057, 0.0001658204123094816, -0.000348241067753108, 0.00011777744679818045,
@@ -41,8 +41,8 @@ def _polynomial(coefficients: tuple[float, ...], s: jax.Array) -> jax.Array:
     return result
 
 
-def magnitude(outside: jax.Array, inside: jax.Array) -> jax.Array:
-    """The z >= 0 with `outside = P(|Z| > z)` and `inside = P(|Z| < z)`, which sum to 1.
+def abs_normal_ppf(outside: jax.Array, inside: jax.Array) -> jax.Array:
+    """Return the z >= 0 with `outside = P(|Z| > z)` and `inside = P(|Z| < z)`, which sum to 1.
 
     float64 adds one Newton step, which squares the error.
     """
@@ -58,7 +58,7 @@ def magnitude(outside: jax.Array, inside: jax.Array) -> jax.Array:
 
 
 def hazard(z: Real, terms: int = 32) -> Real:
-    """Density over upper tail, phi(z) / P(Z > z), for z >= FAR, by Laplace's continued fraction."""
+    """Return phi(z) / P(Z > z), density over upper tail, for z >= FAR, by Laplace's continued fraction."""
     result = z
     for term in range(terms, 0, -1):
         result = z + term / result
@@ -66,16 +66,16 @@ def hazard(z: Real, terms: int = 32) -> Real:
 
 
 def log_tail_ratio(near: float, width: float) -> float:
-    """log of P(Z > near) / P(Z > near + width), for near >= FAR."""
+    """Return log(P(Z > near) / P(Z > near + width)), for near >= FAR."""
     return near * width + width * width / 2 + math.log(hazard(near + width) / hazard(near))
 
 
-def excess_over(near: jax.Array, per_near: jax.Array, per_hazard: jax.Array, log_ratio: jax.Array) -> jax.Array:
-    """The d >= 0 with `log_ratio = log(P(Z > near) / P(Z > near + d))`, for near >= FAR.
+def tail_ppf(near: jax.Array, per_near: jax.Array, per_hazard: jax.Array, log_ratio: jax.Array) -> jax.Array:
+    """Return the d >= 0 with `log_ratio = log(P(Z > near) / P(Z > near + d))`, for near >= FAR.
 
     `per_near` and `per_hazard` are the reciprocals of `near` and of the hazard there.
-    Newton on the logarithm, in d itself: no tail is too thin, and d keeps its relative
-    accuracy however far out `near` is.
+    Newton's method solves for d on the logarithm. So no tail is too thin, and d keeps its
+    relative accuracy however far out `near` is.
     """
     terms = _HAZARD_TERMS[log_ratio.dtype]
     straight = log_ratio * per_near

@@ -1,11 +1,12 @@
 """From a JAX key to an array.
 
-The bits are those of `jax.random.bits` for the key. The numbers of a distribution enter
-the compiled program as operands, not constants, so that layers of one shape share one
-program whatever their fans; and because eager calls run that same program, they agree
-with `jit`, `vmap` and sharded ones to the bit.
+The bits are those of `jax.random.bits` for the key. The parameters of a distribution enter
+the compiled program as operands, not as constants. So layers of one shape share a program
+whatever their fans. Eager calls run that same program, and therefore agree with `jit`,
+`vmap` and sharded ones to the bit.
 """
 
+import functools
 import math
 
 import jax
@@ -14,7 +15,7 @@ import numpy as np
 
 from jaxinit import _arguments
 from jaxinit._sampling import dtypes, kernels
-from jaxinit._sampling.sharding import OutSharding, compiled, named
+from jaxinit._sampling.sharding import OutSharding, jit_sharded, resolve
 from jaxinit.distributions import Constant, Distribution, Normal, Random, Uniform
 
 
@@ -25,29 +26,35 @@ def sample(
     dtype: np.dtype,
     out_sharding: OutSharding = None,
 ) -> jax.Array:
-    """Independent draws of `distribution`, rounded once to `dtype` and never outside the support.
+    """Draw independent entries of `distribution`, rounded once to `dtype` and never outside the support.
 
     Raises:
-        ValueError: `dtype` cannot hold draws, or not the numbers of the distribution.
+        ValueError: `dtype` is too narrow for the distribution, or no dtype for random values.
     """
-    sharding = named(out_sharding, len(shape))
+    sharding = resolve(out_sharding, len(shape))
     if isinstance(distribution, Constant):
-        return compiled(_fill, sharding)(dtypes.cast(distribution.value, dtype), shape=shape)
+        return jit_sharded(_fill, sharding)(dtypes.cast(distribution.value, dtype), shape=shape)
+    _arguments.check_key(key)
+    kernel, operands = _plan(distribution, dtype)
+    flat = sharding is None and not _arguments.is_staged() and _counts(key)
+    return jit_sharded(_draw, sharding)(key, *operands, kernel=kernel, shape=shape, dtype=dtype, flat=flat)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(distribution: Random, dtype: np.dtype) -> tuple[kernels.Kernel, tuple[np.generic, ...]]:
+    """Return the kernel, and its operands: the clip range of `dtype`, then the parameters."""
     dtypes.require_inexact(dtype)
-    real = dtypes.working(dtype)
+    real = dtypes.compute_dtype(dtype)
     if jnp.issubdtype(dtype, jnp.complexfloating):
         distribution = _component(distribution, dtype)
-    _arguments.check_key(key)
-    dtypes.require_room(distribution, dtype)
-    kernel, numbers = kernels.select(distribution, real)
-    bounds = dtypes.inside(distribution, dtype)
-    operands = [dtypes.operand(number, real, distribution) for number in (*bounds, *numbers)]
-    flat = sharding is None and not _arguments.is_staged() and _counts(key)
-    return compiled(_draw, sharding)(key, *operands, kernel=kernel, shape=shape, dtype=dtype, flat=flat)
+    dtypes.check_range(distribution, dtype)
+    kernel, params = kernels.select(distribution, real)
+    numbers = (*dtypes.clip_range(distribution, dtype), *params)
+    return kernel, tuple([dtypes.as_operand(number, real, distribution) for number in numbers])
 
 
 def _component(distribution: Random, dtype: np.dtype) -> Random:
-    """What torch draws the real and the imaginary part of a complex entry from."""
+    """Return what torch draws the real and the imaginary part of a complex entry from."""
     match distribution:
         case Uniform():
             return distribution
@@ -57,7 +64,7 @@ def _component(distribution: Random, dtype: np.dtype) -> Random:
 
 
 def _counts(key: jax.Array) -> bool:
-    """Whether the bits of an array are a function of the key and the place in a row of all entries."""
+    """Return whether the bits of an entry depend on the key and on its index in the flat array alone."""
     return str(jax.random.key_impl(key)) == "threefry2x32"
 
 
@@ -66,13 +73,13 @@ def _fill(value: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
 
 
 def _opaque(number: jax.Array, key: jax.Array) -> jax.Array:
-    """The number, or-ed with a zero that no compiler knows to be one.
+    """Return the number, or-ed with a zero that no compiler recognises.
 
-    Were it a constant of a caller's program, XLA or LLVM would fold it into the arithmetic
-    and round otherwise than where it is an operand, so that `jit` would change bits.
-    (lax.optimization_barrier does not help: it is dropped before constants are folded.)
-    The zero is n^3 - n modulo 3, for n a byte of the key.
+    As a constant of a caller's program, the number would be folded into the arithmetic by
+    XLA or LLVM. It would then round otherwise than as an operand, so that `jit` would change
+    bits. The zero is n^3 - n modulo 3, where n is a byte of the key.
     """
+    # lax.optimization_barrier does not help: XLA drops it before it folds constants.
     word = jnp.uint64 if number.dtype.itemsize == 8 else jnp.uint32
     n = jax.random.key_data(key).reshape(-1)[0] & jnp.uint32(255)
     nothing = (n * n * n - n) % jnp.uint32(3)
@@ -88,11 +95,11 @@ def _draw(
     dtype: np.dtype,
     flat: bool,
 ) -> jax.Array:
-    """The array; if `flat`, drawn as a row of all entries.
+    """Draw the array. With `flat`, draw one row of all entries and reshape it.
 
-    XLA compiles a row in a third of the time of a convolution's four axes: it unrolls short
-    inner loops. Only an eager call draws so: laid out on devices, an array has to be drawn
-    in its own axes, and under a caller's `jit` only the compiler knows whether it is.
+    XLA compiles a row in a third of the time of a convolution's four axes, as it unrolls
+    short inner loops. Only an eager call may do so. A sharded array has to be drawn in its
+    own axes, and under a caller's `jit` only the compiler knows whether it is sharded.
     """
     least, greatest, *rest = (_opaque(number, key) for number in numbers)
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)

@@ -1,4 +1,4 @@
-"""Where an array is laid out on devices: one rule for every initializer's `out_sharding`."""
+"""How an array is laid out on devices: one rule for the `out_sharding` of every initializer."""
 
 import functools
 import inspect
@@ -12,8 +12,13 @@ OutSharding = NamedSharding | PartitionSpec | None
 Draw = Callable[..., jax.Array]
 
 
-def named(out_sharding: OutSharding, rank: int) -> NamedSharding | None:
-    """`out_sharding` of an array of `rank` axes, with its mesh: a bare PartitionSpec takes the mesh in context."""
+def resolve(out_sharding: OutSharding, rank: int) -> NamedSharding | None:
+    """Return `out_sharding` with its mesh. A bare PartitionSpec takes the mesh in context.
+
+    Raises:
+        TypeError: `out_sharding` is neither a NamedSharding nor a PartitionSpec.
+        ValueError: it names more axes than `rank`, or no mesh is set.
+    """
     if out_sharding is None:
         return None
     if not isinstance(out_sharding, (NamedSharding, PartitionSpec)):
@@ -33,18 +38,18 @@ def named(out_sharding: OutSharding, rank: int) -> NamedSharding | None:
 
 
 @functools.cache
-def compiled(draw: Draw, sharding: NamedSharding | None) -> Draw:
-    """`draw` compiled with its result laid out by `sharding`; its keyword arguments are static.
+def jit_sharded(draw: Draw, sharding: NamedSharding | None) -> Draw:
+    """Return `draw`, compiled with its result laid out by `sharding`. Its keyword arguments are static.
 
-    The partitioner then splits the whole computation from its result backwards, so each
-    device draws its own entries alone.
+    The partitioner splits the whole computation from its result backwards. So each device
+    draws its own entries alone.
     """
 
     @functools.wraps(draw)
     def lay_out(*operands: jax.Array, **static: object) -> jax.Array:
         return _automatic(functools.partial(draw, **static), sharding)(*operands)
 
-    # Explicit axes of the mesh in context are laid out by _automatic alone: so they may be mapped over.
+    # Explicit axes of the mesh in context are laid out by _automatic alone. So a caller may vmap over them.
     is_laid_out = sharding is not None and sharding.mesh.are_all_axes_explicit and not isinstance(sharding.mesh, Mesh)
     parameters = inspect.signature(draw).parameters.values()
     static = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
@@ -52,7 +57,7 @@ def compiled(draw: Draw, sharding: NamedSharding | None) -> Draw:
 
 
 def _automatic(draw: Draw, sharding: NamedSharding | None) -> Draw:
-    """`draw` with the explicit axes of the mesh made automatic inside it."""
+    """Return `draw` with the explicit axes of the mesh made automatic inside it."""
     if sharding is None or not sharding.mesh.explicit_axes:
         return draw
     automatic: Draw = jax.sharding.auto_axes(
@@ -62,7 +67,7 @@ def _automatic(draw: Draw, sharding: NamedSharding | None) -> Draw:
 
 
 def _explicit_part(sharding: NamedSharding) -> NamedSharding:
-    """`sharding` without the axes that are automatic anyway."""
+    """Return `sharding` without the axes of its mesh that are automatic already."""
     explicit = sharding.mesh.explicit_axes
 
     def kept(entry: object) -> object:
@@ -73,13 +78,13 @@ def _explicit_part(sharding: NamedSharding) -> NamedSharding:
     return NamedSharding(sharding.mesh, PartitionSpec(*map(kept, sharding.spec)))
 
 
-def placed(array: jax.Array | np.ndarray, out_sharding: OutSharding) -> jax.Array:
-    """The array laid out by `out_sharding`."""
-    sharding = named(out_sharding, array.ndim)
+def device_put(array: jax.Array | np.ndarray, out_sharding: OutSharding) -> jax.Array:
+    """Return the array of the host or of a device, laid out by `out_sharding`."""
+    sharding = resolve(out_sharding, array.ndim)
     if sharding is None or isinstance(sharding.mesh, Mesh):
         there: jax.Array = jax.device_put(array, sharding)  # jnp.asarray would compile a program for each shape
         return there
-    return compiled(_as_it_is, sharding)(array)  # only a compiled program knows the devices of a mesh in context
+    return jit_sharded(_as_it_is, sharding)(array)  # only a compiled program knows the devices of a mesh in context
 
 
 def _as_it_is(array: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ from jaxinit import _arguments
 from jaxinit._sampling import dtypes
 from jaxinit._torch_generator import normal, trunc_normal, uniform
 from jaxinit._torch_generator.mt19937 import Mersenne
+from jaxinit._torch_generator.source import SequentialSource
 from jaxinit.distributions import Normal, TruncatedNormal, Uniform
 
 TorchVersion = Literal["2.11", "2.13"]
@@ -26,7 +27,7 @@ _TRUNCATED: dict[str, Callable[[np.ndarray, Mersenne, TruncatedNormal], None]] =
 }
 
 
-class TorchGenerator:
+class TorchGenerator(SequentialSource):
     """The numbers that torch draws on a CPU from the same seed::
 
         word = MT19937(seed),  uniform = (word mod 2**24) / 2**24,  normal = sqrt(-2 log(1 - u)) cos(2 pi v)
@@ -141,8 +142,8 @@ class TorchGenerator:
         low, high = _arguments.finite("low", low), _arguments.finite("high", high)
         _arguments.ordered("low", low, "high", high)
         values = _empty(shape, dtype)
-        dtypes.require_room(Uniform(low, high), values.dtype)
-        dtypes.require_room(Uniform(0.0, high - low), values.dtype)
+        dtypes.check_range(Uniform(low, high), values.dtype)
+        dtypes.check_range(Uniform(0.0, high - low), values.dtype)
         uniform.fill(values.reshape(-1), self._stream, low, high)
         return values
 
@@ -164,7 +165,7 @@ class TorchGenerator:
         """
         mean, std = _arguments.finite("mean", mean), _arguments.within("std", std, 0.0)
         values = _empty(shape, dtype)
-        dtypes.require_room(Normal(mean, std), values.dtype)
+        dtypes.check_range(Normal(mean, std), values.dtype)
         normal.fill(values.reshape(-1), self._stream, mean, std, self._exact)
         return values
 
@@ -193,7 +194,7 @@ class TorchGenerator:
         a, b = _arguments.number("a", a), _arguments.number("b", b)
         _arguments.ordered("a", a, "b", b)
         values, distribution = _empty(shape, dtype), TruncatedNormal(mean, std, a, b)
-        dtypes.require_room(distribution, values.dtype)
+        dtypes.check_range(distribution, values.dtype)
         _TRUNCATED[self._torch_version](values.reshape(-1), self._stream, distribution)
         return values
 

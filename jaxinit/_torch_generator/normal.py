@@ -20,7 +20,7 @@ def fill(
     values: np.ndarray, stream: Mersenne, mean: float, std: float, exact: bool, where: np.ndarray | None = None
 ) -> None:
     """Draws N(mean, std**2) for every place of a flat array, and with `where` keeps only those that it marks."""
-    real = dtypes.working(values.dtype)
+    real = dtypes.compute_dtype(values.dtype)
     if values.size < _BLOCK:
         drawn = fma.multiply_add(_one_by_one(stream, values.size), std, mean)
         # torch narrows by way of float32.

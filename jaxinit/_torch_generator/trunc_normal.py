@@ -44,7 +44,7 @@ def by_inverse(values: np.ndarray, stream: Mersenne, distribution: TruncatedNorm
     """Fills a flat array as torch 2.11 does; its erfinv may differ in a last bit."""
     near, far = _cdf(distribution)
     uniform.fill(values, stream, 2 * near - 1, 2 * far - 1)
-    real = dtypes.working(values.dtype)
+    real = dtypes.compute_dtype(values.dtype)
     values[...] = _erfinv(values.astype(np.float64)).astype(real)
     values[...] = values.astype(real) * real.type(distribution.scale * math.sqrt(2))
     values[...] = values.astype(real) + _entered(distribution.loc, values.dtype).astype(real)
@@ -78,12 +78,12 @@ def _reject(values: np.ndarray, stream: Mersenne, distribution: TruncatedNormal)
 def _log(levels: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         log: np.ndarray = np.log(levels.astype(np.float64))
-    return log.astype(dtypes.working(levels.dtype)).astype(levels.dtype)
+    return log.astype(dtypes.compute_dtype(levels.dtype)).astype(levels.dtype)
 
 
 def _log_density(x: np.ndarray, distribution: TruncatedNormal) -> np.ndarray:
     """log of the density over that at its peak in the window, each step rounded as torch's steps are."""
-    real = dtypes.working(x.dtype)
+    real = dtypes.compute_dtype(x.dtype)
     peak = max(distribution.low, min(distribution.loc, distribution.high))
     log_peak = -0.5 * ((peak - distribution.loc) / distribution.scale) ** 2
     offset = (x.astype(real) - _entered(distribution.loc, x.dtype).astype(real)).astype(x.dtype)
@@ -97,7 +97,7 @@ def _log_density(x: np.ndarray, distribution: TruncatedNormal) -> np.ndarray:
 def _entered(number: float, dtype: np.dtype) -> np.ndarray:
     """A number as torch passes it to comparisons and sums, which is by way of float32 and in the array's dtype."""
     with np.errstate(over="ignore"):
-        return np.asarray(number).astype(dtypes.working(dtype)).astype(dtype)
+        return np.asarray(number).astype(dtypes.compute_dtype(dtype)).astype(dtype)
 
 
 def _erfinv(x: np.ndarray) -> np.ndarray:

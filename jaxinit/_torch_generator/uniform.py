@@ -9,7 +9,7 @@ from jaxinit._torch_generator.mt19937 import Mersenne
 
 def fill(values: np.ndarray, stream: Mersenne, low: float, high: float) -> None:
     """Draws low + (high - low) * point / grid for a flat array; what rounds to `high` is `low` instead."""
-    real = dtypes.working(values.dtype)
+    real = dtypes.compute_dtype(values.dtype)
     digits = 53 if real == np.float64 else 24
     low, high = float(real.type(low)), float(real.type(high))
     lowest, highest = values.dtype.type(low), values.dtype.type(high)

@@ -122,7 +122,7 @@ def test_a_shape_torch_refuses_is_refused_with_its_class(
         (jaxinit.dirac(3), (2, 3, 4), "`groups` must divide the 4 outputs, got 3"),
         (jaxinit.eye(), (2, 3, 4), "`shape` must give weights of 2 dimensions for eye, got torch's (4, 3, 2)"),
         (jaxinit.sparse(0.5), (2, 3, 4), "`shape` must give weights of 2 dimensions for sparse, got torch's (4, 3, 2)"),
-        (jaxinit.kaiming_normal(), (3,), "`shape` must have the axis -2 that jaxinit.FLAX names, got 1 dimensions"),
+        (jaxinit.kaiming_normal(), (3,), "`shape` must have at least 2 dimensions for layout jaxinit.FLAX, got (3,)"),
     ],
 )
 def test_messages_about_shapes(init: jaxinit.Initializer, shape: tuple[int, ...], message: str) -> None:

@@ -23,7 +23,7 @@ import jaxinit
 from conformance import recording
 from jaxinit import TORCH, defaults
 from jaxinit._initializers.base import Elementwise
-from jaxinit._initializers.composed import concatenated, sum_of_uniforms, with_zero_row
+from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
 
 NAMES = [
     name

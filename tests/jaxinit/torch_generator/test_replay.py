@@ -96,7 +96,7 @@ LAYOUTS: list[tuple[jaxinit.Layout, tuple[int, ...]]] = [
 
 def torch_takes(name: str, layout: jaxinit.Layout, shape: tuple[int, ...]) -> bool:
     """dirac is for convolutions, eye and sparse for matrices."""
-    is_matrix = len(layout.torch_shape(shape)) - len(layout.roles(len(shape)).batch) == 2
+    is_matrix = len(layout.view(shape).weight) == 2
     return not is_matrix if name == "dirac" else is_matrix or name not in ("sparse", "eye")
 
 
@@ -108,13 +108,11 @@ WEIGHTS = [(name, *where) for name in cases.WITH_LAYOUT for where in LAYOUTS if 
 def test_layouts_stacked_weights_one_after_the_other(
     name: str, layout: jaxinit.Layout, shape: tuple[int, ...], seed: int
 ) -> None:
-    stacked = len(layout.roles(len(shape)).batch)
-    whole = layout.torch_shape(shape)
-    weight = whole[stacked:]
+    view = layout.view(shape)
     ours, theirs = generators(seed)
     drawn = cases.build(name, layout=layout)(ours, shape)
-    expected = [torchs(name, weight) for _ in range(math.prod(whole[:stacked]))]
-    assert_torchs(name, layout.to_torch(drawn), np.stack(expected).reshape(whole))
+    expected = [torchs(name, view.weight) for _ in range(math.prod(view.batch))]
+    assert_torchs(name, layout.to_torch(drawn), np.stack(expected).reshape(view.torch_shape))
     assert_same_state(ours, theirs)
 
 
@@ -169,7 +167,7 @@ def scanned(draw: Callable[[], jax.Array]) -> Any:
     [lambda draw: jax.jit(draw)(), jax.eval_shape, scanned],
     ids=["jit", "eval_shape", "scan"],
 )
-@cases.each_name
+@pytest.mark.parametrize("name", cases.RANDOM)
 def test_a_trace_is_refused(name: str, trace: Callable[[Callable[[], jax.Array]], Any], seed: int) -> None:
     generator = TorchGenerator(seed)
     with pytest.raises(TypeError, match=r"`key` must be a JAX PRNG key under jit.*initialise outside and pass the arr"):
@@ -177,11 +175,32 @@ def test_a_trace_is_refused(name: str, trace: Callable[[Callable[[], jax.Array]]
     np.testing.assert_array_equal(generator.get_state(), TorchGenerator(seed).get_state())
 
 
-@pytest.mark.parametrize("dtype", ["complex64", "float8_e4m3fn", "float8_e5m2", "int32", "bool"])
-@pytest.mark.parametrize("name", cases.RANDOM)
+@pytest.mark.parametrize("name", sorted({*cases.NAMES} - {*cases.RANDOM}))
+def test_constants_need_no_numbers_and_may_be_traced(name: str, seed: int) -> None:
+    generator, shape = TorchGenerator(seed), cases.shape_of(name)
+    drawn = jax.jit(lambda: cases.build(name)(generator, shape))()
+    assert (drawn == cases.build(name)(jax.random.key(0), shape)).all()
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
+def test_orthogonal_is_computed_in_float32_and_rounded_once(dtype: str, seed: int) -> None:
+    wide, narrow = (jaxinit.orthogonal()(TorchGenerator(seed), (9, 6), each) for each in ("float32", dtype))
+    assert (narrow == wide.astype(dtype)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        (name, dtype)
+        for name in cases.RANDOM
+        for dtype in ("complex64", "float8_e4m3fn", "float8_e5m2", "int32", "bool")
+        if (name, dtype[:6]) != ("orthogonal", "float8")
+    ],
+)
 def test_other_dtypes_are_refused(name: str, dtype: str, seed: int) -> None:
     generator = TorchGenerator(seed)
-    with pytest.raises(ValueError, match=r"`dtype` must be one of float32, float64, float16, bfloat16, got " + dtype):
+    allowed = r"(one of float32, float64, float16, bfloat16|a signed floating or complex dtype.*)"
+    with pytest.raises(ValueError, match=rf"`dtype` must be {allowed}, got {dtype}"):
         cases.build(name)(generator, cases.shape_of(name), dtype)
     np.testing.assert_array_equal(generator.get_state(), TorchGenerator(seed).get_state())
 

@@ -16,9 +16,9 @@ from scipy import stats
 
 import jaxinit
 from jaxinit import TORCH, composed
-from jaxinit._initializers.composed import concatenated, sum_of_uniforms, with_zero_row
+from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
 from jaxinit.distributions import Triangular
-from tests.jaxinit import cases, golden
+from tests.jaxinit import golden
 from tests.jaxinit.draws import FALSE_ALARM
 from tests.jaxinit.sampling.test_sharding import COLLECTIVES, KINDS, P, mesh_of
 
@@ -35,6 +35,7 @@ CASES: dict[str, jaxinit.Initializer] = {
 SHAPE = (8, 16)
 KEY = jax.random.key(0)
 each = pytest.mark.parametrize("name", CASES)
+each_support = pytest.mark.parametrize(("a", "b"), [(-0.125, 0.125), (0.0, 1.0), (-3.0, 5.0), (2.0, 2.5)])
 
 
 def bits_of(array: Any) -> bytes:
@@ -49,48 +50,29 @@ def test_every_one_has_a_case_and_golden_values() -> None:
 # The sum of two uniforms.
 
 
-def words(bits: int, dtype: type) -> np.ndarray:
-    """2^16 words evenly through all of them, each in the middle of its stretch."""
-    return np.asarray((np.arange(2**16, dtype=dtype) << dtype(bits - 16)) + dtype(2 ** (bits - 17)))
+@each_support
+def test_the_sum_is_that_of_two_draws(a: float, b: float, seed: int) -> None:
+    keys = jax.random.split(jax.random.key(seed))
+    one, other = (np.asarray(jaxinit.uniform(a, b)(key, (2**12,))) for key in keys)
+    drawn = np.asarray(sum_of_uniforms(a, b)(jax.random.key(seed), (2**12,)))
+    assert (drawn == np.clip(one + other, np.float32(2 * a), np.float32(2 * b))).all()
 
 
-@pytest.mark.parametrize(("a", "b"), [(-0.125, 0.125), (0.0, 1.0), (-3.0, 5.0), (2.0, 2.5)])
-def test_the_sum_is_scipys_triangular_quantile_of_each_word(a: float, b: float) -> None:
-    distribution = sum_of_uniforms(a, b).distribution(())
-    assert isinstance(distribution, Triangular)
-    sampled = words(32, np.uint32)
-    shares = (sampled + 0.5) / 2**32
-    reference = stats.triang(0.5, 2 * a, 2 * (b - a))
-    values = cases.values_of_words(distribution, sampled)
-    np.testing.assert_allclose(values, reference.ppf(shares), rtol=3e-7, atol=2e-7 * (b - a))
-    np.testing.assert_allclose(
-        reference.cdf(values.astype(np.float64)), shares, rtol=0, atol=3e-7 * (1 + abs(a + b) / (b - a))
-    )
-    assert (np.diff(values) >= 0).all()
+@each_support
+def test_the_sum_has_a_triangular_distribution(a: float, b: float, seed: int) -> None:
+    drawn = np.asarray(sum_of_uniforms(a, b)(jax.random.key(seed), (2**17,)), np.float64)
+    assert stats.kstest(drawn, stats.triang(0.5, 2 * a, 2 * (b - a)).cdf).pvalue > FALSE_ALARM
 
 
-def test_the_sum_is_exact_in_float64() -> None:
-    sampled = words(64, np.uint64)
-    outside = np.minimum(sampled, ~sampled).astype(np.longdouble) * 2.0**-63 + np.longdouble(2.0) ** -64
-    distance = 1 - np.sqrt(outside)
-    wanted = np.where(sampled < 2**63, -distance, distance)
-    values = cases.values_of_words(Triangular(-1.0, 1.0), sampled)
-    np.testing.assert_allclose(values, wanted.astype(np.float64), rtol=4e-16, atol=1e-19)
+def test_torch_draws_the_two_parts_one_after_the_other(seed: int) -> None:
+    generator = jaxinit.TorchGenerator(seed)
+    one, other = (generator.uniform(-1, 2, (33,)) for _ in range(2))
+    assert (sum_of_uniforms(-1, 2)(jaxinit.TorchGenerator(seed), (33,)) == one + other).all()
 
 
-def test_the_sum_is_symmetric_and_within_its_bounds() -> None:
-    ends = np.array([0, 1, 2, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1], np.uint32)
-    for sampled in (words(32, np.uint32), ends):
-        values = cases.values_of_words(Triangular(-0.25, 0.25), sampled)
-        assert (values == -cases.values_of_words(Triangular(-0.25, 0.25), ~sampled)).all()
-        assert abs(values).max() <= 0.25
-    assert abs(values).min() < 1e-10
-
-
-def test_the_sum_is_that_of_two_draws(seed: int) -> None:
-    one, other = (np.asarray(jaxinit.uniform(-1, 2)(key, (2**17,))) for key in jax.random.split(jax.random.key(seed)))
-    drawn = sum_of_uniforms(-1, 2)(jax.random.key(seed), (2**17,))
-    assert stats.ks_2samp(np.asarray(drawn), one + other).pvalue > FALSE_ALARM
+def test_the_sum_is_real() -> None:
+    with pytest.raises(ValueError, match=r"`dtype` must be real for a sum of uniforms, got complex64"):
+        sum_of_uniforms(-1, 2)(KEY, (3,), "complex64")
 
 
 def test_the_sums_numbers() -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def test_flax_layouts_give_torchs_fans(shape: tuple[int, ...]) -> None:
 @settings(deadline=None)
 def test_every_layout_gives_the_fans_of_its_torch_array(drawn: tuple[Layout, tuple[int, ...]]) -> None:
     layout, shape = drawn
-    weight = layout.torch_shape(shape)[len(layout.roles(len(shape)).batch) :]
+    weight = layout.view(shape).weight
     assert calculate_fan_in_and_fan_out(shape, layout) == torch_fans(weight)
 
 
@@ -69,7 +70,7 @@ def test_fans_do_not_overflow() -> None:
 def test_fewer_than_two_dimensions_are_refused_as_in_torch(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="fewer than 2 dimensions"):
         torch_fans(shape)
-    with pytest.raises(ValueError, match=rf"`shape` must have the axis -\d .* got {len(shape)} dimensions"):
+    with pytest.raises(ValueError, match=rf"`shape` must have at least 2 dimensions .* got {re.escape(str(shape))}"):
         calculate_fan_in_and_fan_out(shape)
 
 

@@ -1,0 +1,146 @@
+"""Initializers made of others, for torch's module defaults that no single function of torch.nn.init gives."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from jaxinit import _arguments
+from jaxinit._initializers.base import Initializer
+from jaxinit._initializers.elementwise import Bounded
+from jaxinit._sampling import dtypes
+from jaxinit._sampling.sharding import OutSharding
+from jaxinit._sampling.source import Array, Source
+from jaxinit.distributions import Distribution, Triangular, Uniform
+from jaxinit.layouts import View
+
+
+class sum_of_uniforms(Bounded):
+    """Draw the sum of two independent `uniform(a, b)`: one bias where torch adds two::
+
+        x = x1 + x2,  x1, x2 ~ U(a, b)
+
+    Args:
+        a: lower bound of each.
+        b: upper bound of each.
+        dtype: dtype when the call names none.
+
+    Raises:
+        ValueError: a bound is NaN or infinite, or `a > b`.
+
+    Example:
+        >>> jaxinit.composed.sum_of_uniforms(-0.125, 0.125).distribution((64,))
+        Triangular(low=-0.25, high=0.25)
+    """
+
+    _namespace: ClassVar[str] = "jaxinit.composed"
+
+    def _distribution(self, view: View) -> Distribution:
+        return Triangular(2 * self.a, 2 * self.b)
+
+    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
+        dtypes.require_inexact(dtype)
+        if np.issubdtype(dtype, np.complexfloating):
+            raise ValueError(f"`dtype` must be real for a sum of uniforms, got {dtype}")
+        return source.run(_sum_of_uniforms, view, out_sharding, a=self.a, b=self.b, dtype=dtype)
+
+
+def _sum_of_uniforms(source: Source, *, view: View, a: float, b: float, dtype: np.dtype) -> Any:
+    first, second = (part.draw(Uniform(a, b), view, dtypes.compute_dtype(dtype)) for part in source.split(2))
+    low, high = dtypes.clip_range(Triangular(2 * a, 2 * b), dtype)
+    return first.__array_namespace__().clip(first + second, low, high).astype(dtype)
+
+
+class with_zero_row(Initializer):
+    """Draw with another initializer, then set one row to zero: the padding of an embedding::
+
+        x[row] = 0
+
+    Args:
+        init: draws the array.
+        row: index along the first axis. Negative ones count from the end.
+        dtype: dtype when the call names none.
+
+    Raises:
+        TypeError: `init` is not an initializer of jaxinit, or `row` not an integer.
+        ValueError: the array has no such row.
+
+    Example:
+        >>> x = jaxinit.composed.with_zero_row(jaxinit.normal(), 0)(jax.random.key(0), (10, 4))
+        >>> bool((x[0] == 0).all()), bool((x[1:] == 0).any())
+        (True, False)
+    """
+
+    init: Initializer
+    row: int
+    _namespace: ClassVar[str] = "jaxinit.composed"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_initializer("init", self.init)
+        self._canonical(row=_arguments.integer("row", self.row))
+
+    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
+        rows = view.shape[0] if view.shape else 0
+        if not -rows <= self.row < rows:
+            raise ValueError(f"`row` must be one of the {rows} rows of `shape` {view.shape}, got {self.row}")
+        return source.run(_with_zero_row, view, out_sharding, init=self.init, row=self.row % rows, dtype=dtype)
+
+
+def _with_zero_row(source: Source, *, view: View, init: Initializer, row: int, dtype: np.dtype) -> Any:
+    array = init.draw(source, init.view(view.shape), dtype)
+    xp = array.__array_namespace__()
+    is_row = (xp.arange(view.shape[0]) == row).reshape(-1, *[1] * (len(view.shape) - 1))
+    return xp.where(is_row, xp.zeros((), dtype), array)
+
+
+class concatenated(Initializer):
+    """Draw equal parts of the last axis with one initializer each: the gates of a recurrent cell::
+
+        x = [x_1, ..., x_n],  x_i drawn by inits[i]
+
+    Args:
+        inits: the initializers, one for each part.
+        dtype: dtype when the call names none.
+
+    Raises:
+        TypeError: `inits` is not a sequence of jaxinit's initializers.
+        ValueError: `inits` is empty, or the number of parts does not divide the last axis.
+
+    Example:
+        >>> jaxinit.composed.concatenated((jaxinit.zeros(), jaxinit.ones()))(jax.random.key(0), (4,))
+        Array([0., 0., 1., 1.], dtype=float32)
+    """
+
+    inits: Sequence[Initializer]
+    _namespace: ClassVar[str] = "jaxinit.composed"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.inits, Sequence):
+            raise TypeError(f"`inits` must be a sequence of initializers, got {self.inits!r}")
+        if not self.inits:
+            raise ValueError(f"`inits` must have at least one initializer, got {self.inits!r}")
+        for init in self.inits:
+            _require_initializer("inits", init)
+        self._canonical(inits=tuple(self.inits))
+
+    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
+        parts = len(self.inits)
+        if not view.shape or view.shape[-1] % parts:
+            raise ValueError(
+                f"`shape` must end in a multiple of {parts} for the {parts} parts of {self}, got {view.shape}"
+            )
+        return source.run(_side_by_side, view, out_sharding, inits=self.inits, dtype=dtype)
+
+
+def _side_by_side(source: Source, *, view: View, inits: tuple[Initializer, ...], dtype: np.dtype) -> Any:
+    part = (*view.shape[:-1], view.shape[-1] // len(inits))
+    sources = source.split(len(inits))
+    drawn = [init.draw(own, init.view(part), dtype) for init, own in zip(inits, sources, strict=True)]
+    return drawn[0].__array_namespace__().concatenate(drawn, axis=-1)
+
+
+def _require_initializer(name: str, value: Any) -> None:
+    if not isinstance(value, Initializer):
+        raise TypeError(f"`{name}` must be an initializer such as jaxinit.normal(), got {value!r}")
