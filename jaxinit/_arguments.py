@@ -51,20 +51,12 @@ def finite(name: str, value: Any) -> float:
     return result
 
 
-def within(name: str, value: Any, low: float, high: float = math.inf) -> float:
-    """Return `value` as `finite` does, and refuse it outside [low, high]."""
+def within(name: str, value: Any, low: float, high: float = math.inf, *, is_open: bool = False) -> float:
+    """Return `value` as `finite` does, and refuse it outside [low, high], or at `low` where this end is open."""
     result = finite(name, value)
-    if not low <= result <= high:
-        rule = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
-        raise ValueError(f"`{name}` must be {rule}, got {result}")
-    return result
-
-
-def positive(name: str, value: Any) -> float:
-    """Return `value` as `finite` does, and refuse 0 and below."""
-    result = finite(name, value)
-    if result <= 0:
-        raise ValueError(f"`{name}` must be above 0, got {result}")
+    if not low <= result <= high or (is_open and result == low):
+        rule = f"between {low:g} and {high:g}" if math.isfinite(high) else f"at least {low:g}"
+        raise ValueError(f"`{name}` must be {f'above {low:g}' if is_open else rule}, got {result}")
     return result
 
 

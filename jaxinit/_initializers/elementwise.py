@@ -119,7 +119,7 @@ class trunc_normal(Elementwise):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._canonical(mean=_arguments.finite("mean", self.mean))
-        self._canonical(std=_arguments.positive("std", self.std))
+        self._canonical(std=_arguments.within("std", self.std, 0.0, is_open=True))
         self._canonical(a=_arguments.number("a", self.a))
         self._canonical(b=_arguments.number("b", self.b))
         _arguments.ordered("a", self.a, "b", self.b)

@@ -6,15 +6,10 @@ from jaxinit import _arguments
 
 _SLOPE = 0.01
 
+_CONVOLUTIONS = [f"{name}{rank}d" for name in ("conv", "conv_transpose") for rank in (1, 2, 3)]
+
 GAINS = {
-    "linear": 1.0,
-    "conv1d": 1.0,
-    "conv2d": 1.0,
-    "conv3d": 1.0,
-    "conv_transpose1d": 1.0,
-    "conv_transpose2d": 1.0,
-    "conv_transpose3d": 1.0,
-    "sigmoid": 1.0,
+    **dict.fromkeys(["linear", *_CONVOLUTIONS, "sigmoid"], 1.0),
     "tanh": 5.0 / 3,
     "relu": math.sqrt(2.0),
     "leaky_relu": math.sqrt(2.0 / (1 + _SLOPE**2)),

@@ -190,7 +190,7 @@ class TorchGenerator(SequentialSource):
             >>> jaxinit.TorchGenerator(0).trunc_normal(0, 0.02, -0.04, 0.04, (2,))
             array([ 0.03081992, -0.00586858], dtype=float32)
         """
-        mean, std = _arguments.finite("mean", mean), _arguments.positive("std", std)
+        mean, std = _arguments.finite("mean", mean), _arguments.within("std", std, 0.0, is_open=True)
         a, b = _arguments.number("a", a), _arguments.number("b", b)
         _arguments.ordered("a", a, "b", b)
         values, distribution = _empty(shape, dtype), TruncatedNormal(mean, std, a, b)
