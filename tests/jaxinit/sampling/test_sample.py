@@ -154,7 +154,7 @@ def test_shapes_without_elements_and_with_one(name: str, size: int) -> None:
     shape = (size,) * len(cases.shape_of(name))
     init, key = cases.build(name), jax.random.key(0)
     if name.startswith("kaiming") and size == 0:
-        with pytest.warns(UserWarning, match=r"`shape` \(0, 0\) has no elements; there is nothing to initialize"):
+        with pytest.warns(UserWarning, match=r"`shape` \(0, 0\) has no elements, so there is nothing to initialize"):
             values = init(key, shape)
     else:
         values = init(key, shape)
