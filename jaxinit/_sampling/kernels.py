@@ -8,9 +8,9 @@ A truncated normal uses the kernel of the normal where its window reaches the pe
 window so thin that the density is nearly straight has a kernel of its own, and so has a
 window far out in a tail: there the normal's kernel would lose its digits.
 
-No kernel adds two products, and none divides an array by a number. The compiler may fuse a
-product into a sum and may multiply by a reciprocal. It does so in one program and not in
-another, which would change bits.
+Every product that is added to something is `unfused`, and no array is divided by a number.
+The compiler may fuse a product into a sum and may multiply by a reciprocal. It does so in
+one program and not in another, which would change bits.
 """
 
 import math
@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxinit._sampling import normal_quantile
+from jaxinit._sampling.normal_quantile import unfused
 from jaxinit.distributions import Normal, Random, TruncatedNormal, Uniform
 
 Kernel = Callable[..., jax.Array]
@@ -57,7 +58,7 @@ def _uniform(bits: jax.Array, zero: jax.Array, width: jax.Array, origin: jax.Arr
     signed = jnp.int64 if width.dtype == jnp.float64 else jnp.int32
     top = bits >> jnp.asarray(8 * bits.dtype.itemsize - digits, bits.dtype)
     point = top.astype(signed) - zero.astype(signed)
-    return point.astype(width.dtype) * 2.0**-digits * width + origin
+    return unfused(point.astype(width.dtype) * 2.0**-digits * width) + origin
 
 
 def _both_tails(z: float) -> tuple[float, float]:
@@ -97,10 +98,10 @@ def _normal(
     from_far = jnp.where(is_left, bits, ~bits).astype(loc.dtype) + 0.5
     outside_step = jnp.where(is_left, left_outside_step, right_outside_step)
     inside_step = jnp.where(is_left, left_inside_step, right_inside_step)
-    outside = jnp.where(is_left, left_outside, right_outside) + from_far * outside_step
-    inside = start_inside + from_near * inside_step
+    outside = jnp.where(is_left, left_outside, right_outside) + unfused(from_far * outside_step)
+    inside = start_inside + unfused(from_near * inside_step)
     z = normal_quantile.abs_normal_ppf(outside, inside)
-    return loc + scale * jnp.where(is_left, -z, z)
+    return loc + unfused(scale * jnp.where(is_left, -z, z))
 
 
 def _truncated(distribution: TruncatedNormal, thin: float, words: int) -> tuple[Kernel, Params]:
@@ -136,7 +137,7 @@ def _thin(
 ) -> jax.Array:
     """Return truncated normal values on a window so thin that the density is nearly straight."""
     u, _ = _shares(bits, bound)
-    return bound + width * (u * (linear + u * (square + u * cube)))
+    return bound + unfused(width * (u * (linear + unfused(u * (square + unfused(u * cube))))))
 
 
 def _far(
@@ -154,5 +155,5 @@ def _far(
     The mass beyond the far end is `ratio = 1 - lost` of the mass beyond the near end.
     """
     u, rest = _shares(bits, bound)
-    log_ratio = -jnp.where(u * lost < 0.5, jnp.log1p(-u * lost), jnp.log(rest + u * ratio))
-    return bound + scale * normal_quantile.tail_ppf(near, per_near, per_hazard, log_ratio)
+    log_ratio = -jnp.where(u * lost < 0.5, normal_quantile.log1p(-u * lost), jnp.log(rest + unfused(u * ratio)))
+    return bound + unfused(scale * normal_quantile.tail_ppf(near, per_near, per_hazard, log_ratio))

@@ -10,20 +10,41 @@ from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-# z / x against s = sqrt(-log(1 - x^2)), where x = P(|Z| < z): a ratio of polynomials in s,
-# lowest order first, with relative error below 2.3e-9 for s <= 4.7 and 7e-9 for s <= 7.5.
+# z / x against s = sqrt(-log(1 - x^2)), where x = P(|Z| < z): a ratio of polynomials in s - CENTER,
+# lowest order first. Relative errors: float32 below 3.2e-8 for s <= 4.7 and 1.1e-7 for s <= 5.7,
+# float64 below 1.6e-16 for s <= 7.5. Around CENTER the coefficients hardly cancel.
 # The variable and the ratio z / x are those of Giles, Approximating the erfinv function,
 # 2011. benchmarks/normal_quantile.py fits these coefficients again.
-NUMERATOR = (
-    1.2533141390683882, -1.030461952112466, 0.8364047430312757, -0.38211793573606034, 0.16554703455377048,
-    -0.04264995350879505, 0.00917672527941057, 0.0001658204123094816, -0.000348241067753108, 0.00011777744679818045,
-)  # fmt: skip
-DENOMINATOR = (
-    1.0, -0.8221894974917502, 0.4055509969683204, -0.08960239651677922, 0.012726306199975545,
-    0.0005554094438251, 0.0006510334379746445, -0.000265238905731171, 8.37150237832004e-05,
-)  # fmt: skip
+CENTER = 1.5
+RATIOS = {
+    jnp.dtype("float32"): (
+        (
+            2.0357726438072037, 0.6858701674226673, 1.0122284920821885, 0.2768422709295844, 0.1725138397705823,
+            0.021364768851377124, 0.006460935982928078, -0.0014182213334152764,
+        ),
+        (
+            1.0, -0.18093479526536418, 0.4380302936608586, -0.02240390674483108, 0.039375073983469275,
+            0.0007582859425857589, -0.000519674293553142, -1.970738863241313e-05,
+        ),
+    ),
+    jnp.dtype("float64"): (
+        (
+            2.035772627252232, 0.6394972656296533, 1.760834149189786, 0.6670841883416397, 0.7062076413012779,
+            0.28019618188569906, 0.17682255635155067, 0.06720380175598684, 0.030523212815415552,
+            0.010603944453394302, 0.003781392735808141, 0.0011668779572952333, 0.0003388635922294829,
+            9.053836374393206e-05, 2.1416096417702584e-05, 4.757839042989671e-06, 8.832817276840535e-07,
+            1.4216908965514792e-07, 1.4012445226398668e-08,
+        ),
+        (
+            1.0, -0.2037140641752576, 0.8175516106824942, -0.02375887301800382, 0.24328397550048442,
+            0.03758450050170457, 0.03962759674518765, 0.01285114203901892, 0.00518435945464217,
+            0.0018835077405648336, 0.0005823871058839039, 0.00017682530325092099, 4.767621053651918e-05,
+            1.1679711850647558e-05, 2.6393469697188717e-06, 5.110640953399271e-07, 8.585487775478062e-08,
+            9.906492769775278e-09,
+        ),
+    ),
+}  # fmt: skip
 
 # From here on the continued fraction below is short enough, and s above stays under 7.5
 # for every tail that 32 (float32) or 64 (float64) random bits can reach from a nearer bound.
@@ -37,24 +58,34 @@ Real = TypeVar("Real", float, jax.Array)
 def _polynomial(coefficients: tuple[float, ...], s: jax.Array) -> jax.Array:
     result = jnp.full_like(s, coefficients[-1])
     for coefficient in coefficients[-2::-1]:
-        result = result * s + jnp.asarray(coefficient, s.dtype)
+        result = unfused(result * s) + jnp.asarray(coefficient, s.dtype)
     return result
 
 
-def abs_normal_ppf(outside: jax.Array, inside: jax.Array) -> jax.Array:
-    """Return the z >= 0 with `outside = P(|Z| > z)` and `inside = P(|Z| < z)`, which sum to 1.
+def unfused(product: jax.Array) -> jax.Array:
+    """Return the product, rounded before it is added to anything.
 
-    float64 adds one Newton step, which squares the error.
+    LLVM contracts a product and a sum into one instruction with one rounding, in some loops
+    and not in others. So a value would depend on the shape of the block it is computed in.
+    A maximum with the lowest finite number changes no value here, and cannot be dropped.
     """
+    # lax.reduce_precision and lax.optimization_barrier are dropped before LLVM sees them.
+    return jnp.maximum(product, jnp.finfo(product.dtype).min)
+
+
+def abs_normal_ppf(outside: jax.Array, inside: jax.Array) -> jax.Array:
+    """Return the z >= 0 with `outside = P(|Z| > z)` and `inside = P(|Z| < z)`, which sum to 1."""
     # In the middle the product can round to above 1.
     s = jnp.sqrt(jnp.maximum(-jnp.log(outside * (1 + inside)), 0))
-    # The division comes last: a sum with a product leaves the compiler only one way to fuse.
-    z = inside * _polynomial(NUMERATOR, s) / _polynomial(DENOMINATOR, s)
-    if z.dtype == jnp.float64:
-        root_half = math.sqrt(0.5)
-        excess = jnp.where(outside < 0.5, lax.erfc(z * root_half) - outside, inside - lax.erf(z * root_half))
-        z = z + excess * jnp.exp(z * z / 2) * math.sqrt(math.pi / 2)
-    return z
+    above, below = (_polynomial(coefficients, s - CENTER) for coefficients in RATIOS[s.dtype])
+    return inside * above / below
+
+
+def log1p(x: jax.Array) -> jax.Array:
+    """Return log(1 + x) for x >= -1/2, without the polynomial of `jnp.log1p`, which is contracted in some loops."""
+    # The quotient gives back what rounding takes from 1 + x (Kahan). XLA would fold (1 + x) - 1, but not a maximum.
+    w = jnp.maximum(1 + x, 0.25)
+    return jnp.where(w == 1, x, jnp.log(w) * x / jnp.where(w == 1, 1, w - 1))
 
 
 def hazard(z: Real, terms: int = 32) -> Real:
@@ -79,9 +110,9 @@ def tail_ppf(near: jax.Array, per_near: jax.Array, per_hazard: jax.Array, log_ra
     """
     terms = _HAZARD_TERMS[log_ratio.dtype]
     straight = log_ratio * per_near
-    excess = 2 * straight / (1 + jnp.sqrt(1 + 2 * straight * per_near))
+    excess = 2 * straight / (1 + jnp.sqrt(1 + unfused(2 * straight * per_near)))
     for _ in range(_NEWTON_STEPS[log_ratio.dtype]):
         slope = hazard(near + excess, terms)
-        error = excess * (near + excess / 2) + jnp.log(slope * per_hazard) - log_ratio
+        error = unfused(excess * (near + unfused(excess / 2))) + jnp.log(slope * per_hazard) - log_ratio
         excess = excess - error / slope
     return excess

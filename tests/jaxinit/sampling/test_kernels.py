@@ -1,13 +1,17 @@
 """The kernels, fed with chosen random words: accurate, symmetric, monotone, and never outside the window."""
 
+import functools
 import math
 from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
 from scipy import stats
 
+from jaxinit._sampling import normal_quantile
 from jaxinit.distributions import Normal, TruncatedNormal, Uniform
 from tests.jaxinit.cases import values_of_words
 
@@ -194,3 +198,41 @@ def test_mean_and_std_move_and_stretch(place: Callable[[np.ndarray], np.ndarray]
     values = values_of_words(TruncatedNormal(loc, one - loc, low, high), words)
     # Sorted, as rounding decides which end of a symmetric window the words count from.
     np.testing.assert_allclose(np.sort(values), place(np.sort(draw(window, words))), rtol=1e-11)
+
+
+SHAPES = [(4, 4), (1,), (5,), (8, 16), (33,), (3, 3, 8, 8)]
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
+@pytest.mark.parametrize("window", [(-INF, INF), (-2.0, 2.0), (4.5, INF), (8.0, 9.0), (0.5, 0.501)])
+def test_values_do_not_depend_on_the_shape_of_their_block(
+    window: tuple[float, float], dtype: type[np.uint32 | np.uint64], seed: int
+) -> None:
+    # Each device computes one block of a sharded array, in a loop that the compiler makes for its shape.
+    words = np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (64, 64), dtype, endpoint=True)
+    distribution = TruncatedNormal(0.25, 0.75, *window) if window != (-INF, INF) else Normal(0.25, 0.75)
+    whole = values_of_words(distribution, words).ravel()
+    for shape in SHAPES:
+        block = values_of_words(distribution, words.ravel()[: math.prod(shape)].reshape(shape))
+        np.testing.assert_array_equal(block.ravel(), whole[: block.size])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_polynomial_alone_does_not_depend_on_the_shape_of_its_block(dtype: str, seed: int) -> None:
+    # Without `unfused` up to half of these differ, with every version of jax.
+    with jax.enable_x64(True):
+        s = np.random.default_rng(seed).uniform(0, 5, (64, 64)).astype(dtype)
+        polynomial = jax.jit(functools.partial(normal_quantile._polynomial, normal_quantile.RATIOS[s.dtype][0]))
+        whole = np.asarray(polynomial(s)).ravel()
+        for shape in SHAPES:
+            block = np.asarray(polynomial(s.ravel()[: math.prod(shape)].reshape(shape)))
+            np.testing.assert_array_equal(block.ravel(), whole[: block.size])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_log1p_is_accurate_to_a_few_ulps(dtype: str) -> None:
+    x = np.concatenate([-np.geomspace(1e-30, 0.5, 400), np.geomspace(1e-30, 0.5, 400), [0.0]])
+    with jax.enable_x64(True):
+        values = np.asarray(jax.jit(normal_quantile.log1p)(jnp.asarray(x, dtype)))
+    exact = [float(mpmath.log1p(mpmath.mpf(float(each)))) for each in x.astype(dtype)]
+    np.testing.assert_allclose(values, exact, rtol=4 * np.finfo(dtype).eps, atol=0)
