@@ -21,7 +21,7 @@ import torch
 from flax import nnx
 
 import jaxinit
-from conformance.twins import resnet
+from jaxinit_conformance.modules.pairs import resnet
 
 
 class Model(NamedTuple):

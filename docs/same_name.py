@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance import adapters, reference, suite, targets
-from conformance.cases import ELEMENTWISE, FAN_SCHEMES, Case, everything
-from conformance.checks import Evidence, Sample
+from jaxinit_conformance import adapters, suite, targets
+from jaxinit_conformance.checks.cases import ELEMENTWISE, FAN_SCHEMES, Case, everything
+from jaxinit_conformance.checks.check import Evidence, Sample
+from jaxinit_conformance.reference import torch_init
 
 PAGE = Path(__file__).parent / "same_name.md"
 HEAD = "| call | torch |"
@@ -34,14 +35,14 @@ def rows() -> dict[str, list[Case]]:
             if is_told and not is_uncut(case):
                 chosen.setdefault((kind, case.initializer, case.dtype, *case.keywords), case)
     calls: dict[str, list[Case]] = {}
-    for case in sorted(chosen.values(), key=lambda case: reference.initializers().index(case.initializer)):
+    for case in sorted(chosen.values(), key=lambda case: torch_init.initializers().index(case.initializer)):
         calls.setdefault(call(case), []).append(case)
     return calls
 
 
 def is_uncut(case: Case) -> bool:
     """Whether bounds cut nothing in standard deviations either: what is drawn at them then shows in few reports."""
-    given = reference.parameters(case.initializer) | case.keywords
+    given = torch_init.parameters(case.initializer) | case.keywords
     return case.initializer == "trunc_normal" and min(-given["a"], given["b"]) > WIDEST
 
 
@@ -79,12 +80,12 @@ def differences(sample: Sample, found: dict[str, Evidence]) -> Iterator[str]:
     """What the entries show that is not torch's: an interval, a scale, few values."""
     values = sample.values(found["shape"].samples or 0)
     case = sample.case
-    yield from spread(values.astype(np.float64), reference.expected(case.initializer, case.keywords, case.torch_shape))
+    yield from spread(values.astype(np.float64), torch_init.expected(case.initializer, case.keywords, case.torch_shape))
     if "distinct values" in found and not found["distinct values"].passed:
         yield f"{np.unique(values).size} distinct values"
 
 
-def spread(values: np.ndarray, expected: reference.Expected) -> Iterator[str]:
+def spread(values: np.ndarray, expected: torch_init.Expected) -> Iterator[str]:
     """The ends of a sample that has some and its standard deviation, where they are not torch's.
 
     A sample's extremes settle fast, its standard deviation slowly: one digit of it is told, and a cut is measured in
@@ -114,7 +115,7 @@ def torchs(case: Case) -> str:
     """The distribution of torch's entries, where they are drawn one by one."""
     if case not in ELEMENTWISE:
         return "yes"
-    expected = reference.expected(case.initializer, case.keywords, case.torch_shape)
+    expected = torch_init.expected(case.initializer, case.keywords, case.torch_shape)
     if expected.kind == "normal":
         return f"normal, mean {round(expected.loc, 9) + 0.0:.3g}, std {expected.scale:.3g}"
     return f"{expected.kind.replace('_', ' ')}, {interval(expected.low, expected.high)}"

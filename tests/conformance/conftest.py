@@ -2,8 +2,8 @@
 
 import pytest
 
-from conformance import suite
-from conformance.statistics import Rates
+from jaxinit_conformance import suite
+from jaxinit_conformance.statistics.tests import Rates
 from tests.jaxinit.draws import FALSE_ALARM
 
 

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from conformance import adapters, reference, suite, targets
-from conformance.cli import main
+from jaxinit_conformance import adapters, suite, targets
+from jaxinit_conformance.cli import main
+from jaxinit_conformance.reference import torch_init
 
 SHAPE = (6, 4)
 
@@ -95,8 +96,10 @@ def test_an_argument_without_counterpart_is_named(
 
 
 def test_every_synonym_is_torchs_on_one_side_and_some_librarys_on_the_other() -> None:
-    assert set(adapters.NAMES) <= set(reference.initializers())
-    assert set(adapters.ARGUMENTS) <= {each for name in reference.initializers() for each in reference.parameters(name)}
+    assert set(adapters.NAMES) <= set(torch_init.initializers())
+    assert set(adapters.ARGUMENTS) <= {
+        each for name in torch_init.initializers() for each in torch_init.parameters(name)
+    }
     found = [vars(library.find()) for library in adapters.LIBRARIES.values()]
     used = [
         space[its] for space in found for name, more in adapters.NAMES.items() for its in (name, *more) if its in space

@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from conformance import reference, report
-from conformance.cli import main
+from jaxinit_conformance.cli import main
+from jaxinit_conformance.reference import torch_init
+from jaxinit_conformance.report import write
 from tests import seeds
 
 SEED = str(seeds.fresh(__name__))
@@ -43,7 +44,7 @@ def test_a_conforming_target_exits_0_and_leaves_four_reports(
 def test_the_report_shows_what_every_initializer_drew_beside_torch(tmp_path: Path) -> None:
     assert main(["run", "--quick", "--select", r"^[a-z_]+: (mean|orthonormal|scale) ", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "report.html").read_text()
-    drawn = {name for name in reference.initializers() if name not in ("constant", "ones", "zeros", "eye", "dirac")}
+    drawn = {name for name in torch_init.initializers() if name not in ("constant", "ones", "zeros", "eye", "dirac")}
     assert set(re.findall("<figcaption>(.*?)</figcaption>", page)) == drawn
 
 
@@ -104,7 +105,7 @@ def test_out_that_cannot_be_written_is_found_before_the_run(
 def test_out_that_becomes_unwritable_during_the_run_exits_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(report, "expect_folder", lambda out: None)
+    monkeypatch.setattr(write, "expect_folder", lambda out: None)
     (tmp_path / "report.md").mkdir()
     assert main(["run", "--quick", "--select", "^zeros: present", "--out", str(tmp_path)]) == 2
     assert "--out must be a folder that reports can be written to" in capsys.readouterr().err
@@ -123,7 +124,9 @@ def test_nothing_selected_leaves_no_folder(tmp_path: Path) -> None:
 
 
 def test_without_torch_it_exits_2_and_names_the_command_that_installs_it() -> None:
-    code = "import sys, runpy; sys.modules['torch'] = None; runpy.run_module('conformance', run_name='__main__')"
+    code = (
+        "import sys, runpy; sys.modules['torch'] = None; runpy.run_module('jaxinit_conformance', run_name='__main__')"
+    )
     ended = subprocess.run([sys.executable, "-c", code, "run"], capture_output=True, text=True, timeout=120)
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
@@ -132,7 +135,7 @@ def test_without_torch_it_exits_2_and_names_the_command_that_installs_it() -> No
 
 
 def test_without_flax_whole_models_cannot_be_checked_and_the_line_says_what_to_install(tmp_path: Path) -> None:
-    code = "import sys, runpy; sys.modules['flax'] = None; runpy.run_module('conformance', run_name='__main__')"
+    code = "import sys, runpy; sys.modules['flax'] = None; runpy.run_module('jaxinit_conformance', run_name='__main__')"
     arguments = [sys.executable, "-c", code, "run", "--quick", "--select", "^zeros", "--out", str(tmp_path)]
     ended = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 2

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cli import main
+from jaxinit_conformance.cli import main
 
 
 def _report(path: Path, **verdicts: bool) -> str:

@@ -12,8 +12,11 @@ import jax
 import pytest
 
 import jaxinit
-from conformance import cases, reference, report, suite
-from conformance.targets import Init, Target
+from jaxinit_conformance import suite
+from jaxinit_conformance.checks import cases
+from jaxinit_conformance.reference import torch_init
+from jaxinit_conformance.report import write
+from jaxinit_conformance.targets import Init, Target
 
 SEED = 20_240_229  # any other will do
 
@@ -55,7 +58,7 @@ def test_what_a_target_says_is_escaped(tmp_path: Any) -> None:
     def zeros() -> Init:
         raise RuntimeError("<script>not here</script>")
 
-    report.write(suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal"), [], tmp_path)
+    write.write(suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal"), [], tmp_path)
     assert "<script>not" not in (tmp_path / "report.html").read_text()
     assert "&lt;script&gt;not" in (tmp_path / "report.html").read_text()
     assert "<script>" not in (tmp_path / "report.md").read_text()
@@ -65,7 +68,7 @@ def test_control_characters_are_shown_in_all_reports(tmp_path: Path) -> None:
     def zeros() -> Init:
         raise RuntimeError("a\0b\x1b[2J\x85c\ud800\uffff\u202e")
 
-    report.write(suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal"), [], tmp_path)
+    write.write(suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal"), [], tmp_path)
     ElementTree.parse(tmp_path / "junit.xml")
     assert json.loads((tmp_path / "report.json").read_text())["checks"]
     for path in tmp_path.iterdir():
@@ -78,7 +81,7 @@ def test_absent_names_are_reported() -> None:
     namespace = types.SimpleNamespace(zeros=jaxinit.zeros)
     found = suite.run(Target("partial", namespace), SEED, quick=True, select=": present")
     absent = {check.initializer for check, evidence in found.failures if evidence.observed == "absent"}
-    assert absent == set(reference.initializers()) - {"zeros"}
+    assert absent == set(torch_init.initializers()) - {"zeros"}
 
 
 def test_rates_are_split_over_the_checks_that_run() -> None:
@@ -122,7 +125,7 @@ def test_what_else_is_called_distribution_or_nnx_is_not_asked() -> None:
     assert not any(check.initializer.startswith("nn.") for check in checks)
 
 
-@pytest.mark.parametrize("name", reference.initializers())
+@pytest.mark.parametrize("name", torch_init.initializers())
 def test_every_initializer_has_cases_quick_and_full(name: str) -> None:
     for quick in (True, False):
         assert any(case.initializer == name for kind in cases.everything(quick, True).values() for case in kind)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import jaxinit
-from conformance import cli, targets
+from jaxinit_conformance import cli, targets
 
 
 def test_a_target_is_any_dotted_name() -> None:

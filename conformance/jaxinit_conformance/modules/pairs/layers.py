@@ -1,0 +1,170 @@
+"""Each torch module that NNX has a layer for, with and without its options."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import torch
+from flax import nnx
+
+from .pair import Twin
+
+SPATIAL = (9, 8, 7)
+KERNELS = (5, 3, 2)
+
+
+def everything() -> tuple[Twin, ...]:
+    return (*_dense(), *_convolutions(), *_transposed(), *_embeddings(), *_norms(), _prelu())
+
+
+def _dense() -> Iterator[Twin]:
+    yield Twin(
+        "nn.Linear",
+        "nnx.Linear, 24 -> 96",
+        lambda: torch.nn.Linear(24, 96),
+        lambda rngs: nnx.Linear(24, 96, rngs=rngs),
+        ((7, 24),),
+        quick=True,
+    )
+    yield Twin(
+        "nn.Linear",
+        "nnx.LinearGeneral, 24 -> 4x24",
+        lambda: torch.nn.Linear(24, 96),
+        lambda rngs: nnx.LinearGeneral(24, (4, 24), rngs=rngs),
+        ((7, 24),),
+    )
+
+
+def _convolutions() -> Iterator[Twin]:
+    for axes in (1, 2, 3):
+        yield _conv(axes)
+    yield _conv(2, into=48, groups=4, stride=2, padding=(2, 1), dilation=(1, 2), quick=True)
+
+
+def _conv(axes: int, *, into: int = 12, quick: bool = False, **options: Any) -> Twin:
+    kernel = KERNELS[:axes]
+    own = {
+        "feature_group_count": options.get("groups", 1),
+        "strides": options.get("stride", 1),
+        "padding": [(size, size) for size in options.get("padding", (0,) * axes)],
+        "kernel_dilation": options.get("dilation", 1),
+    }
+    return Twin(
+        f"nn.Conv{axes}d",
+        f"nnx.Conv, {into} -> 96{_listed(options)}",
+        lambda: getattr(torch.nn, f"Conv{axes}d")(into, 96, kernel, **options),
+        lambda rngs: nnx.Conv(into, 96, kernel, **own, rngs=rngs),
+        ((2, into, *SPATIAL[:axes]),),
+        images=True,
+        quick=quick,
+    )
+
+
+def _listed(options: dict[str, Any]) -> str:
+    return "".join(f", {name} {value}" for name, value in options.items())
+
+
+def _transposed() -> Iterator[Twin]:
+    for transpose_kernel in (False, True):
+        for axes in (1, 2, 3):
+            yield _conv_transpose(axes, transpose_kernel)
+    yield _conv_transpose(2, False, stride=2, padding=1, output_padding=1, quick=True)
+    yield _conv_transpose(2, True, stride=(3, 2), padding=(2, 0), dilation=(2, 1))
+
+
+def _conv_transpose(axes: int, transpose_kernel: bool, *, quick: bool = False, **options: Any) -> Twin:
+    kernel = KERNELS[:axes]
+    own = {
+        "strides": options.get("stride", 1),
+        "padding": _cut(kernel, options),
+        "kernel_dilation": options.get("dilation", 1),
+    }
+    return Twin(
+        f"nn.ConvTranspose{axes}d",
+        f"nnx.ConvTranspose{', transpose_kernel' * transpose_kernel}, 12 -> 96{_listed(options)}",
+        lambda: getattr(torch.nn, f"ConvTranspose{axes}d")(12, 96, kernel, **options),
+        lambda rngs: nnx.ConvTranspose(12, 96, kernel, transpose_kernel=transpose_kernel, **own, rngs=rngs),
+        ((2, 12, *SPATIAL[:axes]),),
+        images=True,
+        quick=quick,
+    )
+
+
+def _cut(kernel: tuple[int, ...], options: dict[str, Any]) -> list[tuple[int, int]]:
+    """Flax's padding around the spread input, of which torch's cuts away."""
+
+    def each(name: str, default: int) -> tuple[int, ...]:
+        value = options.get(name, default)
+        return value if isinstance(value, tuple) else (value,) * len(kernel)
+
+    def ends(size: int, dilation: int, padding: int, further: int) -> tuple[int, int]:
+        reach = dilation * (size - 1) - padding
+        return reach, reach + further
+
+    sizes = kernel, each("dilation", 1), each("padding", 0), each("output_padding", 0)
+    return [ends(*one) for one in zip(*sizes, strict=True)]
+
+
+def _embeddings() -> Iterator[Twin]:
+    yield Twin(
+        "nn.Embedding",
+        "nnx.Embed, 60 x 24",
+        lambda: torch.nn.Embedding(60, 24),
+        lambda rngs: nnx.Embed(60, 24, rngs=rngs),
+        ((7, 5),),
+        tokens=60,
+        quick=True,
+    )
+    yield Twin(
+        "nn.EmbeddingBag",
+        "nnx.Embed, 60 x 24, mean of 5",
+        lambda: torch.nn.EmbeddingBag(60, 24),
+        lambda rngs: nnx.Embed(60, 24, rngs=rngs),
+        ((7, 5),),
+        tokens=60,
+        call_ours=lambda model, tokens: model(tokens).mean(axis=1),
+    )
+
+
+def _norms() -> Iterator[Twin]:
+    for axes in (1, 2, 3):
+        yield _per_channel(f"BatchNorm{axes}d", nnx.BatchNorm, axes, quick=axes == 2)
+        yield _per_channel(f"InstanceNorm{axes}d", nnx.InstanceNorm, axes, affine=True)
+    yield Twin(
+        "nn.GroupNorm",
+        "nnx.GroupNorm, 24, 4 groups",
+        lambda: torch.nn.GroupNorm(4, 24),
+        lambda rngs: nnx.GroupNorm(24, 4, epsilon=1e-5, rngs=rngs),
+        ((4, 24, 5, 6),),
+        images=True,
+    )
+    yield Twin(
+        "nn.LayerNorm",
+        "nnx.LayerNorm, 24",
+        lambda: torch.nn.LayerNorm(24),
+        lambda rngs: nnx.LayerNorm(24, epsilon=1e-5, rngs=rngs),
+        ((4, 5, 24),),
+    )
+    yield Twin(
+        "nn.RMSNorm",
+        "nnx.RMSNorm, 24",
+        lambda: torch.nn.RMSNorm(24),
+        lambda rngs: nnx.RMSNorm(24, epsilon=float(jnp.finfo(jnp.float32).eps), rngs=rngs),
+        ((4, 5, 24),),
+    )
+
+
+def _per_channel(name: str, layer: Any, axes: int, *, quick: bool = False, **options: Any) -> Twin:
+    return Twin(
+        f"nn.{name}",
+        f"nnx.{layer.__name__}, 24",
+        lambda: getattr(torch.nn, name)(24, **options),
+        lambda rngs: layer(24, epsilon=1e-5, rngs=rngs),
+        ((4, 24, *SPATIAL[:axes]),),
+        images=True,
+        quick=quick,
+    )
+
+
+def _prelu() -> Twin:
+    return Twin("nn.PReLU", "nnx.PReLU", torch.nn.PReLU, lambda _: nnx.PReLU(), ((4, 5),))

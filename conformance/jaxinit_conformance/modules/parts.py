@@ -1,0 +1,151 @@
+"""A torch module beside its NNX twin: which numbers correspond, and how torch distributes them.
+
+What a parameter of the twin is made of is read off `load` itself: each of torch's tensors
+is filled with a number of its own, so that a loaded entry names its source, or, being a
+sum, its sources. Whether `load` puts them where they belong is for equal forward passes
+to show; they do not know of distributions.
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+from flax import nnx
+
+from ..reference import torch_init, torch_modules
+from ..reference.torch_init import Expected
+from ..reference.torch_modules import Recorded
+from . import programs
+from .pairs.pair import Twin
+
+Arrays = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Entries of a parameter that are made of the same tensors of torch's: a range of its last axis."""
+
+    path: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+    sources: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        is_whole = (self.start, self.stop) == (0, self.shape[-1] if self.shape else 1)
+        return self.path if is_whole else f"{self.path}[{self.start}:{self.stop}]"
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape[:-1]) * (self.stop - self.start)
+
+    def of(self, arrays: np.ndarray) -> np.ndarray:
+        """Its entries in stacked arrays of the parameter."""
+        return arrays.reshape(len(arrays), -1, self.shape[-1] if self.shape else 1)[..., self.start : self.stop]
+
+
+@functools.cache
+def recorded(twin: Twin) -> tuple[torch.nn.Module, Mapping[str, Recorded]]:
+    """torch's module, and how its tensors came to be."""
+    with torch_init.seeded(0):
+        return torch_modules.record(twin.theirs)
+
+
+def kinds(twin: Twin) -> set[str]:
+    """The kinds of distribution that torch draws the module's tensors from."""
+    return {one.expected.kind for one in recorded(twin)[1].values()}
+
+
+def parts(twin: Twin, load: Any) -> list[Part]:
+    """What each parameter of the twin is made of, by what `load` does.
+
+    Raises:
+        LookupError: entries of a parameter are no sum of tensors, or a tensor is nowhere.
+    """
+    tensors = recorded(twin)[1]
+    codes = {name: float(code) for code, name in enumerate(tensors, start=1)}
+    state = {name: np.full(one.shape, codes[name], np.float32) for name, one in tensors.items()}
+    twin.without(state)
+    model = twin.blank()
+    matched = load(model, state)
+    found = [part for path, array in leaves(model).items() for part in _split(path, np.asarray(array), codes, matched)]
+    if lost := set(codes).difference(*(part.sources for part in found)):
+        raise LookupError(f"nothing is made of torch's {', '.join(sorted(lost))}")
+    return found
+
+
+def _split(path: str, array: np.ndarray, codes: Mapping[str, float], matched: Mapping[str, Any]) -> Iterator[Part]:
+    names = matched.get(path, ())
+    sums = {
+        sum(codes[name] for name in some): some
+        for size in range(1, len(names) + 1)
+        for some in itertools.combinations(names, size)
+    }
+    rows = array.reshape(-1, array.shape[-1] if array.shape else 1)
+    if not np.isin(rows, list(sums)).all() or (rows != rows[0]).any():
+        raise LookupError(f"{path} is not made of torch's {', '.join(names) or 'tensors'}")
+    for code, run in itertools.groupby(range(rows.shape[1]), lambda column: float(rows[0, column])):
+        columns = list(run)
+        yield Part(path, array.shape, columns[0], columns[-1] + 1, tuple(sums[code]))
+
+
+def expected(part: Part, tensors: Mapping[str, Recorded]) -> Expected:
+    """The distribution of a part's entries, by torch's calls."""
+    first, *others = (tensors[name].expected for name in part.sources)
+    if not others:
+        return first
+    if len(others) == 1 and others[0] == first and first.kind == "uniform":
+        return Expected("triangular", 2 * first.low, 2 * first.scale, 2 * first.low, 2 * first.high)
+    raise LookupError(f"no distribution is known for the sum of {', '.join(part.sources)}")
+
+
+def leaves(model: Any) -> Arrays:
+    """A model's parameters and statistics by their paths, joined with dots."""
+    flat = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+    return {".".join(map(str, path)): jax.tree.leaves(leaf)[0] for path, leaf in flat}
+
+
+class Drawn:
+    """What a target's `reset_parameters` draws for a twin, one key after the other; kept as far as it was asked for."""
+
+    def __init__(self, twin: Twin, reset: Any, key: jax.Array) -> None:
+        self._twin, self._reset, self._key = twin, reset, key
+        self._kept: Arrays = {}
+
+    def values(self, parts: list[Part], count: int) -> list[np.ndarray]:
+        """For each part at least `count` entries, in whole arrays."""
+        wanted = {part: -(-count // part.size) for part in parts}
+        if any(len(self._kept.get(part.path, ())) < models for part, models in wanted.items()):
+            most = sorted(
+                wanted, key=lambda part: wanted[part]
+            )  # of two parts of one parameter the larger number stays
+            self._kept.update(self._drawn({part.path: wanted[part] for part in most}))
+        return [part.of(self._kept[part.path][:models]) for part, models in wanted.items()]
+
+    def _drawn(self, wanted: Mapping[str, int]) -> Arrays:
+        """For each path the arrays of so many models, stacked."""
+        kept: dict[str, list[np.ndarray]] = {path: [] for path in wanted}
+        for index in range(max(wanted.values())):
+            model = self._model(np.uint32(index))
+            for path, models in wanted.items():
+                if index < models:
+                    kept[path].append(np.asarray(model[path]))
+        return {path: np.stack(arrays) for path, arrays in kept.items()}
+
+    @functools.cached_property
+    def _model(self) -> Any:
+        """From the number of a key to the arrays of a model that was set with it."""
+
+        def arrays(index: jax.Array) -> Arrays:
+            model = self._twin.blank()
+            self._reset(model, jax.random.fold_in(self._key, index))
+            return leaves(model)
+
+        return programs.compiled(arrays, np.uint32(0))

@@ -1,0 +1,166 @@
+"""report.json, report.html, report.md and junit.xml of one run."""
+
+import datetime
+import errno
+import json
+import math
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jinja2
+
+from ..axes import torch_shape
+from ..checks import interface
+from ..checks.cases import FAN_SCHEMES
+from ..checks.check import Sample
+from ..faults.catch import Catch
+from ..modules import coverage
+from ..reference import torch_init
+from ..suite import Report
+from ..weights.files import shown
+from . import pictures
+
+_MARKDOWN = {ord(letter): f"&#{ord(letter)};" for letter in r"&<>@|\`*!"}
+"""What Markdown, and those who render it, take for more than a letter; none of it may come from a target."""
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("jaxinit_conformance.report"),
+    autoescape=jinja2.select_autoescape(["html.j2"]),
+    finalize=lambda value: "" if value is None else value,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters["short"] = lambda value: f"{value:.3g}" if isinstance(value, float) else value
+_TEMPLATES.filters["cell"] = lambda text: str(text).translate(_MARKDOWN)
+_TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_id)}$")
+
+
+FILES = ("report.json", "junit.xml", "report.html", "report.md")
+
+
+def expect_folder(out: Path) -> None:
+    """Finds out, before a run, whether `write` has a place to write to; creates nothing.
+
+    Raises:
+        OSError: `out` is not a folder, cannot become one, or one of the files in it is a folder.
+    """
+    place = next(path for path in (out, *out.parents) if os.path.lexists(path))
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+    if taken := [path for path in (out / name for name in FILES) if path.is_dir()]:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken[0]))
+
+
+def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
+    """Writes all four files into `out`, with the planted faults that were `caught` beside the findings.
+
+    Raises:
+        OSError: `out` cannot be created, or a file in it cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    content = _plain(report.as_json())
+    (out / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    (out / "junit.xml").write_bytes(_junit(content))
+    context = {
+        "report": content,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "conforms": report.conforms,
+        "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
+        "matrices": _matrices(content["checks"]),
+        "left_out": coverage.LEFT_OUT,
+        "pictures": pictures.of_samples(report.samples),
+        "fans": _fans(report.samples),
+        "command": _command(report),
+        "statistics": {check.id: check.statistic for check, _ in report.results},
+        "missed": sum(catch.check is None for catch in caught),
+        "faults": [fault_row(catch) for catch in caught],
+        "differences": interface.AGREED_DIFFERENCES if report.target == "jaxinit" else (),
+    }
+    for name in ("report.html", "report.md"):
+        (out / name).write_text(_TEMPLATES.get_template(f"{name}.j2").render(context), encoding="utf-8")
+
+
+def _matrices(checks: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list[str]]]:
+    """Rows and claims of each table: of torch.nn.init's functions, torch's modules, whole models, torch's generator."""
+    tables: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for check in checks:
+        rows, claims = tables.setdefault(_kind(check["initializer"]), ({}, {}))
+        rows[check["initializer"]] = claims[check["claim"]] = None
+    return {kind: (list(rows), list(claims)) for kind, (rows, claims) in tables.items()}
+
+
+def _kind(name: str) -> str:
+    if name in (*torch_init.initializers(), "calculate_gain", "calculate_fan_in_and_fan_out"):
+        return "Initializers"
+    if name in ("TorchGenerator", "randperm"):
+        return "Generator"
+    return "Modules" if name.startswith("nn.") else "Whole models"
+
+
+def _fans(samples: Sequence[Sample]) -> list[tuple[str, ...]]:
+    """Each array of the run that has fans: its axes, shape, torch's shape, fan_in and fan_out."""
+    arrays = dict.fromkeys((s.case.axes, s.case.shape) for s in samples if s.case.initializer in FAN_SCHEMES)
+    rows = [(axes, shape, torch_shape(shape, axes)) for axes, shape in arrays]
+    return [(axes, str(ours), str(torchs), *map(str, torch_init.fans(torchs))) for axes, ours, torchs in rows]
+
+
+def _command(report: Report) -> str:
+    """The command that runs the report's checks again, but for the selection of one, and at the same rates."""
+    quick = " --quick" * report.quick
+    start = f"python -m jaxinit_conformance run --target {shown(report.target)} --seed {report.seed}"
+    return f"{start}{quick} --shares {report.shares}"
+
+
+def fault_row(catch: Catch) -> tuple[str, ...]:
+    """A planted fault, its initializer, and the claim that caught it with what was seen, what expected, and samples."""
+    if catch.check is None or catch.evidence is None:
+        return catch.fault.name, catch.fault.initializer, "MISSED", "", "", ""
+    seen = catch.evidence
+    observed = f"{seen.observed:.3g}" if isinstance(seen.observed, float) else str(seen.observed)
+    return (
+        catch.fault.name,
+        catch.fault.initializer,
+        catch.check.claim,
+        observed,
+        str(seen.expected),
+        str(seen.samples or ""),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """`value` with NaN and infinities, which JSON lacks, as words, and with text that any file can hold."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return shown(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _junit(content: dict[str, Any]) -> bytes:
+    summary = content["summary"]
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"conformance of {content['target']}",
+        tests=str(summary["passed"] + summary["failed"]),
+        failures=str(summary["failed"]),
+        time=str(summary["seconds"]),
+    )
+    for check in content["checks"]:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=check["initializer"], name=f"{check['claim']} [{check['case']}]"
+        )
+        if not check["passed"]:
+            message = f"got {check['observed']}, expected {check['expected']}"
+            ElementTree.SubElement(case, "failure", message=message)
+    page: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return page

@@ -1,0 +1,201 @@
+"""One run: plan the checks, split the error rates over them, evaluate each, collect the report."""
+
+import contextlib
+import dataclasses
+import functools
+import re
+import secrets
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from . import adapters
+from .checks import elementwise, interface, structured
+from .checks.cases import everything
+from .checks.check import Check, Evidence, Sample, Subject
+from .reference import torch_init
+from .replay import claims
+from .statistics.tests import Rates
+from .targets import Target, described
+
+RATES = Rates(false_alarm=1e-6, miss=1e-6)
+"""For a whole run, however many checks it has."""
+
+SEEDS = range(2**31)
+"""What a run can be seeded with."""
+
+QUICK_CHECKS = 300
+"""At least the statistical checks of a quick run; planted faults are caught at the rates of one of so many."""
+
+SECTIONS: dict[str, Callable[[Sample], Iterator[Check]]] = {
+    "elementwise": elementwise.checks,
+    "exact": structured.constants,
+    "orthogonal": structured.orthogonal,
+    "haar": structured.haar,
+    "sparse": structured.sparse,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a run found."""
+
+    target: str
+    versions: dict[str, str]
+    seed: int
+    quick: bool
+    rates: Rates
+    results: list[tuple[Subject, Evidence]]
+    samples: list[Sample]
+    seconds: float
+    shares: int
+    """How many checks the rates were split over."""
+
+    @property
+    def failures(self) -> list[tuple[Subject, Evidence]]:
+        return [(check, evidence) for check, evidence in self.results if not evidence.passed]
+
+    @property
+    def conforms(self) -> bool:
+        return not self.failures
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of report.json."""
+        failed = len(self.failures)
+        return {
+            "target": self.target,
+            "versions": self.versions,
+            "seed": self.seed,
+            "false_alarm": self.rates.false_alarm,
+            "miss": self.rates.miss,
+            "checks": [
+                {
+                    "id": check.id,
+                    "initializer": check.initializer,
+                    "claim": check.claim,
+                    "case": check.case,
+                    **dataclasses.asdict(evidence),
+                }
+                for check, evidence in self.results
+            ],
+            "summary": {"passed": len(self.results) - failed, "failed": failed, "seconds": round(self.seconds, 1)},
+        }
+
+
+def fresh_seed() -> int:
+    """One of `SEEDS`, another each time."""
+    return secrets.randbelow(len(SEEDS))
+
+
+def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tuple[list[Check], list[Sample]]:
+    """The checks of a run, and the samples that they share."""
+    samples: list[Sample] = []
+    checks = list(interface.checks(target))
+    for section, cases in everything(quick, target.knows_layouts).items():
+        for case in cases:
+            if not target.has(case.initializer):
+                continue
+            key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{case.initializer} {case.label}".encode()))
+            samples.append(Sample(target, case, key))
+            checks.extend(_planned(section, samples[-1]))
+    checks.extend(_of_modules(target, seed, quick))
+    checks.extend(claims.checks(target, seed, quick))
+    pattern = re.compile(select)
+    return [check for check in checks if pattern.search(check.id)], samples
+
+
+def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[Check]:
+    """The checks of whole modules, for targets that know of any; only these need flax."""
+    nnx, defaults = target.models, target.part("defaults")
+    if nnx or defaults:
+        from .modules import claims, keywords
+
+        yield from claims.checks(nnx, seed, quick) if nnx else ()
+        yield from keywords.checks(defaults, quick) if defaults else ()
+
+
+def _planned(section: str, sample: Sample) -> list[Check]:
+    """The checks of a case; one that fails if the target cannot even be built."""
+    try:
+        return list(SECTIONS[section](sample))
+    except (Exception, SystemExit) as error:  # a target may raise anything; that is a finding, not the end of the run
+        evidence = _refused(error)
+        return [Check(sample.case.initializer, "callable", sample.case.label, lambda _: evidence)]
+
+
+def _refused(error: BaseException) -> Evidence:
+    return Evidence(False, described(error).splitlines()[0][:300], "no exception")
+
+
+def run(
+    target: Target,
+    seed: int,
+    quick: bool = False,
+    select: str = "",
+    progress: Callable[[int, int, Subject, Evidence], None] | None = None,
+    shares: int | None = None,
+) -> Report:
+    """Checks `target` against the installed torch.
+
+    Args:
+        target: what `targets.load` returns.
+        seed: of all draws; any seed must pass.
+        quick: fewer cases, at the same error rates.
+        select: a regular expression that the ids of the checks must match.
+        progress: called after each check with the number done, the number of all, its subject and the evidence.
+        shares: over how many checks to split the error rates; by default, over those with chance that run.
+    """
+    start = time.perf_counter()
+    with wide_numbers():
+        checks, samples = plan(target, seed, quick, select)
+        shares = shares or sum(check.statistical for check in checks)
+        rates = RATES.over(shares)
+        results = []
+        total = len(checks)
+        while checks:  # forgotten one by one, with the arrays that only they hold
+            check = checks.pop(0)
+            results.append((check.subject, evaluate(check, rates)))
+            if progress is not None:
+                progress(len(results), total, *results[-1])
+    drawn = [sample for sample in samples if sample.is_drawn]
+    seconds = time.perf_counter() - start
+    return Report(target.name, versions(target.name), seed, quick, RATES, results, drawn, seconds, shares)
+
+
+def evaluate(check: Check, rates: Rates) -> Evidence:
+    """The evidence for one check, a failure if the target raises."""
+    try:
+        return check.evaluate(rates)
+    except (Exception, SystemExit) as error:  # as above: the target raised
+        return _refused(error)
+
+
+@contextlib.contextmanager
+def wide_numbers() -> Iterator[None]:
+    """float64 and complex128 enabled, for the cases that ask for them; every dtype here is explicit."""
+    before = jnp.zeros((), float).dtype == jnp.float64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+# It reads the records of every installed package.
+_packages = functools.cache(metadata.packages_distributions)
+
+
+def versions(target: str) -> dict[str, str]:
+    """What was run with what; the target's own package first, where it is installed as one."""
+    adapted = [library.package for name, library in adapters.LIBRARIES.items() if name == target]
+    own = adapted or _packages().get(target.partition(".")[0].partition(":")[0], [])
+    found = {"torch": str(torch_init.version)}
+    for package in (*own, "jaxinit", "jax", "jaxlib", "flax", "numpy", "scipy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):  # only modules need flax
+            found.setdefault(package, metadata.version(package))
+    return found

@@ -1,0 +1,157 @@
+"""What is under test: any namespace with torch's names as factories of JAX initializers."""
+
+import dataclasses
+import functools
+import pkgutil
+import types
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import adapters
+from .axes import is_flax, layout_arguments
+from .reference import torch_init
+
+Init = Any
+"""Called with a key, a shape and a dtype; may answer `distribution(shape)`."""
+
+
+class TargetError(Exception):
+    """The target cannot be tested at all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A namespace under test, and what it is called."""
+
+    name: str
+    namespace: Any
+
+    def has(self, name: str) -> bool:
+        """Whether it has a factory or function of that name.
+
+        Raises:
+            TargetError: it cannot even be asked.
+        """
+        try:
+            return callable(getattr(self.namespace, name, None))
+        except (Exception, SystemExit) as error:  # a module's __getattr__ may raise anything
+            raise self._unanswered(name, error) from error
+
+    def build(self, name: str, arguments: torch_init.Arguments, axes: str | None = None) -> Init:
+        """The initializer `NAME(**arguments)`, with a layout where the axes are not Flax's."""
+        factory: Callable[..., Init] = getattr(self.namespace, name)
+        if axes is None or is_flax(axes):
+            return factory(**arguments)
+        return factory(**arguments, layout=self.namespace.Layout(**layout_arguments(axes)))
+
+    @property
+    def knows_layouts(self) -> bool:
+        return self.has("Layout")
+
+    @property
+    def models(self) -> Any:
+        """Its namespace for whole models, `nnx`; None if it has none with `reset_parameters` and `load`."""
+        found = self.part("nnx")
+        return found if all(hasattr(found, name) for name in ("reset_parameters", "load")) else None
+
+    def part(self, name: str) -> Any:
+        """A namespace within it, `nnx` or `defaults`; None if it has none.
+
+        Raises:
+            ImportError: it has one, but lacks a package.
+            TargetError: it cannot even be asked.
+        """
+        try:
+            return getattr(self.namespace, name, None)
+        except ImportError:
+            raise
+        except (Exception, SystemExit) as error:  # as above
+            raise self._unanswered(name, error) from error
+
+    def _unanswered(self, name: str, error: BaseException) -> TargetError:
+        return TargetError(f"cannot ask the target {self.name!r} for {name}: {described(error)}")
+
+
+def described(error: BaseException) -> str:
+    """The class of what a target raised, and its message where it has one that can be read."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a target's exceptions may fail to say what they are
+        return type(error).__name__
+
+
+def load(name: str) -> Target:
+    """The target of that name: `torch`, a library with an adapter, or anything importable.
+
+    Raises:
+        TargetError: nothing of that name can be imported, importing it fails, or it has nothing to check.
+    """
+    adapted = {"torch": torch_namespace, **{each: library.namespace for each, library in adapters.LIBRARIES.items()}}
+    find: Callable[[], Any] = adapted.get(name, functools.partial(pkgutil.resolve_name, name))
+    try:
+        target = Target(name, find())
+    except (ImportError, AttributeError, ValueError) as error:
+        raise TargetError(f"cannot import the target {name!r}: {error}") from None
+    except (Exception, SystemExit) as error:  # a module may raise anything
+        raise TargetError(f"cannot import the target {name!r}: {described(error)}") from error
+    initializers = (*torch_init.initializers(), "TorchGenerator")
+    if not any(map(target.has, initializers)) and not (target.models or target.part("defaults")):
+        raise TargetError(f"the target {name!r} has none of torch's initializers")
+    return target
+
+
+def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """One array for each key, stacked: mapped over the keys where the target is traceable, else one by one.
+
+    Not under jit, which would compile a program for each initializer; what a target
+    compiles of itself serves all of its cases.
+
+    Raises:
+        ValueError: the arrays have another shape or dtype than was asked for.
+    """
+
+    def one(key: jax.Array) -> Any:
+        return init(key, shape, jnp.dtype(dtype))
+
+    try:
+        arrays = np.asarray(jax.vmap(one)(keys))
+    except jax.errors.JAXTypeError:
+        arrays = np.stack([np.asarray(one(key)) for key in keys])
+    if (arrays.shape[1:], arrays.dtype) != (shape, jnp.dtype(dtype)):
+        raise ValueError(f"asked for {dtype}{list(shape)}, returned {arrays.dtype}{list(arrays.shape[1:])}")
+    return arrays
+
+
+def torch_namespace() -> types.SimpleNamespace:
+    """torch.nn.init itself as a target: a key seeds torch's generator."""
+    factories = {name: _torch_factory(name) for name in torch_init.initializers()}
+    return types.SimpleNamespace(**factories, calculate_gain=torch_init.function("calculate_gain"))
+
+
+def _torch_factory(name: str) -> Callable[..., Init]:
+    signature = torch_init.signature(name)
+
+    def factory(*positional: Any, **arguments: Any) -> Init:
+        bound = signature.bind(*positional, **arguments).arguments
+
+        def init(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+            is_kernel = len(shape) > 1
+            weight = (shape[-1], shape[-2], *shape[:-2]) if is_kernel else shape
+            with torch_init.seeded(seed(key)):
+                drawn = torch_init.fill(name, bound, weight, np.dtype(dtype).name)
+            return np.moveaxis(drawn[0], (1, 0), (-2, -1)) if is_kernel else drawn[0]
+
+        return init
+
+    factory.__signature__ = signature  # type: ignore[attr-defined]  # for inspect.signature
+    return factory
+
+
+def seed(key: jax.Array) -> int:
+    """A seed for torch's generator, one for each key."""
+    return zlib.crc32(np.asarray(jax.random.key_data(key)).tobytes())
