@@ -18,6 +18,7 @@ from jaxinit_conformance import adapters, suite, targets
 from jaxinit_conformance.checks.cases import ELEMENTWISE, FAN_SCHEMES, Case, everything
 from jaxinit_conformance.checks.check import Evidence, Sample
 from jaxinit_conformance.reference import torch_init
+from jaxinit_conformance.reference.expected import Expected
 
 PAGE = Path(__file__).parent / "same_name.md"
 HEAD = "| call | torch |"
@@ -85,7 +86,7 @@ def differences(sample: Sample, found: dict[str, Evidence]) -> Iterator[str]:
         yield f"{np.unique(values).size} distinct values"
 
 
-def spread(values: np.ndarray, expected: torch_init.Expected) -> Iterator[str]:
+def spread(values: np.ndarray, expected: Expected) -> Iterator[str]:
     """The ends of a sample that has some and its standard deviation, where they are not torch's.
 
     A sample's extremes settle fast, its standard deviation slowly: one digit of it is told, and a cut is measured in

@@ -20,7 +20,7 @@ from .checks import elementwise
 from .checks.cases import Case
 from .checks.check import Check, Evidence, Sample, exact
 from .reference import torch_init
-from .reference.torch_init import Expected
+from .reference.expected import Expected, is_distribution
 from .statistics.tests import Rates
 from .suite import Report
 
@@ -117,7 +117,7 @@ def assert_conforms(
     """
     if not callable(init):
         raise TypeError(f"`init` must be called with a key, a shape and a dtype, got {init!r}")
-    if not torch_init.is_distribution(distribution) or distribution.kind not in _KINDS:
+    if not is_distribution(distribution) or distribution.kind not in _KINDS:
         raise TypeError(f"`distribution` must be what `init.distribution(shape)` returns, got {distribution!r}")
     is_constant = distribution.std == 0
     shape, dtype = _shape(shape, 1 if is_constant else 2), _dtype(dtype)

@@ -15,16 +15,13 @@ import jax
 import jax.numpy as jnp
 
 from . import adapters
-from .checks import elementwise, interface, structured
+from .checks import constants, elementwise, interface, orthogonal, sparse
 from .checks.cases import everything
 from .checks.check import Check, Evidence, Sample, Subject
 from .reference import torch_init
 from .replay import claims
-from .statistics.tests import Rates
+from .statistics.tests import RATES, Rates
 from .targets import Target, described
-
-RATES = Rates(false_alarm=1e-6, miss=1e-6)
-"""For a whole run, however many checks it has."""
 
 SEEDS = range(2**31)
 """What a run can be seeded with."""
@@ -34,10 +31,10 @@ QUICK_CHECKS = 300
 
 SECTIONS: dict[str, Callable[[Sample], Iterator[Check]]] = {
     "elementwise": elementwise.checks,
-    "exact": structured.constants,
-    "orthogonal": structured.orthogonal,
-    "haar": structured.haar,
-    "sparse": structured.sparse,
+    "exact": constants.constants,
+    "orthogonal": orthogonal.orthogonal,
+    "haar": orthogonal.haar,
+    "sparse": sparse.sparse,
 }
 
 

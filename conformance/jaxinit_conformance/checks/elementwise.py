@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..reference import torch_init
+from ..reference.expected import Expected, is_distribution
 from ..statistics import deviations, rounding
 from ..statistics.deviations import standardized
 from ..statistics.tests import Average, DistinctValues, Kolmogorov, NormalScale, Seldom, UniformEnds
@@ -44,7 +45,7 @@ def checks(sample: Sample) -> Iterator[Check]:
         yield _beside_torch(sample).check(case)
 
 
-def claims(sample: Sample, expected: torch_init.Expected) -> Iterator[Check]:
+def claims(sample: Sample, expected: Expected) -> Iterator[Check]:
     """Claims about independent draws of `expected`, whoever claims it."""
     case = sample.case
     wide = not rounding.is_narrow(case.dtype)
@@ -72,10 +73,10 @@ def _stated(sample: Sample) -> Any:
     """The distribution that an initializer states of itself; None where it has no such method."""
     ask = getattr(sample.init(), "distribution", None)
     stated = ask(sample.case.shape) if callable(ask) else None
-    return stated if torch_init.is_distribution(stated) else None
+    return stated if is_distribution(stated) else None
 
 
-def _same_distribution(stated: Any, expected: torch_init.Expected) -> Evidence:
+def _same_distribution(stated: Any, expected: Expected) -> Evidence:
     """The numbers that an initializer states of itself against those recovered from torch's draws."""
     if stated.kind != expected.kind:
         return Evidence(False, stated.kind, expected.kind)
@@ -87,7 +88,7 @@ def _same_distribution(stated: Any, expected: torch_init.Expected) -> Evidence:
 
 
 def _values(
-    sample: Sample, expected: torch_init.Expected, distance: Callable[[np.ndarray, torch_init.Expected], float]
+    sample: Sample, expected: Expected, distance: Callable[[np.ndarray, Expected], float]
 ) -> Callable[[int], tuple[float, int]]:
     """Measures the distance of all entries, in no order."""
 
@@ -98,39 +99,39 @@ def _values(
     return measure
 
 
-def _mean(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _mean(sample: Sample, expected: Expected) -> Promise:
     slack = rounding.ends(expected, sample.case.dtype)
     slack *= (expected.high - expected.low) / expected.std if slack else 0.0
     measure = _values(sample, expected, deviations.mean)
     return Promise("mean", Average(1.0, slack=slack), sample.case.choice(PROMISED["mean"]) + slack, measure)
 
 
-def _shape(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _shape(sample: Sample, expected: Expected) -> Promise:
     slack = rounding.ends(expected, sample.case.dtype)
     measure = _values(sample, expected, deviations.shape)
     return Promise("shape", Kolmogorov(slack=slack), sample.case.choice(PROMISED["shape"]) + slack, measure)
 
 
-def _scale(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _scale(sample: Sample, expected: Expected) -> Promise:
     return Promise(
         "scale", NormalScale(), sample.case.choice(PROMISED["scale"]), _values(sample, expected, deviations.scale)
     )
 
 
-def _bounds(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _bounds(sample: Sample, expected: Expected) -> Promise:
     return Promise(
         "bounds", UniformEnds(), sample.case.choice(PROMISED["bounds"]), _values(sample, expected, deviations.bounds)
     )
 
 
-def _support(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _support(sample: Sample, expected: Expected) -> Promise:
     """The share of values that lie outside, where none may."""
     return Promise(
         "support", Seldom(0.0), sample.case.choice(PROMISED["support"]), _values(sample, expected, deviations.outside)
     )
 
 
-def _moment(sample: Sample, expected: torch_init.Expected, order: int) -> Promise:
+def _moment(sample: Sample, expected: Expected, order: int) -> Promise:
     first, second, third = (expected.moment(times * order) for times in (1, 2, 3))
     spread = math.sqrt(second - first**2)
     skewness = (third - 3 * first * second + 2 * first**3) / spread**3
@@ -157,7 +158,7 @@ def _beside_torch(sample: Sample) -> Promise:
     )
 
 
-def _distinct(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _distinct(sample: Sample, expected: Expected) -> Promise:
     """How many different values are seen, against the number that the rounded distribution has in store."""
     statistic = DistinctValues(rounding.chances(expected, sample.case.dtype))
 
@@ -168,7 +169,7 @@ def _distinct(sample: Sample, expected: torch_init.Expected) -> Promise:
     return Promise("distinct values", statistic, sample.case.choice(PROMISED["distinct values"]), measure)
 
 
-def _unrepeated(sample: Sample, expected: torch_init.Expected) -> list[Promise]:
+def _unrepeated(sample: Sample, expected: Expected) -> list[Promise]:
     """The share of the entries that repeat an earlier one of their array; no claim where chance repeats many."""
     size = math.prod(sample.case.shape)
     repeats = rounding.coincidence(expected, sample.case.dtype) * size / 2
@@ -183,7 +184,7 @@ def _unrepeated(sample: Sample, expected: torch_init.Expected) -> list[Promise]:
     return [Promise("distinct values", Seldom(repeats), promised, measure)]
 
 
-def _tails(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _tails(sample: Sample, expected: Expected) -> Promise:
     """How many values lie furthest out, relative to how many ought to."""
     tail = sample.case.choice(TAILS) / 2
     ends = np.array([expected.scipy.ppf(tail), expected.scipy.isf(tail)]).astype(jnp.dtype(sample.case.dtype))

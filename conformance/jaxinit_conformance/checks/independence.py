@@ -1,10 +1,11 @@
 """Claims that entries, halves, arrays, keys and models' leaves have nothing to do with each other."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
-from ..reference import torch_init
+from ..reference.expected import Expected
 from ..statistics import rounding
 from ..statistics.deviations import standardized
 from ..statistics.tests import Average, Seldom
@@ -19,7 +20,7 @@ PROMISED = {
 }
 
 
-def promises(sample: Sample, expected: torch_init.Expected) -> list[Promise]:
+def promises(sample: Sample, expected: Expected) -> list[Promise]:
     """All of them of fine cases; of the others, only that stacked arrays are independent."""
     case = sample.case
     axes = [axis for axis, letter in enumerate(case.axes) if case.fine or letter == "b"]
@@ -35,7 +36,7 @@ def same_key(sample: Sample) -> Check:
     return exact(sample.case.initializer, "same key", sample.case.label, lambda: _same_key(sample))
 
 
-def _neighbours(sample: Sample, expected: torch_init.Expected, axis: int | None) -> Promise:
+def _neighbours(sample: Sample, expected: Expected, axis: int | None) -> Promise:
     """Correlation of entries side by side along an axis, or in the arrays of neighbouring keys."""
     shape = sample.case.shape
     pairs = math.prod(shape) if axis is None else math.prod(shape) // shape[axis] * (shape[axis] - 1)
@@ -50,7 +51,7 @@ def _neighbours(sample: Sample, expected: torch_init.Expected, axis: int | None)
     return Promise(f"neighbours along {where}", Average(1.0), sample.case.choice(PROMISED["neighbours"]), measure)
 
 
-def _halves(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _halves(sample: Sample, expected: Expected) -> Promise:
     """Correlation of the first half of each array with the second."""
     size = math.prod(sample.case.shape)
 
@@ -62,7 +63,7 @@ def _halves(sample: Sample, expected: torch_init.Expected) -> Promise:
     return Promise("halves", Average(1.0), sample.case.choice(PROMISED["halves"]), measure)
 
 
-def _leaves(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _leaves(sample: Sample, expected: Expected) -> Promise:
     """Correlation of two leaves of a model: neighbouring keys, shapes that share a prefix.
 
     (Under one key such leaves do share numbers, in torch as in JAX: the smaller is where the larger begins.)
@@ -79,7 +80,7 @@ def _leaves(sample: Sample, expected: torch_init.Expected) -> Promise:
     return Promise("leaves of a model", Average(1.0), sample.case.choice(PROMISED["leaves of a model"]), measure)
 
 
-def _keys(sample: Sample, expected: torch_init.Expected) -> Promise:
+def _keys(sample: Sample, expected: Expected) -> Promise:
     """The share of entries that are equal from one key to the next."""
 
     def measure(count: int) -> tuple[float, int]:
@@ -94,3 +95,20 @@ def _keys(sample: Sample, expected: torch_init.Expected) -> Promise:
 def _same_key(sample: Sample) -> Evidence:
     first, again = (sample.array(0) for _ in range(2))
     return Evidence(bool((first == again).all()), f"{(first == again).mean():.2%} equal", "100.00% equal")
+
+
+def differing(sample: Sample) -> Iterator[Check]:
+    """Another key gives another array, and so does another place in a stack."""
+    case = sample.case
+    yield exact(case.initializer, "keys", case.label, lambda: _differ(*sample.arrays(2)))
+    if "b" in case.axes:
+        yield exact(case.initializer, "stacked arrays", case.label, lambda: _differ(*sample.arrays(2)[0][:2]))
+
+
+def _differ(first: np.ndarray, second: np.ndarray) -> Evidence:
+    """Hundreds of entries of two arrays differ, and so do the places of their zeros."""
+    zeros = [array == 0 for array in (first, second)]
+    repeated = float((first == second)[~zeros[0]].mean()), bool(zeros[0].any() and (zeros[0] == zeros[1]).all())
+    seen = f"values equal: {repeated[0]:.2%}; zeros in the same places: {repeated[1]}"
+    wanted = "values equal: less than 1%; zeros in the same places: False"
+    return Evidence(repeated[0] < 0.01 and not repeated[1], seen, wanted)

@@ -9,10 +9,11 @@ from concurrent import futures
 
 from .. import suite
 from ..checks.check import Evidence, Subject
+from ..statistics.tests import RATES
 from . import initializer_faults, module_faults, replay_faults
 from .fault import Fault
 
-RATES = suite.RATES.over(suite.QUICK_CHECKS)
+CHECK_RATES = RATES.over(suite.QUICK_CHECKS)
 """Those of one check of a quick run."""
 
 FAULTS = (*initializer_faults.FAULTS, *module_faults.FAULTS, *replay_faults.FAULTS)
@@ -34,7 +35,7 @@ def catch(fault: Fault, seed: int) -> Catch:
             fault.target(), seed, quick=True, select=f"^{re.escape(fault.initializer)}: ({fault.claims}) "
         )
         for check in checks:
-            evidence = suite.evaluate(check, RATES)
+            evidence = suite.evaluate(check, CHECK_RATES)
             if not evidence.passed:
                 return Catch(fault, check.subject, evidence)
     return Catch(fault, None, None)

@@ -14,8 +14,7 @@ import jax
 import numpy as np
 
 from ..checks.check import Check, Evidence, close, exact
-from ..reference.torch_init import Expected
-from ..reference.torch_modules import constant
+from ..reference.expected import Expected, constant
 from ..statistics import deviations
 from ..statistics.tests import Average, Kolmogorov, NormalScale, Rates, Statistic, UniformEnds, samples_for
 from . import forward, pairs, signals

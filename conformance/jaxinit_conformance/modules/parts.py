@@ -19,7 +19,7 @@ import torch
 from flax import nnx
 
 from ..reference import torch_init, torch_modules
-from ..reference.torch_init import Expected
+from ..reference.expected import Expected
 from ..reference.torch_modules import Recorded
 from . import programs
 from .pairs.pair import Twin

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .torch_init import Expected
+from .expected import Expected, constant
 
 Build = Callable[[], torch.nn.Module]
 
@@ -66,10 +66,6 @@ class Recorded:
         if not whole:
             raise LookupError(f"torch never set all entries of a tensor of shape {self.shape}: {self.calls}")
         return whole[-1]
-
-
-def constant(value: float) -> Expected:
-    return Expected("constant", value, 0.0, value, value)
 
 
 def record(build: Build) -> tuple[torch.nn.Module, dict[str, Recorded]]:

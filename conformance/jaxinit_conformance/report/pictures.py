@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..checks import structured
 from ..checks.cases import Case
 from ..checks.check import Sample
+from ..checks.orthogonal import haar_coordinate
+from ..checks.sparse import sparse_std
 from ..reference import torch_init
 
 _SHOWN = 100_000
@@ -31,9 +32,9 @@ def _density(case: Case) -> Any:
     """The distribution, scipy's, of an entry; of sparse, of one that is not zero."""
     if case.initializer == "orthogonal":
         rows, *rest = case.torch_shape
-        return structured.haar_coordinate(max(rows, math.prod(rest)), case.keywords.get("gain", 1.0))
+        return haar_coordinate(max(rows, math.prod(rest)), case.keywords.get("gain", 1.0))
     if case.initializer == "sparse":
-        return torch_init.expected("normal", {"std": structured.sparse_std(case)}, case.torch_shape).scipy
+        return torch_init.expected("normal", {"std": sparse_std(case)}, case.torch_shape).scipy
     return torch_init.expected(case.initializer, case.keywords, case.torch_shape).scipy
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..reference.torch_init import Expected
+from ..reference.expected import Expected
 from .tests import kolmogorov_distance
 
 LAST_BIT = 2.0**-23

@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
-from ..reference.torch_init import Expected
+from ..reference.expected import Expected
 
 COARSEST = 2.0**-22
 """Two draws of a sound float32 kernel are equal with at most this probability, before they are rounded."""

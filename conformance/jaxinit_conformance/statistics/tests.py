@@ -30,6 +30,10 @@ class Rates:
         return Rates(self.false_alarm / max(checks, 1), self.miss / max(checks, 1))
 
 
+RATES = Rates(false_alarm=1e-6, miss=1e-6)
+"""For a whole run, however many checks it has."""
+
+
 class Statistic(Protocol):
     """A deviation from a claim, with what `samples` of them can tell."""
 

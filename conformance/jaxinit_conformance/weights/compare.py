@@ -17,9 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from .. import suite
-from ..reference.torch_init import Expected
-from ..statistics.tests import Kolmogorov, NormalScale, Rates, UniformEnds, kolmogorov_distance
+from ..reference.expected import Expected
+from ..statistics.tests import RATES, Kolmogorov, NormalScale, Rates, UniformEnds, kolmogorov_distance
 from . import files
 
 ARITHMETIC = 2.0**-21
@@ -157,7 +156,7 @@ def compare(a: Any, b: Any, mapping: Mapping[str, str] | None = None) -> Compari
         if absent := [name for name in names if name not in known]:
             raise ValueError(f"`mapping` must name parameters of {tree}, got {absent[0]!r}")
     pairs = [(name, partners[name]) for name in ours if partners[name] in theirs]
-    rates = suite.RATES.over(_TESTS * len(pairs))
+    rates = RATES.over(_TESTS * len(pairs))
     rows = tuple(_row(name, other, ours[name], theirs[other], rates) for name, other in pairs)
     missing = tuple(name for name in ours if partners[name] not in theirs)
     met = {other for _, other in pairs}

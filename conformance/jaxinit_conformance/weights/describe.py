@@ -20,9 +20,8 @@ import numpy as np
 
 import jaxinit
 
-from .. import suite
-from ..reference.torch_init import Expected
-from ..statistics.tests import Rates
+from ..reference.expected import Expected
+from ..statistics.tests import RATES, Rates
 from . import files
 from .compare import ARITHMETIC, Sample
 
@@ -78,7 +77,7 @@ def describe(tree: Any, layout: jaxinit.Layout = jaxinit.FLAX) -> list[Descripti
         dense.kernel - xavier_uniform(), fans 100+300
     """
     arrays = files.flatten(tree)
-    rates = suite.RATES.over(_TESTS * len(arrays))
+    rates = RATES.over(_TESTS * len(arrays))
     return [_describe(name, array, layout, rates) for name, array in arrays.items()]
 
 

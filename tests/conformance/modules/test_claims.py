@@ -20,7 +20,7 @@ from jaxinit_conformance.modules import claims, coverage, keywords, pairs, parts
 from jaxinit_conformance.targets import Target
 from tests import seeds
 
-RATES = catch.RATES
+RATES = catch.CHECK_RATES
 SEED = seeds.fresh(__name__)
 QUICK = {twin.name: twin for twin in pairs.LAYERS if twin.quick}
 

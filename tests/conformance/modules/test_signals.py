@@ -15,7 +15,7 @@ from jaxinit_conformance.faults.module_mistakes import drawn, only, scaled
 from jaxinit_conformance.modules import signals
 from jaxinit_conformance.modules.pairs import mlp
 
-RATES = catch.RATES
+RATES = catch.CHECK_RATES
 TWIN = mlp.twin(depth=6, width=48)
 
 

@@ -6,7 +6,7 @@ import torch
 from scipy import integrate, stats
 
 from jaxinit_conformance.reference import torch_init
-from jaxinit_conformance.reference.torch_init import Expected
+from jaxinit_conformance.reference.expected import Expected
 
 
 def test_initializers_are_all_of_torchs() -> None:

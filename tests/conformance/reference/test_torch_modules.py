@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from jaxinit_conformance.reference import torch_modules
-from jaxinit_conformance.reference.torch_init import Expected
+from jaxinit_conformance.reference.expected import Expected, constant
 
 
 def tensors(build: torch_modules.Build) -> dict[str, torch_modules.Recorded]:
@@ -31,7 +31,7 @@ def test_the_last_call_that_reaches_every_entry_decides() -> None:
 
     found = tensors(build)
     assert found["weight"].expected == Expected("normal", 1.0, 0.5)
-    assert found["bias"].expected == torch_modules.constant(0.25)
+    assert found["bias"].expected == constant(0.25)
     assert [call.operation for call in found["weight"].calls] == ["uniform_", "normal_"]
 
 
@@ -53,7 +53,7 @@ def test_buffers_and_numbers_given_when_made_count() -> None:
     found = tensors(lambda: torch.nn.BatchNorm2d(3))
     values = {name: one.expected.loc for name, one in found.items()}
     assert values == {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
-    assert tensors(torch.nn.PReLU)["weight"].expected == torch_modules.constant(0.25)
+    assert tensors(torch.nn.PReLU)["weight"].expected == constant(0.25)
 
 
 def test_what_is_not_known_is_not_guessed() -> None:
@@ -83,4 +83,4 @@ def test_distance_tells_kinds_and_numbers_apart() -> None:
     assert one.distance(None) == math.inf
     assert one.distance(Expected("triangular", -1.0, 2.0, -1.0, 1.0)) == math.inf
     assert one.distance(Expected("uniform", -1.0, 2.5, -1.0, 1.5)) == pytest.approx(0.25)
-    assert torch_modules.constant(0.0).distance(torch_modules.constant(0.5)) == 0.5
+    assert constant(0.0).distance(constant(0.5)) == 0.5

@@ -1,8 +1,7 @@
-"""Claims about initializers that fill an array as a whole: constants, identities, orthogonal, sparse."""
+"""Claims about sparse: as many zeros in every column, at positions alike and unrelated, and normals elsewhere."""
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -11,93 +10,13 @@ from ..axes import to_torch
 from ..reference import torch_init
 from ..statistics.tests import Average, Kolmogorov, NormalScale, Pearson, Seldom, kolmogorov_distance
 from .cases import Case
-from .check import Check, Evidence, Promise, Sample, close, exact
+from .check import Check, Evidence, Promise, Sample, exact
+from .independence import differing
 
-ROUNDING = {"float32": 1e-5, "float64": 1e-12}
-HAAR_SHAPE, HAAR_SIGN, LARGE_HAAR_SHAPE = 0.05, 0.1, 0.3
 SPARSE_POSITIONS, SPARSE_COLUMNS, SPARSE_ROWS = 0.05, 0.05, 0.2
 SPARSE_FURTHER, SPARSE_SHAPE, SPARSE_SCALE = 0.5, 0.03, 0.03
 # The chance that a float32 normal is 0: torch's is where its radius is, 2^-24, or its sine, for half of them.
 NORMAL_IS_ZERO = 2.0**-23
-
-
-def constants(sample: Sample) -> Iterator[Check]:
-    """Nothing is random: the array is torch's, element for element."""
-    yield exact(sample.case.initializer, "equal to torch", sample.case.label, lambda: _equal_to_torch(sample))
-
-
-def _equal_to_torch(sample: Sample) -> Evidence:
-    case = sample.case
-    ours = to_torch(sample.arrays(1)[0], case.axes)
-    theirs = torch_init.fill(case.initializer, case.keywords, case.torch_shape, case.dtype)
-    different = int((ours != theirs).sum())
-    return Evidence(different == 0, f"{different} different", f"0 of {ours.size} different")
-
-
-def orthogonal(sample: Sample) -> Iterator[Check]:
-    """Rows or columns, whichever are fewer, have length `gain` and right angles."""
-    case = sample.case
-    if "b" not in case.axes:
-        yield from _marginals(sample, LARGE_HAAR_SHAPE)
-    yield exact(case.initializer, "orthonormal", case.label, lambda: _orthonormal(sample))
-    yield from _apart(sample)
-
-
-def _orthonormal(sample: Sample) -> Evidence:
-    case = sample.case
-    weights = to_torch(sample.arrays(2), case.axes).astype(np.float64)
-    matrices = weights.reshape(len(weights), weights.shape[1], -1)
-    if matrices.shape[1] > matrices.shape[2]:
-        matrices = matrices.transpose(0, 2, 1)
-    products = matrices @ matrices.transpose(0, 2, 1) / case.keywords.get("gain", 1.0) ** 2
-    return close(float(np.abs(products - np.eye(products.shape[-1])).max()), ROUNDING[case.dtype])
-
-
-def haar(sample: Sample) -> Iterator[Check]:
-    """Uniform over all (semi-)orthogonal matrices: each entry is a coordinate of a random unit vector."""
-    yield from _marginals(sample, HAAR_SHAPE)
-    rows, *rest = sample.case.torch_shape
-    if rows == math.prod(rest):
-        yield _determinant(sample).check(sample.case)
-
-
-def _marginals(sample: Sample, promised: float) -> Iterator[Check]:
-    """The entries in the corners."""
-    rows, *rest = sample.case.torch_shape
-    columns = math.prod(rest)
-    for row, column in sorted({(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1)}):
-        yield _haar_marginal(sample, row, column, max(rows, columns), promised).check(sample.case)
-
-
-def _matrices(sample: Sample, count: int) -> np.ndarray:
-    weights = to_torch(sample.arrays(count), sample.case.axes).astype(np.float64)
-    return weights.reshape(len(weights), weights.shape[1], -1)[:count]
-
-
-def haar_coordinate(size: int, gain: float = 1.0) -> Any:
-    """The distribution, scipy's, of an entry of an orthogonal matrix whose longer side is `size`, times `gain`."""
-    return stats.beta((size - 1) / 2, (size - 1) / 2, loc=-gain, scale=2 * gain)
-
-
-def _haar_marginal(sample: Sample, row: int, column: int, size: int, promised: float) -> Promise:
-    coordinate = haar_coordinate(size, sample.case.keywords.get("gain", 1.0))
-
-    def measure(count: int) -> tuple[float, int]:
-        values, counts = np.unique(_matrices(sample, count)[:, row, column], return_counts=True)
-        claimed = coordinate.cdf(values)
-        return kolmogorov_distance(counts, claimed, claimed), count
-
-    corner = [0 if index == 0 else -1 for index in (row, column)]
-    return Promise(f"Haar marginal {corner}", Kolmogorov(), promised, measure)
-
-
-def _determinant(sample: Sample) -> Promise:
-    """Rotations and reflections are equally likely."""
-
-    def measure(count: int) -> tuple[float, int]:
-        return abs(np.sign(np.linalg.det(_matrices(sample, count))).mean()), count
-
-    return Promise("determinant sign", Average(1.0), HAAR_SIGN, measure)
 
 
 def sparse(sample: Sample) -> Iterator[Check]:
@@ -111,7 +30,7 @@ def sparse(sample: Sample) -> Iterator[Check]:
     yield _rows(sample, rows, zeros).check(case)
     yield exact(case.initializer, "zeros in each column", case.label, lambda: _zeros_in_columns(sample, zeros))
     yield _further(sample, rows, zeros).check(case)
-    yield from _apart(sample)
+    yield from differing(sample)
     std = sparse_std(case)
     yield _normals(sample, std).check(case)
     yield Promise("scale", NormalScale(), SPARSE_SCALE, lambda count: _scale(sample, std, count)).check(case)
@@ -144,23 +63,6 @@ def _further(sample: Sample, rows: int, zeros: int) -> Promise:
 
     normals = math.prod(sample.case.shape) // rows * (rows - zeros)
     return Promise("zeros beyond them", Seldom(normals * NORMAL_IS_ZERO), SPARSE_FURTHER, measure)
-
-
-def _apart(sample: Sample) -> Iterator[Check]:
-    """Another key gives another array, and so does another place in a stack."""
-    case = sample.case
-    yield exact(case.initializer, "keys", case.label, lambda: _differ(*sample.arrays(2)))
-    if "b" in case.axes:
-        yield exact(case.initializer, "stacked arrays", case.label, lambda: _differ(*sample.arrays(2)[0][:2]))
-
-
-def _differ(first: np.ndarray, second: np.ndarray) -> Evidence:
-    """Hundreds of entries of two arrays differ, and so do the places of their zeros."""
-    zeros = [array == 0 for array in (first, second)]
-    repeated = float((first == second)[~zeros[0]].mean()), bool(zeros[0].any() and (zeros[0] == zeros[1]).all())
-    seen = f"values equal: {repeated[0]:.2%}; zeros in the same places: {repeated[1]}"
-    wanted = "values equal: less than 1%; zeros in the same places: False"
-    return Evidence(repeated[0] < 0.01 and not repeated[1], seen, wanted)
 
 
 def _positions(sample: Sample, rows: int, zeros: int) -> Promise:
