@@ -21,7 +21,7 @@ from flax import nnx
 from ..reference import torch_init, torch_modules
 from ..reference.expected import Expected
 from ..reference.torch_modules import Recorded
-from . import programs
+from .pairs.compile import compile_unoptimized
 from .pairs.pair import Twin
 
 Arrays = dict[str, Any]
@@ -148,4 +148,4 @@ class Drawn:
             self._reset(model, jax.random.fold_in(self._key, index))
             return leaves(model)
 
-        return programs.compiled(arrays, np.uint32(0))
+        return compile_unoptimized(arrays, np.uint32(0))

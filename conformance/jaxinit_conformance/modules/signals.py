@@ -19,7 +19,7 @@ from flax import nnx
 from ..checks.check import Check, Evidence
 from ..reference import torch_init
 from ..statistics.tests import Rates, TwoMeans
-from . import programs
+from .pairs.compile import compile_unoptimized
 from .pairs.pair import Twin
 
 SEEDS = 32
@@ -74,7 +74,7 @@ class Experiment:
             kernels = {path.removesuffix(".kernel"): leaf for path, leaf in flat.items() if path.endswith(".kernel")}
             return activations, {name: jnp.log(kernel.std()) for name, kernel in kernels.items()}
 
-        program = programs.compiled(signals, np.uint32(0))
+        program = compile_unoptimized(signals, np.uint32(0))
         return _stacked([program(np.uint32(seed)) for seed in seeds])
 
     def of_torch(self, module: torch.nn.Module) -> tuple[dict[str, float], dict[str, float]]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from flax import nnx
 
-from .. import programs
+from .compile import compile_unoptimized
 
 State = dict[str, np.ndarray]
 
@@ -68,7 +68,7 @@ class Twin:
             return self.call_ours(nnx.merge(graphdef, state), *inputs)
 
         operands = state, *map(self.to_ours, inputs)
-        array = np.asarray(programs.compiled(output, *operands)(*operands))
+        array = np.asarray(compile_unoptimized(output, *operands)(*operands))
         return np.moveaxis(array, -1, 1) if self.images else array
 
     def to_ours(self, array: np.ndarray) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 
-def compiled(function: Callable[..., Any], *operands: Any) -> Callable[..., Any]:
+def compile_unoptimized(function: Callable[..., Any], *operands: Any) -> Callable[..., Any]:
     """The function for operands of these shapes, as XLA makes it without optimising machine code: in half the time."""
     program: Callable[..., Any] = (
         jax.jit(function).lower(*operands).compile(compiler_options={"xla_backend_optimization_level": "0"})
