@@ -67,9 +67,9 @@ def test_and_passes_without_a_mistake(name: str, claim: str) -> None:
 
 def test_a_target_that_states_nothing_is_judged_by_its_draws() -> None:
     plain = types.SimpleNamespace(reset_parameters=jaxinit.nnx.reset_parameters, load=jaxinit.nnx.load)
-    claims = {check.claim for check in claims.checks(plain, SEED, quick=True)}
-    assert "distribution" not in claims
-    assert {"forward", "shape", "mean"} <= claims
+    names = {check.claim for check in claims.checks(plain, SEED, quick=True)}
+    assert "distribution" not in names
+    assert {"forward", "shape", "mean"} <= names
 
 
 def test_targets_without_modules_have_no_such_checks() -> None:
@@ -139,11 +139,11 @@ def test_a_tensor_that_is_nowhere_is_found() -> None:
 
 def test_draws_are_those_of_reset_parameters() -> None:
     twin, key = QUICK["nn.Linear"], jax.random.key(SEED)
-    parts = parts.parts(twin, jaxinit.nnx.load)
-    seen = parts.Drawn(twin, jaxinit.nnx.reset_parameters, key).values(parts, 3 * 24 * 96)
+    found = parts.parts(twin, jaxinit.nnx.load)
+    seen = parts.Drawn(twin, jaxinit.nnx.reset_parameters, key).values(found, 3 * 24 * 96)
     model = twin.blank()
     jaxinit.nnx.reset_parameters(model, jax.random.fold_in(key, 2))
-    for part, array in zip(parts, seen, strict=True):
+    for part, array in zip(found, seen, strict=True):
         np.testing.assert_array_equal(array[2].ravel(), np.asarray(parts.leaves(model)[part.path]).ravel())
 
 
