@@ -50,8 +50,6 @@ class Report:
     results: list[tuple[Subject, Evidence]]
     samples: list[Sample]
     seconds: float
-    shares: int
-    """How many checks the rates were split over."""
 
     @property
     def failures(self) -> list[tuple[Subject, Evidence]]:
@@ -89,7 +87,7 @@ def fresh_seed() -> int:
     return secrets.randbelow(len(SEEDS))
 
 
-def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tuple[list[Check], list[Sample]]:
+def plan(target: Target, seed: int, quick: bool = False) -> tuple[list[Check], list[Sample]]:
     """The checks of a run, and the samples that they share."""
     samples: list[Sample] = []
     checks = list(interface.checks(target))
@@ -102,8 +100,7 @@ def plan(target: Target, seed: int, quick: bool = False, select: str = "") -> tu
             checks.extend(_planned(section, samples[-1]))
     checks.extend(_of_modules(target, seed, quick))
     checks.extend(claims.checks(target, seed, quick))
-    pattern = re.compile(select)
-    return [check for check in checks if pattern.search(check.id)], samples
+    return checks, samples
 
 
 def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[Check]:
@@ -135,7 +132,6 @@ def run(
     quick: bool = False,
     select: str = "",
     progress: Callable[[int, int, Subject, Evidence], None] | None = None,
-    shares: int | None = None,
 ) -> Report:
     """Checks `target` against the installed torch.
 
@@ -145,13 +141,14 @@ def run(
         quick: fewer cases, at the same error rates.
         select: a regular expression that the ids of the checks must match.
         progress: called after each check with the number done, the number of all, its subject and the evidence.
-        shares: over how many checks to split the error rates; by default, over those with chance that run.
     """
     start = time.perf_counter()
     with wide_numbers():
-        checks, samples = plan(target, seed, quick, select)
-        shares = shares or sum(check.statistical for check in checks)
-        rates = RATES.over(shares)
+        planned, samples = plan(target, seed, quick)
+        # Split over all, so that a check is judged alone as it is in a whole run.
+        rates = RATES.over(sum(check.statistical for check in planned))
+        checks = [check for check in planned if re.search(select, check.id)]
+        del planned
         results = []
         total = len(checks)
         while checks:  # forgotten one by one, with the arrays that only they hold
@@ -161,7 +158,7 @@ def run(
                 progress(len(results), total, *results[-1])
     drawn = [sample for sample in samples if sample.is_drawn]
     seconds = time.perf_counter() - start
-    return Report(target.name, versions(target.name), seed, quick, RATES, results, drawn, seconds, shares)
+    return Report(target.name, versions(target.name), seed, quick, RATES, results, drawn, seconds)
 
 
 def evaluate(check: Check, rates: Rates) -> Evidence:

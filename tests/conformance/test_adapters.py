@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from jaxinit_conformance import adapters, suite, targets
-from jaxinit_conformance.cli import main
 from jaxinit_conformance.reference import torch_init
+from tests.conformance.command import jaxinit
 
 SHAPE = (6, 4)
 
@@ -119,9 +119,9 @@ def test_a_missing_library_ends_with_the_command_that_installs_it(
     target: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    assert main(["run", "--target", target, "--out", str(tmp_path)]) == 2
+    assert jaxinit(["report", "--target", target, "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"conformance: cannot import the target {target!r}: it needs {module}; install it with: "
+        f"Error: cannot import the target {target!r}: it needs {module}; install it with: "
         f"pip install {adapters.LIBRARIES[target].package}"
     ]
 

@@ -14,23 +14,10 @@ TESTS = Path(__file__).parent
 
 ALLOWED = {
     "__init__": {"api"},
-    "__main__": {"cli"},
-    "cli": {
-        "adapters",
-        "difference",
-        "suite",
-        "targets",
-        "weights_cli",
-        "checks",
-        "faults",
-        "reference",
-        "report",
-        "weights",
-    },
-    "weights_cli": {"weights"},
-    "difference": set(),
+    "__main__": {"cli", "console", "weights"},
+    "cli": {"checks", "console", "faults", "reference", "report", "suite", "targets"},
     "api": {"suite", "targets", "checks", "reference", "statistics"},
-    "report": {"axes", "checks", "faults", "modules", "reference", "suite", "weights"},
+    "report": {"axes", "checks", "faults", "console", "modules", "reference", "suite"},
     "faults": {"checks", "statistics", "suite", "targets"},
     "suite": {"adapters", "checks", "modules", "reference", "replay", "statistics", "targets"},
     "replay": {"axes", "checks", "modules.pairs", "reference", "targets"},
@@ -39,10 +26,11 @@ ALLOWED = {
     "checks": {"axes", "reference", "statistics", "targets"},
     "targets": {"adapters", "axes", "reference"},
     "adapters": {"reference"},
-    "weights": {"reference", "statistics"},
+    "weights": {"console", "reference", "statistics"},
     "statistics": {"reference"},
     "reference": set(),
     "axes": set(),
+    "console": set(),
 }
 """What each file of the spine and each package may import of the suite."""
 

@@ -18,11 +18,11 @@ from ..axes import torch_shape
 from ..checks import interface
 from ..checks.cases import FAN_SCHEMES
 from ..checks.check import Sample
+from ..console import printable
 from ..faults.catch import Catch
 from ..modules import coverage
 from ..reference import torch_init
 from ..suite import Report
-from ..weights.files import shown
 from . import pictures
 
 _MARKDOWN = {ord(letter): f"&#{ord(letter)};" for letter in r"&<>@|\`*!"}
@@ -44,7 +44,7 @@ _TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_i
 FILES = ("report.json", "junit.xml", "report.html", "report.md")
 
 
-def expect_folder(out: Path) -> None:
+def check_folder(out: Path) -> None:
     """Finds out, before a run, whether `write` has a place to write to; creates nothing.
 
     Raises:
@@ -59,7 +59,7 @@ def expect_folder(out: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken[0]))
 
 
-def write(report: Report, caught: Sequence[Catch], out: Path) -> None:
+def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
     """Writes all four files into `out`, with the planted faults that were `caught` beside the findings.
 
     Raises:
@@ -113,10 +113,8 @@ def _fans(samples: Sequence[Sample]) -> list[tuple[str, ...]]:
 
 
 def _command(report: Report) -> str:
-    """The command that runs the report's checks again, but for the selection of one, and at the same rates."""
-    quick = " --quick" * report.quick
-    start = f"python -m jaxinit_conformance run --target {shown(report.target)} --seed {report.seed}"
-    return f"{start}{quick} --shares {report.shares}"
+    """Return the command that runs the checks of the report again; `--select` leaves one."""
+    return f"jaxinit report --target {printable(report.target)} --seed {report.seed}{' --quick' * report.quick}"
 
 
 def fault_row(catch: Catch) -> tuple[str, ...]:
@@ -142,7 +140,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, str):
-        return shown(value)
+        return printable(value)
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxinit_conformance.weights.compare import Row, compare
-from tests.conformance.weights.test_describe import main
+from tests.conformance.command import jaxinit
 
 pytestmark = pytest.mark.usefixtures("rare_errors")
 
@@ -119,18 +119,18 @@ def test_compare_exits_0_where_nothing_differs(
     tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = _files(tmp_path, rng, 1.0)
-    assert main([*command, "--map", str(tmp_path / "map.json")]) == 0
+    assert jaxinit([*command, "--map", str(tmp_path / "map.json")]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split("|")[-2].strip() for line in lines if line.startswith("|")][2:] == ["same", "same"]
     assert lines[-1] == "2 of 2 parameters show no difference; 0 are missing in B, 0 are only in B"
-    assert main(command) == 1
+    assert jaxinit(command) == 1
     assert "missing in B: kernel\nonly in B: weight\n" in capsys.readouterr().out
 
 
 def test_compare_exits_1_where_something_differs(
     tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*_files(tmp_path, rng, 3.0), "--map", str(tmp_path / "map.json")]) == 1
+    assert jaxinit([*_files(tmp_path, rng, 3.0), "--map", str(tmp_path / "map.json")]) == 1
     assert "| differs |" in capsys.readouterr().out
 
 
@@ -156,14 +156,14 @@ def test_a_bad_map_exits_2_with_one_line(
 ) -> None:
     command = _files(tmp_path, rng, 1.0)
     (tmp_path / "map.json").unlink() if content is None else (tmp_path / "map.json").write_bytes(content)
-    assert main([*command, "--map", str(tmp_path / "map.json")]) == 2
+    assert jaxinit([*command, "--map", str(tmp_path / "map.json")]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("conformance: ")
+    assert printed.err.startswith("Error: ")
     assert printed.err.endswith(f"{line}\n")
     assert len(printed.err.splitlines()) == 1
 
 
 def test_a_missing_file_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]) == 2
+    assert jaxinit(["compare", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]) == 2
     assert "a.npz: No such file or directory" in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """Each known initializer is recognized from its draws, whatever the seed, and what looks wrong is said."""
 
-import argparse
 import math
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,15 @@ import safetensors.numpy
 import torch
 
 import jaxinit
-from jaxinit_conformance import weights_cli
 from jaxinit_conformance.weights.describe import Description, describe
 from tests import seeds
+from tests.conformance import command
 
 pytestmark = pytest.mark.usefixtures("rare_errors")
 
 KEY = jax.random.key(seeds.fresh(__name__))
 SHAPE = (90, 200)  # whose schemes have scales that so many entries tell apart
 SCATTER = 1 / math.sqrt(2 * math.prod(SHAPE))  # the standard error of a normal sample's std, relative
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser()
-    weights_cli.add_commands(parser.add_subparsers(required=True))
-    options = parser.parse_args(arguments)
-    status: int = options.command(options)
-    return status
 
 
 def draw(init: Any, shape: tuple[int, ...] = SHAPE, dtype: str = "float32") -> jax.Array:
@@ -196,7 +187,7 @@ def test_describe_prints_a_markdown_table(tmp_path: Path, capsys: pytest.Capture
     tree = {"a|[red]b\n\x1b[2J": weight, "bias": np.zeros(4, np.float32)}
     path = tmp_path / "x.safetensors"
     path.write_bytes(safetensors.numpy.save(tree))
-    assert main(["describe", str(path)]) == 0
+    assert command.jaxinit(["describe", str(path)]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 4
@@ -209,16 +200,16 @@ def test_describe_prints_a_markdown_table(tmp_path: Path, capsys: pytest.Capture
 
 def test_npz_has_the_layout_of_flax_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "x.npz", kernel=np.asarray(draw(jaxinit.kaiming_uniform())))
-    assert main(["describe", str(tmp_path / "x.npz")]) == 0
+    assert command.jaxinit(["describe", str(tmp_path / "x.npz")]) == 0
     assert "kaiming_uniform(), fan_in 90 " in capsys.readouterr().out
-    assert main(["describe", "--layout", "torch", str(tmp_path / "x.npz")]) == 0
+    assert command.jaxinit(["describe", "--layout", "torch", str(tmp_path / "x.npz")]) == 0
     assert "kaiming_uniform(mode='fan_out'), fan_out 90 " in capsys.readouterr().out
 
 
 def test_lengths_of_time_are_no_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "x.npz", a=np.array([1, 2], "m8[s]"))
     (tmp_path / "x.npz").rename(tmp_path / "x.NPZ")
-    assert main(["describe", str(tmp_path / "x.NPZ")]) == 2
+    assert command.jaxinit(["describe", str(tmp_path / "x.NPZ")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -226,8 +217,8 @@ def test_lengths_of_time_are_no_weights(tmp_path: Path, capsys: pytest.CaptureFi
 def test_what_cannot_be_read_exits_2_with_one_line(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["describe", str(tmp_path / name)]) == 2
+    assert command.jaxinit(["describe", str(tmp_path / name)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert len(printed.err.splitlines()) == 1
-    assert printed.err.startswith("conformance: cannot read ")
+    assert printed.err.startswith("Error: cannot read ")

@@ -32,14 +32,6 @@ def _zip(**members: bytes) -> bytes:
     return file.getvalue()
 
 
-def _bomb() -> bytes:
-    """An archive whose directory claims 5 GB for one array."""
-    content = bytearray(_zip(a=_npy(np.ones(3))))
-    directory = content.index(b"PK\x01\x02")
-    content[directory + 24 : directory + 28] = (5 * 10**9 % 2**32 | 2**31).to_bytes(4, "little")
-    return bytes(content)
-
-
 def _header(text: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
@@ -60,16 +52,15 @@ BAD = {
     "words.safetensors": (_header(b'{"a": 1}'), "invalid"),
     "none.safetensors": (_header(b"{}"), "no arrays"),
     "strange.safetensors": (_header(STRANGE) + b"\0", "dtype F4"),
-    "empty.npz": (b"", "not a zip file"),
-    "garbage.npz": (b"PK\x03\x04garbage", "not a zip file"),
+    "empty.npz": (b"", "not a zip archive"),
+    "garbage.npz": (b"PK\x03\x04garbage", "not a zip archive"),
     "none.npz": (_zip(), "no arrays"),
     "pickled.npz": (_zip(a=_npy(np.array([{}], dtype=object), allow_pickle=True)), "pickled objects"),
     "words.npz": (_zip(a=_npy(np.array(["word"]))), "not numbers"),
-    "twice.npz": (_zip(aa=b"1", ab=b"2").replace(b"ab.npy", b"aa.npy"), "same name"),
-    "text.npz": (_zip(a=b"not an array"), "magic string"),
+    "text.npz": (_zip(a=b"not an array"), "not numbers"),
     "much.npz": (_zip(a=_promises_much()), "memory"),
     "short.npz": (_zip(a=_npy(np.ones(9))[:-8]), "expected"),
-    "bomb.npz": (_bomb(), "times its size"),
+    "one.npz": (_npy(np.ones(3)), "not a zip archive"),
     "torch.pt": (b"", "never loaded"),
 }
 
