@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxinit_conformance import adapters, suite, targets
 from jaxinit_conformance.checks.cases import ELEMENTWISE, FAN_SCHEMES, Case, everything
-from jaxinit_conformance.checks.check import Evidence, Sample
+from jaxinit_conformance.checks.check import Result, Sample
 from jaxinit_conformance.reference import torch_init
 from jaxinit_conformance.reference.expected import Expected
 
@@ -77,7 +77,7 @@ def cell(report: suite.Report, cases: list[Case]) -> str:
     return ", ".join(text for sample in samples for text in differences(sample, found)) or ", ".join(failed)
 
 
-def differences(sample: Sample, found: dict[str, Evidence]) -> Iterator[str]:
+def differences(sample: Sample, found: dict[str, Result]) -> Iterator[str]:
     """What the entries show that is not torch's: an interval, a scale, few values."""
     values = sample.values(found["shape"].samples or 0)
     case = sample.case

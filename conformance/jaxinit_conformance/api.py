@@ -18,7 +18,7 @@ from jaxinit.distributions import Kind
 from . import suite, targets
 from .checks import elementwise
 from .checks.cases import Case
-from .checks.check import Check, Evidence, Sample, exact
+from .checks.check import PlannedCheck, Result, Sample, exact
 from .reference import torch_init
 from .reference.expected import Expected, is_distribution
 from .statistics.tests import Rates
@@ -124,27 +124,27 @@ def assert_conforms(
     overall = Rates(_probability("false_alarm", false_alarm), _probability("miss", miss))
     case = Case("init", shape, axes="x" * len(shape), dtype=dtype, fine=True)
     sample = Sample(targets.Target("init", types.SimpleNamespace(init=lambda: init)), case, jax.random.key(_seed(seed)))
-    with suite.wide_numbers() if dtype == "float64" else contextlib.nullcontext():
+    with jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext():
         checks = [_equal(sample, distribution.mean)] if is_constant else _random(sample, distribution)
         rates = overall.over(sum(check.statistical for check in checks))
-        evidence = [(check.claim, suite.evaluate(check, rates)) for check in checks]
-    wrong = [f"{claim}: got {seen.observed}, expected {seen.expected}" for claim, seen in evidence if not seen.passed]
+        result = [(check.claim, suite.evaluate(check, rates)) for check in checks]
+    wrong = [f"{claim}: got {seen.observed}, expected {seen.expected}" for claim, seen in result if not seen.passed]
     if wrong:
         raise AssertionError(f"{init} does not draw {distribution}:\n" + "\n".join(wrong))
 
 
-def _random(sample: Sample, distribution: Any) -> list[Check]:
+def _random(sample: Sample, distribution: Any) -> list[PlannedCheck]:
     return list(elementwise.claims(sample, Expected.stated(distribution)))
 
 
-def _equal(sample: Sample, value: complex) -> Check:
+def _equal(sample: Sample, value: complex) -> PlannedCheck:
     """The claim that every entry is `value`, rounded to the dtype."""
 
-    def evaluate() -> Evidence:
+    def evaluate() -> Result:
         arrays = sample.arrays(2)
         rounded = np.asarray([value.real, value.imag]).astype(jnp.dtype(sample.case.dtype))
         different = int(((arrays != rounded[0]) | (rounded[1] != 0)).sum())
-        return Evidence(different == 0, f"{different} different", f"0 of {arrays.size} different from {value}")
+        return Result(different == 0, f"{different} different", f"0 of {arrays.size} different from {value}")
 
     return exact("init", "equal", sample.case.label, evaluate)
 

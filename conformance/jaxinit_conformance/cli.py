@@ -8,7 +8,7 @@ from typing import Any
 from rich.progress import Progress
 
 from . import suite
-from .checks.check import Evidence, Subject
+from .checks.check import Check, Result
 from .console import CannotRun, console, print_table, printable
 from .faults import calibration, catch
 from .reference import torch_init
@@ -50,10 +50,10 @@ def _checked(target: Target, seed: int, quick: bool, select: str) -> Report:
     with _progress() as progress:
         bar = progress.add_task("planning", total=None)
 
-        def step(done: int, total: int, check: Subject, evidence: Evidence) -> None:
+        def step(done: int, total: int, check: Check, result: Result) -> None:
             progress.update(bar, completed=done, total=total, description=check.initializer)
-            if not evidence.passed:
-                line = f"FAILED {check.id}: got {printable(evidence.observed)}, expected {evidence.expected}"
+            if not result.passed:
+                line = f"FAILED {check.id}: got {printable(result.observed)}, expected {result.expected}"
                 progress.console.print(line, markup=False, soft_wrap=True)
 
         return suite.run(target, seed, quick, select, step)

@@ -12,12 +12,11 @@ from importlib import metadata
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from . import adapters
 from .checks import constants, elementwise, interface, orthogonal, sparse
 from .checks.cases import everything
-from .checks.check import Check, Evidence, Sample, Subject
+from .checks.check import Check, PlannedCheck, Result, Sample
 from .reference import torch_init
 from .replay import claims
 from .statistics.tests import RATES, Rates
@@ -29,7 +28,7 @@ SEEDS = range(2**31)
 QUICK_CHECKS = 300
 """At least the statistical checks of a quick run; planted faults are caught at the rates of one of so many."""
 
-SECTIONS: dict[str, Callable[[Sample], Iterator[Check]]] = {
+SECTIONS: dict[str, Callable[[Sample], Iterator[PlannedCheck]]] = {
     "elementwise": elementwise.checks,
     "exact": constants.constants,
     "orthogonal": orthogonal.orthogonal,
@@ -47,13 +46,13 @@ class Report:
     seed: int
     quick: bool
     rates: Rates
-    results: list[tuple[Subject, Evidence]]
+    results: list[tuple[Check, Result]]
     samples: list[Sample]
     seconds: float
 
     @property
-    def failures(self) -> list[tuple[Subject, Evidence]]:
-        return [(check, evidence) for check, evidence in self.results if not evidence.passed]
+    def failures(self) -> list[tuple[Check, Result]]:
+        return [(check, result) for check, result in self.results if not result.passed]
 
     @property
     def conforms(self) -> bool:
@@ -74,9 +73,9 @@ class Report:
                     "initializer": check.initializer,
                     "claim": check.claim,
                     "case": check.case,
-                    **dataclasses.asdict(evidence),
+                    **dataclasses.asdict(result),
                 }
-                for check, evidence in self.results
+                for check, result in self.results
             ],
             "summary": {"passed": len(self.results) - failed, "failed": failed, "seconds": round(self.seconds, 1)},
         }
@@ -87,7 +86,7 @@ def fresh_seed() -> int:
     return secrets.randbelow(len(SEEDS))
 
 
-def plan(target: Target, seed: int, quick: bool = False) -> tuple[list[Check], list[Sample]]:
+def plan(target: Target, seed: int, quick: bool = False) -> tuple[list[PlannedCheck], list[Sample]]:
     """The checks of a run, and the samples that they share."""
     samples: list[Sample] = []
     checks = list(interface.checks(target))
@@ -103,7 +102,7 @@ def plan(target: Target, seed: int, quick: bool = False) -> tuple[list[Check], l
     return checks, samples
 
 
-def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[Check]:
+def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[PlannedCheck]:
     """The checks of whole modules, for targets that know of any; only these need flax."""
     nnx, defaults = target.models, target.part("defaults")
     if nnx or defaults:
@@ -113,17 +112,17 @@ def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[Check]:
         yield from keywords.checks(defaults, quick) if defaults else ()
 
 
-def _planned(section: str, sample: Sample) -> list[Check]:
+def _planned(section: str, sample: Sample) -> list[PlannedCheck]:
     """The checks of a case; one that fails if the target cannot even be built."""
     try:
         return list(SECTIONS[section](sample))
     except (Exception, SystemExit) as error:  # a target may raise anything; that is a finding, not the end of the run
-        evidence = _refused(error)
-        return [Check(sample.case.initializer, "callable", sample.case.label, lambda _: evidence)]
+        result = _refused(error)
+        return [PlannedCheck(sample.case.initializer, "callable", sample.case.label, lambda _: result)]
 
 
-def _refused(error: BaseException) -> Evidence:
-    return Evidence(False, described(error).splitlines()[0][:300], "no exception")
+def _refused(error: BaseException) -> Result:
+    return Result(False, described(error).splitlines()[0][:300], "no exception")
 
 
 def run(
@@ -131,7 +130,7 @@ def run(
     seed: int,
     quick: bool = False,
     select: str = "",
-    progress: Callable[[int, int, Subject, Evidence], None] | None = None,
+    progress: Callable[[int, int, Check, Result], None] | None = None,
 ) -> Report:
     """Checks `target` against the installed torch.
 
@@ -140,10 +139,10 @@ def run(
         seed: of all draws; any seed must pass.
         quick: fewer cases, at the same error rates.
         select: a regular expression that the ids of the checks must match.
-        progress: called after each check with the number done, the number of all, its subject and the evidence.
+        progress: called after each check with the number done, the number of all, its subject and the result.
     """
     start = time.perf_counter()
-    with wide_numbers():
+    with jax.enable_x64(True):
         planned, samples = plan(target, seed, quick)
         # Split over all, so that a check is judged alone as it is in a whole run.
         rates = RATES.over(sum(check.statistical for check in planned))
@@ -153,7 +152,7 @@ def run(
         total = len(checks)
         while checks:  # forgotten one by one, with the arrays that only they hold
             check = checks.pop(0)
-            results.append((check.subject, evaluate(check, rates)))
+            results.append((check.identity, evaluate(check, rates)))
             if progress is not None:
                 progress(len(results), total, *results[-1])
     drawn = [sample for sample in samples if sample.is_drawn]
@@ -161,23 +160,12 @@ def run(
     return Report(target.name, versions(target.name), seed, quick, RATES, results, drawn, seconds)
 
 
-def evaluate(check: Check, rates: Rates) -> Evidence:
-    """The evidence for one check, a failure if the target raises."""
+def evaluate(check: PlannedCheck, rates: Rates) -> Result:
+    """The result for one check, a failure if the target raises."""
     try:
         return check.evaluate(rates)
     except (Exception, SystemExit) as error:  # as above: the target raised
         return _refused(error)
-
-
-@contextlib.contextmanager
-def wide_numbers() -> Iterator[None]:
-    """float64 and complex128 enabled, for the cases that ask for them; every dtype here is explicit."""
-    before = jnp.zeros((), float).dtype == jnp.float64
-    jax.config.update("jax_enable_x64", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_enable_x64", before)
 
 
 # It reads the records of every installed package.

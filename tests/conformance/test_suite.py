@@ -16,7 +16,7 @@ from jaxinit_conformance import suite
 from jaxinit_conformance.checks import cases
 from jaxinit_conformance.reference import torch_init
 from jaxinit_conformance.report.write import write_report
-from jaxinit_conformance.statistics.tests import RATES, NormalScale
+from jaxinit_conformance.statistics.tests import RATES, ChiSquare
 from jaxinit_conformance.targets import Init, Target
 
 SEED = 20_240_229  # any other will do
@@ -34,7 +34,7 @@ def test_a_target_that_raises_fails_its_own_checks_alone() -> None:
 
     found = suite.run(target(zeros=zeros), SEED, quick=True, select="^(zeros|ones): equal")
     assert {check.initializer for check, _ in found.failures} == {"zeros"}
-    assert all("RuntimeError" in str(evidence.observed) for _, evidence in found.failures)
+    assert all("RuntimeError" in str(result.observed) for _, result in found.failures)
 
 
 def _leaves(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
@@ -44,7 +44,7 @@ def _leaves(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
 def test_a_target_that_ends_the_program_fails_its_own_checks_alone() -> None:
     found = suite.run(target(zeros=lambda: _leaves), SEED, quick=True, select="^(zeros|ones): equal")
     assert {check.initializer for check, _ in found.failures} == {"zeros"}
-    assert {evidence.observed for _, evidence in found.failures} == {"SystemExit: 0"}
+    assert {result.observed for _, result in found.failures} == {"SystemExit: 0"}
 
 
 def test_an_interrupted_run_ends() -> None:
@@ -81,7 +81,7 @@ def test_control_characters_are_shown_in_all_reports(tmp_path: Path) -> None:
 def test_absent_names_are_reported() -> None:
     namespace = types.SimpleNamespace(zeros=jaxinit.zeros)
     found = suite.run(Target("partial", namespace), SEED, quick=True, select=": present")
-    absent = {check.initializer for check, evidence in found.failures if evidence.observed == "absent"}
+    absent = {check.initializer for check, result in found.failures if result.observed == "absent"}
     assert absent == set(torch_init.initializers()) - {"zeros"}
 
 
@@ -93,9 +93,9 @@ def test_one_check_is_judged_as_a_run_of_all_judges_it() -> None:
 
 def test_rates_are_split_over_all_checks() -> None:
     checks, _ = suite.plan(target(), SEED, quick=True)
-    ((_, evidence),) = suite.run(target(), SEED, quick=True, select=r"^normal: scale \[io 96x144 float32\]").results
+    ((_, result),) = suite.run(target(), SEED, quick=True, select=r"^normal: scale \[io 96x144 float32\]").results
     rates = RATES.over(sum(check.statistical for check in checks))
-    assert evidence.detectable == NormalScale().detectable(evidence.samples or 0, rates)
+    assert result.detectable == ChiSquare().detectable(result.samples or 0, rates)
 
 
 def test_an_exception_that_cannot_be_shown_is_a_failure() -> None:
@@ -106,8 +106,8 @@ def test_an_exception_that_cannot_be_shown_is_a_failure() -> None:
     def zeros() -> Init:
         raise MuteError
 
-    ((_, evidence),) = suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal.*xyio 3x5x24x40").results
-    assert (evidence.passed, evidence.observed) == (False, "MuteError")
+    ((_, result),) = suite.run(target(zeros=zeros), SEED, quick=True, select="^zeros: equal.*xyio 3x5x24x40").results
+    assert (result.passed, result.observed) == (False, "MuteError")
 
 
 def test_what_else_is_called_distribution_or_nnx_is_not_asked() -> None:

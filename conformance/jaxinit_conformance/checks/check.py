@@ -1,4 +1,4 @@
-"""A check: one claim about one initializer in one case, and the evidence for it."""
+"""A check: one claim about one initializer in one case, and the result for it."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ Shown = float | str | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Evidence:
+class Result:
     """What was seen, beside what the claim allows; `detectable` is the smallest deviation sure to be caught."""
 
     passed: bool
@@ -28,7 +28,7 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class Check:
     """What a check is about."""
 
     initializer: str
@@ -47,34 +47,34 @@ class Subject:
 
 
 @dataclasses.dataclass(frozen=True)
-class Check(Subject):
+class PlannedCheck(Check):
     """A claim that can be evaluated at given error rates; exact claims ignore them."""
 
-    evaluate: Callable[[Rates], Evidence]
+    evaluate: Callable[[Rates], Result]
 
     @property
-    def subject(self) -> Subject:
+    def identity(self) -> Check:
         """What to keep of a check that is done: with `evaluate` go the arrays that it holds."""
-        return Subject(self.initializer, self.claim, self.case, statistic=self.statistic)
+        return Check(self.initializer, self.claim, self.case, statistic=self.statistic)
 
 
-def exact(initializer: str, claim: str, case: str, evaluate: Callable[[], Evidence]) -> Check:
+def exact(initializer: str, claim: str, case: str, evaluate: Callable[[], Result]) -> PlannedCheck:
     """A check without chance."""
-    return Check(initializer, claim, case, lambda _: evaluate())
+    return PlannedCheck(initializer, claim, case, lambda _: evaluate())
 
 
-def equal(observed: object, expected: object) -> Evidence:
-    """Evidence of equality."""
-    return Evidence(observed == expected, str(observed), str(expected))
+def equal(observed: object, expected: object) -> Result:
+    """Result of equality."""
+    return Result(observed == expected, str(observed), str(expected))
 
 
-def close(observed: float, allowed: float) -> Evidence:
-    """Evidence that a deviation, which only rounding may cause, is at most `allowed`."""
-    return Evidence(bool(observed <= allowed), float(observed), f"at most {allowed:.3g}", allowed)
+def close(observed: float, allowed: float) -> Result:
+    """Result that a deviation, which only rounding may cause, is at most `allowed`."""
+    return Result(bool(observed <= allowed), float(observed), f"at most {allowed:.3g}", allowed)
 
 
 @dataclasses.dataclass(frozen=True)
-class Promise:
+class StatisticalCheck:
     """A statistical claim: the statistic, the deviation that must be caught, and how to measure one."""
 
     claim: str
@@ -83,16 +83,16 @@ class Promise:
     measure: Callable[[int], tuple[float, int]]
     """From the samples needed to the deviation seen and the samples used."""
 
-    def check(self, case: Case) -> Check:
-        return Check(case.initializer, self.claim, case.label, self.evaluate, statistic=self.statistic.name)
+    def planned(self, case: Case) -> PlannedCheck:
+        return PlannedCheck(case.initializer, self.claim, case.label, self.evaluate, statistic=self.statistic.name)
 
-    def evaluate(self, rates: Rates) -> Evidence:
+    def evaluate(self, rates: Rates) -> Result:
         observed, samples = self.measure(samples_for(self.statistic, self.deviation, rates))
         threshold = self.statistic.threshold(samples, rates)
         detectable = self.statistic.detectable(samples, rates)
         # Too few samples for what is promised is a failure, however small the deviation seen.
         passed = bool(observed <= threshold and detectable <= self.deviation)
-        return Evidence(passed, float(observed), f"at most {threshold:.3g}", detectable, samples)
+        return Result(passed, float(observed), f"at most {threshold:.3g}", detectable, samples)
 
 
 class Sample:

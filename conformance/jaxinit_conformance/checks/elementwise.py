@@ -11,9 +11,9 @@ from ..reference import torch_init
 from ..reference.expected import Expected, is_distribution
 from ..statistics import deviations, rounding
 from ..statistics.deviations import standardized
-from ..statistics.tests import Average, DistinctValues, Kolmogorov, NormalScale, Seldom, UniformEnds
+from ..statistics.tests import Average, Binomial, ChiSquare, DistinctValues, Kolmogorov, UniformExtremes
 from . import independence
-from .check import Check, Evidence, Promise, Sample, close, exact
+from .check import PlannedCheck, Result, Sample, StatisticalCheck, close, exact
 
 # Deviations that are sure to be caught: by fine cases, and by the others.
 PROMISED = {
@@ -33,7 +33,7 @@ TAILS = 5e-5, 1e-3
 """The share of the values, those furthest out, that are counted as tails, likewise."""
 
 
-def checks(sample: Sample) -> Iterator[Check]:
+def checks(sample: Sample) -> Iterator[PlannedCheck]:
     """Every claim that this case stands for."""
     case = sample.case
     expected = torch_init.expected(case.initializer, case.keywords, case.torch_shape)
@@ -42,29 +42,29 @@ def checks(sample: Sample) -> Iterator[Check]:
         yield exact(case.initializer, "distribution", case.label, lambda: _same_distribution(stated, expected))
     yield from claims(sample, expected)
     if case.fine:
-        yield _beside_torch(sample).check(case)
+        yield _beside_torch(sample).planned(case)
 
 
-def claims(sample: Sample, expected: Expected) -> Iterator[Check]:
+def claims(sample: Sample, expected: Expected) -> Iterator[PlannedCheck]:
     """Claims about independent draws of `expected`, whoever claims it."""
     case = sample.case
     wide = not rounding.is_narrow(case.dtype)
     # The largest samples first: those of the others are parts of them.
-    promises = [_mean(sample, expected), _shape(sample, expected), _support(sample, expected)]
+    found = [_mean(sample, expected), _shape(sample, expected), _support(sample, expected)]
     if expected.kind == "normal":
-        promises.append(_tails(sample, expected))
+        found.append(_tails(sample, expected))
     if expected.kind == "normal" and wide:
-        promises.append(_scale(sample, expected))
+        found.append(_scale(sample, expected))
     if expected.kind == "uniform" and wide:
-        promises.append(_bounds(sample, expected))
-    promises += independence.promises(sample, expected)
+        found.append(_bounds(sample, expected))
+    found += independence.statistical(sample, expected)
     if case.fine and jnp.finfo(case.dtype).nmant >= 7 and not rounding.ends(expected, case.dtype):
-        promises += [_moment(sample, expected, order) for order in (2, 3, 4)]  # which rounding hardly moves
+        found += [_moment(sample, expected, order) for order in (2, 3, 4)]  # which rounding hardly moves
     if not wide:
-        promises.append(_distinct(sample, expected))
+        found.append(_distinct(sample, expected))
     elif case.fine:
-        promises += _unrepeated(sample, expected)
-    yield from (promise.check(case) for promise in promises)
+        found += _unrepeated(sample, expected)
+    yield from (check.planned(case) for check in found)
     if case.fine:
         yield independence.same_key(sample)
 
@@ -76,10 +76,10 @@ def _stated(sample: Sample) -> Any:
     return stated if is_distribution(stated) else None
 
 
-def _same_distribution(stated: Any, expected: Expected) -> Evidence:
+def _same_distribution(stated: Any, expected: Expected) -> Result:
     """The numbers that an initializer states of itself against those recovered from torch's draws."""
     if stated.kind != expected.kind:
-        return Evidence(False, stated.kind, expected.kind)
+        return Result(False, stated.kind, expected.kind)
     pairs = [(stated.mean, expected.mean), (stated.std, expected.std)]
     pairs += [(a, b) for a, b in zip(stated.support, (expected.low, expected.high), strict=True) if a != b]
     # torch states no moments of a truncated normal; those of `expected` come from a quadrature.
@@ -99,39 +99,42 @@ def _values(
     return measure
 
 
-def _mean(sample: Sample, expected: Expected) -> Promise:
+def _mean(sample: Sample, expected: Expected) -> StatisticalCheck:
     slack = rounding.ends(expected, sample.case.dtype)
     slack *= (expected.high - expected.low) / expected.std if slack else 0.0
     measure = _values(sample, expected, deviations.mean)
-    return Promise("mean", Average(1.0, slack=slack), sample.case.choice(PROMISED["mean"]) + slack, measure)
+    return StatisticalCheck("mean", Average(1.0, slack=slack), sample.case.choice(PROMISED["mean"]) + slack, measure)
 
 
-def _shape(sample: Sample, expected: Expected) -> Promise:
+def _shape(sample: Sample, expected: Expected) -> StatisticalCheck:
     slack = rounding.ends(expected, sample.case.dtype)
     measure = _values(sample, expected, deviations.shape)
-    return Promise("shape", Kolmogorov(slack=slack), sample.case.choice(PROMISED["shape"]) + slack, measure)
+    return StatisticalCheck("shape", Kolmogorov(slack=slack), sample.case.choice(PROMISED["shape"]) + slack, measure)
 
 
-def _scale(sample: Sample, expected: Expected) -> Promise:
-    return Promise(
-        "scale", NormalScale(), sample.case.choice(PROMISED["scale"]), _values(sample, expected, deviations.scale)
+def _scale(sample: Sample, expected: Expected) -> StatisticalCheck:
+    return StatisticalCheck(
+        "scale", ChiSquare(), sample.case.choice(PROMISED["scale"]), _values(sample, expected, deviations.scale)
     )
 
 
-def _bounds(sample: Sample, expected: Expected) -> Promise:
-    return Promise(
-        "bounds", UniformEnds(), sample.case.choice(PROMISED["bounds"]), _values(sample, expected, deviations.bounds)
+def _bounds(sample: Sample, expected: Expected) -> StatisticalCheck:
+    return StatisticalCheck(
+        "bounds",
+        UniformExtremes(),
+        sample.case.choice(PROMISED["bounds"]),
+        _values(sample, expected, deviations.bounds),
     )
 
 
-def _support(sample: Sample, expected: Expected) -> Promise:
+def _support(sample: Sample, expected: Expected) -> StatisticalCheck:
     """The share of values that lie outside, where none may."""
-    return Promise(
-        "support", Seldom(0.0), sample.case.choice(PROMISED["support"]), _values(sample, expected, deviations.outside)
+    return StatisticalCheck(
+        "support", Binomial(0.0), sample.case.choice(PROMISED["support"]), _values(sample, expected, deviations.outside)
     )
 
 
-def _moment(sample: Sample, expected: Expected, order: int) -> Promise:
+def _moment(sample: Sample, expected: Expected, order: int) -> StatisticalCheck:
     first, second, third = (expected.moment(times * order) for times in (1, 2, 3))
     spread = math.sqrt(second - first**2)
     skewness = (third - 3 * first * second + 2 * first**3) / spread**3
@@ -141,10 +144,10 @@ def _moment(sample: Sample, expected: Expected, order: int) -> Promise:
         return abs((standardized(values, expected) ** order).mean() - first), values.size
 
     statistic = Average(spread, skewness, growth=0.0 if order % 2 else 1 / first)
-    return Promise(f"moment {order}", statistic, sample.case.choice(PROMISED[f"moment {order}"]), measure)
+    return StatisticalCheck(f"moment {order}", statistic, sample.case.choice(PROMISED[f"moment {order}"]), measure)
 
 
-def _beside_torch(sample: Sample) -> Promise:
+def _beside_torch(sample: Sample) -> StatisticalCheck:
     """Two samples of one size, the other being torch's own; their distance at every seen value."""
 
     def measure(count: int) -> tuple[float, int]:
@@ -153,12 +156,12 @@ def _beside_torch(sample: Sample) -> Promise:
         shares = (np.searchsorted(each, seen, side="right") / count for each in (ours, theirs))
         return float(np.abs(np.subtract(*shares)).max()), count
 
-    return Promise(
+    return StatisticalCheck(
         "shape beside torch", Kolmogorov(sides=2), sample.case.choice(PROMISED["shape beside torch"]), measure
     )
 
 
-def _distinct(sample: Sample, expected: Expected) -> Promise:
+def _distinct(sample: Sample, expected: Expected) -> StatisticalCheck:
     """How many different values are seen, against the number that the rounded distribution has in store."""
     statistic = DistinctValues(rounding.chances(expected, sample.case.dtype))
 
@@ -166,10 +169,10 @@ def _distinct(sample: Sample, expected: Expected) -> Promise:
         values = sample.values(count)
         return abs(np.unique(values).size / statistic.expected(values.size) - 1), values.size
 
-    return Promise("distinct values", statistic, sample.case.choice(PROMISED["distinct values"]), measure)
+    return StatisticalCheck("distinct values", statistic, sample.case.choice(PROMISED["distinct values"]), measure)
 
 
-def _unrepeated(sample: Sample, expected: Expected) -> list[Promise]:
+def _unrepeated(sample: Sample, expected: Expected) -> list[StatisticalCheck]:
     """The share of the entries that repeat an earlier one of their array; no claim where chance repeats many."""
     size = math.prod(sample.case.shape)
     repeats = rounding.coincidence(expected, sample.case.dtype) * size / 2
@@ -181,10 +184,10 @@ def _unrepeated(sample: Sample, expected: Expected) -> list[Promise]:
         return float(np.mean([1 - np.unique(array).size / array.size for array in arrays])), arrays.size
 
     promised = sample.case.choice(PROMISED["distinct values"])
-    return [Promise("distinct values", Seldom(repeats), promised, measure)]
+    return [StatisticalCheck("distinct values", Binomial(repeats), promised, measure)]
 
 
-def _tails(sample: Sample, expected: Expected) -> Promise:
+def _tails(sample: Sample, expected: Expected) -> StatisticalCheck:
     """How many values lie furthest out, relative to how many ought to."""
     tail = sample.case.choice(TAILS) / 2
     ends = np.array([expected.scipy.ppf(tail), expected.scipy.isf(tail)]).astype(jnp.dtype(sample.case.dtype))
@@ -198,4 +201,6 @@ def _tails(sample: Sample, expected: Expected) -> Promise:
         return abs(seen / share - 1), values.size
 
     # Where there are more by a share of d, their variance is larger by the same.
-    return Promise("tails", Average(spread, skewness, growth=0.5), sample.case.choice(PROMISED["tails"]), measure)
+    return StatisticalCheck(
+        "tails", Average(spread, skewness, growth=0.5), sample.case.choice(PROMISED["tails"]), measure
+    )

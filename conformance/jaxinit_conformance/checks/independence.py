@@ -8,8 +8,8 @@ import numpy as np
 from ..reference.expected import Expected
 from ..statistics import rounding
 from ..statistics.deviations import standardized
-from ..statistics.tests import Average, Seldom
-from .check import Check, Evidence, Promise, Sample, exact
+from ..statistics.tests import Average, Binomial
+from .check import PlannedCheck, Result, Sample, StatisticalCheck, exact
 
 # Deviations that are sure to be caught: by fine cases, and by the others.
 PROMISED = {
@@ -20,7 +20,7 @@ PROMISED = {
 }
 
 
-def promises(sample: Sample, expected: Expected) -> list[Promise]:
+def statistical(sample: Sample, expected: Expected) -> list[StatisticalCheck]:
     """All of them of fine cases; of the others, only that stacked arrays are independent."""
     case = sample.case
     axes = [axis for axis, letter in enumerate(case.axes) if case.fine or letter == "b"]
@@ -31,12 +31,12 @@ def promises(sample: Sample, expected: Expected) -> list[Promise]:
     return found
 
 
-def same_key(sample: Sample) -> Check:
+def same_key(sample: Sample) -> PlannedCheck:
     """A key gives the same array each time."""
     return exact(sample.case.initializer, "same key", sample.case.label, lambda: _same_key(sample))
 
 
-def _neighbours(sample: Sample, expected: Expected, axis: int | None) -> Promise:
+def _neighbours(sample: Sample, expected: Expected, axis: int | None) -> StatisticalCheck:
     """Correlation of entries side by side along an axis, or in the arrays of neighbouring keys."""
     shape = sample.case.shape
     pairs = math.prod(shape) if axis is None else math.prod(shape) // shape[axis] * (shape[axis] - 1)
@@ -48,10 +48,12 @@ def _neighbours(sample: Sample, expected: Expected, axis: int | None) -> Promise
         return abs(products.mean()), products.size
 
     where = "keys" if axis is None else f"axis {axis}"
-    return Promise(f"neighbours along {where}", Average(1.0), sample.case.choice(PROMISED["neighbours"]), measure)
+    return StatisticalCheck(
+        f"neighbours along {where}", Average(1.0), sample.case.choice(PROMISED["neighbours"]), measure
+    )
 
 
-def _halves(sample: Sample, expected: Expected) -> Promise:
+def _halves(sample: Sample, expected: Expected) -> StatisticalCheck:
     """Correlation of the first half of each array with the second."""
     size = math.prod(sample.case.shape)
 
@@ -60,10 +62,10 @@ def _halves(sample: Sample, expected: Expected) -> Promise:
         products = arrays[:, : size // 2] * arrays[:, -(size // 2) :]
         return abs(products.mean()), products.size
 
-    return Promise("halves", Average(1.0), sample.case.choice(PROMISED["halves"]), measure)
+    return StatisticalCheck("halves", Average(1.0), sample.case.choice(PROMISED["halves"]), measure)
 
 
-def _leaves(sample: Sample, expected: Expected) -> Promise:
+def _leaves(sample: Sample, expected: Expected) -> StatisticalCheck:
     """Correlation of two leaves of a model: neighbouring keys, shapes that share a prefix.
 
     (Under one key such leaves do share numbers, in torch as in JAX: the smaller is where the larger begins.)
@@ -77,10 +79,12 @@ def _leaves(sample: Sample, expected: Expected) -> Promise:
         # Its fans are others, and so is its scale: measured, which changes a correlation of 0 in second order only.
         return abs((first * (second - second.mean()) / second.std()).mean()), first.size
 
-    return Promise("leaves of a model", Average(1.0), sample.case.choice(PROMISED["leaves of a model"]), measure)
+    return StatisticalCheck(
+        "leaves of a model", Average(1.0), sample.case.choice(PROMISED["leaves of a model"]), measure
+    )
 
 
-def _keys(sample: Sample, expected: Expected) -> Promise:
+def _keys(sample: Sample, expected: Expected) -> StatisticalCheck:
     """The share of entries that are equal from one key to the next."""
 
     def measure(count: int) -> tuple[float, int]:
@@ -88,16 +92,16 @@ def _keys(sample: Sample, expected: Expected) -> Promise:
         equal = arrays[0::2] == arrays[1::2]
         return float(equal.mean()), equal.size
 
-    statistic = Seldom(rounding.coincidence(expected, sample.case.dtype))
-    return Promise("keys", statistic, sample.case.choice(PROMISED["keys"]), measure)
+    statistic = Binomial(rounding.coincidence(expected, sample.case.dtype))
+    return StatisticalCheck("keys", statistic, sample.case.choice(PROMISED["keys"]), measure)
 
 
-def _same_key(sample: Sample) -> Evidence:
+def _same_key(sample: Sample) -> Result:
     first, again = (sample.array(0) for _ in range(2))
-    return Evidence(bool((first == again).all()), f"{(first == again).mean():.2%} equal", "100.00% equal")
+    return Result(bool((first == again).all()), f"{(first == again).mean():.2%} equal", "100.00% equal")
 
 
-def differing(sample: Sample) -> Iterator[Check]:
+def differing(sample: Sample) -> Iterator[PlannedCheck]:
     """Another key gives another array, and so does another place in a stack."""
     case = sample.case
     yield exact(case.initializer, "keys", case.label, lambda: _differ(*sample.arrays(2)))
@@ -105,10 +109,10 @@ def differing(sample: Sample) -> Iterator[Check]:
         yield exact(case.initializer, "stacked arrays", case.label, lambda: _differ(*sample.arrays(2)[0][:2]))
 
 
-def _differ(first: np.ndarray, second: np.ndarray) -> Evidence:
+def _differ(first: np.ndarray, second: np.ndarray) -> Result:
     """Hundreds of entries of two arrays differ, and so do the places of their zeros."""
     zeros = [array == 0 for array in (first, second)]
     repeated = float((first == second)[~zeros[0]].mean()), bool(zeros[0].any() and (zeros[0] == zeros[1]).all())
     seen = f"values equal: {repeated[0]:.2%}; zeros in the same places: {repeated[1]}"
     wanted = "values equal: less than 1%; zeros in the same places: False"
-    return Evidence(repeated[0] < 0.01 and not repeated[1], seen, wanted)
+    return Result(repeated[0] < 0.01 and not repeated[1], seen, wanted)

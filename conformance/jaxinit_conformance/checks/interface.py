@@ -13,7 +13,7 @@ from ..axes import layout_arguments, torch_shape
 from ..reference import torch_init
 from ..targets import Target
 from .cases import LAYOUTS
-from .check import Check, Evidence, close, equal, exact
+from .check import PlannedCheck, Result, close, equal, exact
 
 GAINS = (
     *((name, None) for name in ("linear", "conv1d", "conv2d", "conv3d", "sigmoid", "tanh", "relu", "selu")),
@@ -136,7 +136,7 @@ def target_outcome(target: Target, call: Call) -> str:
     )
 
 
-def checks(target: Target) -> Iterator[Check]:
+def checks(target: Target) -> Iterator[PlannedCheck]:
     """Every claim about the target as an interface."""
     names = torch_init.initializers()
     yield from (_check(name, "present", "name", _present, target, name) for name in names)
@@ -156,15 +156,15 @@ def checks(target: Target) -> Iterator[Check]:
             yield _check("calculate_fan_in_and_fan_out", "fans", f"{axes} {shape}", _fans, target, shape, axes)
 
 
-def _check(initializer: str, claim: str, case: str, evaluate: Callable[..., Evidence], *operands: Any) -> Check:
+def _check(initializer: str, claim: str, case: str, evaluate: Callable[..., Result], *operands: Any) -> PlannedCheck:
     return exact(initializer, claim, case, lambda: evaluate(*operands))
 
 
-def _present(target: Target, name: str) -> Evidence:
+def _present(target: Target, name: str) -> Result:
     return equal("present" if target.has(name) else "absent", "present")
 
 
-def _signature(target: Target, name: str) -> Evidence:
+def _signature(target: Target, name: str) -> Result:
     """torch's arguments lead, by name, order and default; what follows is keyword-only."""
     wanted = {
         key: "required" if value is inspect.Parameter.empty else value
@@ -179,29 +179,29 @@ def _signature(target: Target, name: str) -> Evidence:
     return equal(list(seen.items()), list(wanted.items()))
 
 
-def _refusal(target: Target, call: Call) -> Evidence:
+def _refusal(target: Target, call: Call) -> Result:
     """What torch refuses is refused, with ValueError where torch raises it."""
     theirs, ours = torch_outcome(call), target_outcome(target, call)
     wanted = "ValueError" if theirs == "ValueError" else "an exception"
     refused = not any(each == "returns" or each.startswith("warns ") for each in (ours, theirs))
-    return Evidence(refused and (ours == "ValueError" or wanted == "an exception"), ours, wanted)
+    return Result(refused and (ours == "ValueError" or wanted == "an exception"), ours, wanted)
 
 
-def _warning(target: Target, call: Call) -> Evidence:
+def _warning(target: Target, call: Call) -> Result:
     return equal(target_outcome(target, call), torch_outcome(call))
 
 
-def _difference(target: Target, row: Difference) -> Evidence:
+def _difference(target: Target, row: Difference) -> Result:
     """The table holds, row by row."""
     seen = torch_outcome(row.call), target_outcome(target, row.call)
     return equal(f"torch: {seen[0]}; {target.name}: {seen[1]}", f"torch: {row.torch}; {target.name}: {row.jaxinit}")
 
 
-def _gain(target: Target, nonlinearity: str, param: float | None) -> Evidence:
+def _gain(target: Target, nonlinearity: str, param: float | None) -> Result:
     theirs = torch_init.function("calculate_gain")(nonlinearity, param)
     return close(abs(target.namespace.calculate_gain(nonlinearity, param) / theirs - 1), 1e-15)
 
 
-def _fans(target: Target, shape: tuple[int, ...], axes: str) -> Evidence:
+def _fans(target: Target, shape: tuple[int, ...], axes: str) -> Result:
     ours = target.namespace.calculate_fan_in_and_fan_out(shape, target.namespace.Layout(**layout_arguments(axes)))
     return equal(tuple(ours), torch_init.fans(torch_shape(shape, axes)))

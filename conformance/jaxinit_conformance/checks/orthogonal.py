@@ -9,13 +9,13 @@ from scipy import stats
 
 from ..axes import to_torch
 from ..statistics.tests import Average, Kolmogorov, kolmogorov_distance
-from .check import Check, Evidence, Promise, Sample, close, exact
+from .check import PlannedCheck, Result, Sample, StatisticalCheck, close, exact
 from .independence import differing
 
 HAAR_SHAPE, HAAR_SIGN, LARGE_HAAR_SHAPE = 0.05, 0.1, 0.3
 
 
-def orthogonal(sample: Sample) -> Iterator[Check]:
+def orthogonal(sample: Sample) -> Iterator[PlannedCheck]:
     """Rows or columns, whichever are fewer, have length `gain` and right angles."""
     case = sample.case
     if "b" not in case.axes:
@@ -24,7 +24,7 @@ def orthogonal(sample: Sample) -> Iterator[Check]:
     yield from differing(sample)
 
 
-def _orthonormal(sample: Sample) -> Evidence:
+def _orthonormal(sample: Sample) -> Result:
     case = sample.case
     weights = to_torch(sample.arrays(2), case.axes).astype(np.float64)
     matrices = weights.reshape(len(weights), weights.shape[1], -1)
@@ -34,20 +34,20 @@ def _orthonormal(sample: Sample) -> Evidence:
     return close(float(np.abs(products - np.eye(products.shape[-1])).max()), ROUNDING[case.dtype])
 
 
-def haar(sample: Sample) -> Iterator[Check]:
+def haar(sample: Sample) -> Iterator[PlannedCheck]:
     """Uniform over all (semi-)orthogonal matrices: each entry is a coordinate of a random unit vector."""
     yield from _marginals(sample, HAAR_SHAPE)
     rows, *rest = sample.case.torch_shape
     if rows == math.prod(rest):
-        yield _determinant(sample).check(sample.case)
+        yield _determinant(sample).planned(sample.case)
 
 
-def _marginals(sample: Sample, promised: float) -> Iterator[Check]:
+def _marginals(sample: Sample, promised: float) -> Iterator[PlannedCheck]:
     """The entries in the corners."""
     rows, *rest = sample.case.torch_shape
     columns = math.prod(rest)
     for row, column in sorted({(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1)}):
-        yield _haar_marginal(sample, row, column, max(rows, columns), promised).check(sample.case)
+        yield _haar_marginal(sample, row, column, max(rows, columns), promised).planned(sample.case)
 
 
 def _matrices(sample: Sample, count: int) -> np.ndarray:
@@ -60,7 +60,7 @@ def haar_coordinate(size: int, gain: float = 1.0) -> Any:
     return stats.beta((size - 1) / 2, (size - 1) / 2, loc=-gain, scale=2 * gain)
 
 
-def _haar_marginal(sample: Sample, row: int, column: int, size: int, promised: float) -> Promise:
+def _haar_marginal(sample: Sample, row: int, column: int, size: int, promised: float) -> StatisticalCheck:
     coordinate = haar_coordinate(size, sample.case.keywords.get("gain", 1.0))
 
     def measure(count: int) -> tuple[float, int]:
@@ -69,16 +69,16 @@ def _haar_marginal(sample: Sample, row: int, column: int, size: int, promised: f
         return kolmogorov_distance(counts, claimed, claimed), count
 
     corner = [0 if index == 0 else -1 for index in (row, column)]
-    return Promise(f"Haar marginal {corner}", Kolmogorov(), promised, measure)
+    return StatisticalCheck(f"Haar marginal {corner}", Kolmogorov(), promised, measure)
 
 
-def _determinant(sample: Sample) -> Promise:
+def _determinant(sample: Sample) -> StatisticalCheck:
     """Rotations and reflections are equally likely."""
 
     def measure(count: int) -> tuple[float, int]:
         return abs(np.sign(np.linalg.det(_matrices(sample, count))).mean()), count
 
-    return Promise("determinant sign", Average(1.0), HAAR_SIGN, measure)
+    return StatisticalCheck("determinant sign", Average(1.0), HAAR_SIGN, measure)
 
 
 ROUNDING = {"float32": 1e-5, "float64": 1e-12}

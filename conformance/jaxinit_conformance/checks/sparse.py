@@ -8,9 +8,9 @@ from scipy import stats
 
 from ..axes import to_torch
 from ..reference import torch_init
-from ..statistics.tests import Average, Kolmogorov, NormalScale, Pearson, Seldom, kolmogorov_distance
+from ..statistics.tests import Average, Binomial, ChiSquare, Kolmogorov, Pearson, kolmogorov_distance
 from .cases import Case
-from .check import Check, Evidence, Promise, Sample, exact
+from .check import PlannedCheck, Result, Sample, StatisticalCheck, exact
 from .independence import differing
 
 SPARSE_POSITIONS, SPARSE_COLUMNS, SPARSE_ROWS = 0.05, 0.05, 0.2
@@ -19,21 +19,21 @@ SPARSE_FURTHER, SPARSE_SHAPE, SPARSE_SCALE = 0.5, 0.03, 0.03
 NORMAL_IS_ZERO = 2.0**-23
 
 
-def sparse(sample: Sample) -> Iterator[Check]:
+def sparse(sample: Sample) -> Iterator[PlannedCheck]:
     """Zeros: as many in every column, at positions alike and unrelated; other entries normal."""
     case = sample.case
     rows = case.torch_shape[0]
     zeros = math.ceil(case.keywords["sparsity"] * rows)
     # The largest samples first: those of the others are parts of them.
-    yield _positions(sample, rows, zeros).check(case)
-    yield _columns(sample, rows, zeros).check(case)
-    yield _rows(sample, rows, zeros).check(case)
+    yield _positions(sample, rows, zeros).planned(case)
+    yield _columns(sample, rows, zeros).planned(case)
+    yield _rows(sample, rows, zeros).planned(case)
     yield exact(case.initializer, "zeros in each column", case.label, lambda: _zeros_in_columns(sample, zeros))
-    yield _further(sample, rows, zeros).check(case)
+    yield _further(sample, rows, zeros).planned(case)
     yield from differing(sample)
     std = sparse_std(case)
-    yield _normals(sample, std).check(case)
-    yield Promise("scale", NormalScale(), SPARSE_SCALE, lambda count: _scale(sample, std, count)).check(case)
+    yield _normals(sample, std).planned(case)
+    yield StatisticalCheck("scale", ChiSquare(), SPARSE_SCALE, lambda count: _scale(sample, std, count)).planned(case)
 
 
 def sparse_std(case: Case) -> float:
@@ -49,12 +49,12 @@ def _weights(sample: Sample, columns: int) -> np.ndarray:
     return to_torch(weights, sample.case.axes)
 
 
-def _zeros_in_columns(sample: Sample, zeros: int) -> Evidence:
+def _zeros_in_columns(sample: Sample, zeros: int) -> Result:
     seen = (_weights(sample, 1000) == 0).sum(axis=1)
-    return Evidence(bool((seen >= zeros).all()), f"fewest {seen.min()}", f"{zeros}", samples=int(seen.size))
+    return Result(bool((seen >= zeros).all()), f"fewest {seen.min()}", f"{zeros}", samples=int(seen.size))
 
 
-def _further(sample: Sample, rows: int, zeros: int) -> Promise:
+def _further(sample: Sample, rows: int, zeros: int) -> StatisticalCheck:
     """Arrays with more zeros than that: only where a normal is 0, which neighbours may well be together."""
 
     def measure(count: int) -> tuple[float, int]:
@@ -62,10 +62,10 @@ def _further(sample: Sample, rows: int, zeros: int) -> Promise:
         return float((seen > zeros).any(axis=1).mean()), count
 
     normals = math.prod(sample.case.shape) // rows * (rows - zeros)
-    return Promise("zeros beyond them", Seldom(normals * NORMAL_IS_ZERO), SPARSE_FURTHER, measure)
+    return StatisticalCheck("zeros beyond them", Binomial(normals * NORMAL_IS_ZERO), SPARSE_FURTHER, measure)
 
 
-def _positions(sample: Sample, rows: int, zeros: int) -> Promise:
+def _positions(sample: Sample, rows: int, zeros: int) -> StatisticalCheck:
     """Zeros in each row, over all columns; a fixed number a column makes them less spread than independent ones."""
     share = zeros / rows
 
@@ -75,10 +75,10 @@ def _positions(sample: Sample, rows: int, zeros: int) -> Promise:
         excess = zero.sum(axis=(0, 2)) / columns - share
         return float((excess**2).sum() / (share * (1 - share)) * (rows - 1) / rows), columns
 
-    return Promise("zeros over rows", Pearson(rows), SPARSE_POSITIONS, measure)
+    return StatisticalCheck("zeros over rows", Pearson(rows), SPARSE_POSITIONS, measure)
 
 
-def _columns(sample: Sample, rows: int, zeros: int) -> Promise:
+def _columns(sample: Sample, rows: int, zeros: int) -> StatisticalCheck:
     """Correlation of the zeros of neighbouring columns; hypergeometric, so of variance 1 / (rows - 1)."""
     share = zeros / rows
 
@@ -88,10 +88,10 @@ def _columns(sample: Sample, rows: int, zeros: int) -> Promise:
         correlations = (zero[:, :, 1:] * zero[:, :, :-1]).mean(axis=1)
         return abs(correlations.mean()), correlations.size
 
-    return Promise("zeros of neighbouring columns", Average(1 / math.sqrt(rows - 1)), SPARSE_COLUMNS, measure)
+    return StatisticalCheck("zeros of neighbouring columns", Average(1 / math.sqrt(rows - 1)), SPARSE_COLUMNS, measure)
 
 
-def _rows(sample: Sample, rows: int, zeros: int) -> Promise:
+def _rows(sample: Sample, rows: int, zeros: int) -> StatisticalCheck:
     """Zeros beside zeros within a column, relative to how many there ought to be.
 
     Exact moments: the zeros of a column fall into as many runs as `zeros` draws from its gaps take different
@@ -107,10 +107,10 @@ def _rows(sample: Sample, rows: int, zeros: int) -> Promise:
         beside = int((zero[:, 1:] & zero[:, :-1]).sum()) / columns
         return abs(beside / expected - 1), columns
 
-    return Promise("zeros of neighbouring rows", Average(spread, skewness), SPARSE_ROWS, measure)
+    return StatisticalCheck("zeros of neighbouring rows", Average(spread, skewness), SPARSE_ROWS, measure)
 
 
-def _normals(sample: Sample, std: float) -> Promise:
+def _normals(sample: Sample, std: float) -> StatisticalCheck:
     """The distribution of the entries that are not zero."""
 
     def measure(count: int) -> tuple[float, int]:
@@ -118,7 +118,7 @@ def _normals(sample: Sample, std: float) -> Promise:
         claimed = stats.norm(0.0, std).cdf(values)
         return kolmogorov_distance(counts, claimed, claimed), int(counts.sum())
 
-    return Promise("shape", Kolmogorov(), SPARSE_SHAPE, measure)
+    return StatisticalCheck("shape", Kolmogorov(), SPARSE_SHAPE, measure)
 
 
 def _nonzero(sample: Sample, count: int) -> np.ndarray:

@@ -29,9 +29,9 @@ def quick_runs(target: Target, seeds: list[int], into: Calibration) -> Iterator[
     """Runs the quick suite once for each seed, and yields each seed when done."""
     for seed in seeds:
         report = suite.run(target, seed, quick=True)
-        for check, evidence in report.results:
+        for check, result in report.results:
             into.false_alarms[check.claim].judged += 1
-            into.false_alarms[check.claim].wrong += not evidence.passed
+            into.false_alarms[check.claim].wrong += not result.passed
         yield seed
 
 

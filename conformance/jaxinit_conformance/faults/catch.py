@@ -1,4 +1,4 @@
-"""Mistakes on record, planted one at a time, each of which the suite must catch."""
+"""Planting faults one at a time, and looking for the check that catches each."""
 
 import contextlib
 import dataclasses
@@ -7,54 +7,55 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent import futures
 
+import jax
+
 from .. import suite
-from ..checks.check import Evidence, Subject
+from ..checks.check import Check, Result
 from ..statistics.tests import RATES
-from . import initializer_faults, module_faults, replay_faults
-from .fault import Fault
+from . import distributions, independence, interface, matrices, modules, replay
+from .fault import PLANTED, Fault
 
 CHECK_RATES = RATES.over(suite.QUICK_CHECKS)
-"""Those of one check of a quick run."""
+"""The error rates of one check of a quick run."""
 
-FAULTS = (*initializer_faults.FAULTS, *module_faults.FAULTS, *replay_faults.FAULTS)
+FILES = (distributions, independence, matrices, interface, modules, replay)
+FAULTS = tuple(fault for file in FILES for fault in PLANTED[file.__name__])
 
 
 @dataclasses.dataclass(frozen=True)
 class Catch:
-    """How a fault fared: what the failed check that caught it is about, or None for both."""
+    """The check that caught a fault and its result, or None if none did."""
 
     fault: Fault
-    check: Subject | None
-    evidence: Evidence | None
+    check: Check | None
+    result: Result | None
 
 
 def catch(fault: Fault, seed: int) -> Catch:
-    """Runs the quick checks of the fault's claims until one fails."""
-    with suite.wide_numbers():
+    """Run the quick checks of the fault's claims until one fails."""
+    wanted = re.compile(f"{re.escape(fault.initializer)}: ({fault.claims}) ")
+    with jax.enable_x64(True):
         checks, _ = suite.plan(fault.target(), seed, quick=True)
         for check in checks:
-            if not re.match(f"{re.escape(fault.initializer)}: ({fault.claims}) ", check.id):
-                continue
-            evidence = suite.evaluate(check, CHECK_RATES)
-            if not evidence.passed:
-                return Catch(fault, check.subject, evidence)
+            if wanted.match(check.id) and not (result := suite.evaluate(check, CHECK_RATES)).passed:
+                return Catch(fault, check.identity, result)
     return Catch(fault, None, None)
 
 
 def catch_all(seed: int) -> Iterator[Catch]:
-    """Every planted fault."""
+    """Plant every fault."""
     return (catch(fault, seed) for fault in FAULTS)
 
 
 @contextlib.contextmanager
 def caught_beside(seed: int) -> Iterator[Callable[[], list[Catch]]]:
-    """Plants every fault in a process of its own while this lasts; what is yielded waits for it."""
-    spawn = multiprocessing.get_context("spawn")  # JAX has threads, which a fork would lose
+    """Plant every fault in another process, and yield a function that waits for what caught them."""
+    spawn = multiprocessing.get_context("spawn")  # JAX has threads, and a forked child would lack them
     with futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
         found = pool.submit(_findings, seed)
         yield lambda: [Catch(fault, *finding) for fault, finding in zip(FAULTS, found.result(), strict=True)]
 
 
-def _findings(seed: int) -> list[tuple[Subject | None, Evidence | None]]:
-    """What can be sent to another process: a fault is made of functions without a name."""
-    return [(caught.check, caught.evidence) for caught in catch_all(seed)]
+def _findings(seed: int) -> list[tuple[Check | None, Result | None]]:
+    """Return what can be sent to another process: faults hold functions that cannot be pickled."""
+    return [(caught.check, caught.result) for caught in catch_all(seed)]

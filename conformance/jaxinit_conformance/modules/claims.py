@@ -13,12 +13,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..checks.check import Check, Evidence, close, exact
+from ..checks.check import PlannedCheck, Result, close, exact
 from ..reference.expected import Expected, constant
 from ..statistics import deviations
-from ..statistics.tests import Average, Kolmogorov, NormalScale, Rates, Statistic, UniformEnds, samples_for
+from ..statistics.tests import Average, ChiSquare, Kolmogorov, Rates, Statistic, UniformExtremes, samples_for
 from . import forward, pairs, signals
-from .pairs.pair import Twin
+from .pairs.pair import ModelPair
 from .parts import Drawn, Part, expected, kinds, parts, recorded
 
 Distance = Callable[[np.ndarray, Expected], float]
@@ -46,73 +46,73 @@ RANDOM = frozenset({"uniform", "triangular", "normal"})
 CLAIMS = (
     Claim("shape", Kolmogorov(), deviations.shape, RANDOM, (0.05, 0.1)),
     Claim("mean", Average(1.0), deviations.mean, RANDOM, (0.1, 0.2)),
-    Claim("scale", NormalScale(), deviations.scale, frozenset({"normal"}), (0.1, 0.15)),
-    Claim("bounds", UniformEnds(), deviations.bounds, frozenset({"uniform"}), (0.005, 0.02)),
+    Claim("scale", ChiSquare(), deviations.scale, frozenset({"normal"}), (0.1, 0.15)),
+    Claim("bounds", UniformExtremes(), deviations.bounds, frozenset({"uniform"}), (0.005, 0.02)),
 )
 
 
-def checks(nnx: Any, seed: int, quick: bool) -> Iterator[Check]:
-    """Every claim about every twin of a run."""
-    for twin in pairs.chosen(quick):
-        yield from _Pair(twin, nnx, seed).checks()
-    for twin in () if quick else pairs.DEEP:
-        yield from signals.checks(twin, nnx.reset_parameters, seed)
+def checks(nnx: Any, seed: int, quick: bool) -> Iterator[PlannedCheck]:
+    """Every claim about every pair of a run."""
+    for pair in pairs.chosen(quick):
+        yield from _Pair(pair, nnx, seed).checks()
+    for pair in () if quick else pairs.DEEP:
+        yield from signals.checks(pair, nnx.reset_parameters, seed)
 
 
 class _Pair:
-    """A twin under test; what its claims share is found when first needed."""
+    """A pair under test; what its claims share is found when first needed."""
 
-    def __init__(self, twin: Twin, nnx: Any, seed: int) -> None:
-        self.twin, self._nnx = twin, nnx
-        own = zlib.crc32(f"{twin.name} {twin.case}".encode())
+    def __init__(self, pair: ModelPair, nnx: Any, seed: int) -> None:
+        self.pair, self._nnx = pair, nnx
+        own = zlib.crc32(f"{pair.name} {pair.case}".encode())
         self._seed = seed, own
-        self._drawn = Drawn(twin, nnx.reset_parameters, jax.random.fold_in(jax.random.key(seed), own))
+        self._drawn = Drawn(pair, nnx.reset_parameters, jax.random.fold_in(jax.random.key(seed), own))
 
-    def checks(self) -> Iterator[Check]:
+    def checks(self) -> Iterator[PlannedCheck]:
         yield self._exact("forward", self._forward)
         if hasattr(self._nnx, "initializers"):
             yield self._exact("distribution", self._distribution)
         for claim in CLAIMS:
-            if claim.kinds & kinds(self.twin):
+            if claim.kinds & kinds(self.pair):
                 judge = functools.partial(self._judge, claim)
-                yield Check(self.twin.name, claim.name, self.twin.case, judge, statistic=claim.statistic.name)
-        if RANDOM & kinds(self.twin):
+                yield PlannedCheck(self.pair.name, claim.name, self.pair.case, judge, statistic=claim.statistic.name)
+        if RANDOM & kinds(self.pair):
             yield self._exact("support", self._support)
-        if "constant" in kinds(self.twin):
+        if "constant" in kinds(self.pair):
             yield self._exact("constants", self._constants)
 
-    def _exact(self, claim: str, evaluate: Callable[[], Evidence]) -> Check:
-        return exact(self.twin.name, claim, self.twin.case, evaluate)
+    def _exact(self, claim: str, evaluate: Callable[[], Result]) -> PlannedCheck:
+        return exact(self.pair.name, claim, self.pair.case, evaluate)
 
     @functools.cached_property
     def _parts(self) -> dict[Part, Expected]:
-        tensors = recorded(self.twin)[1]
-        return {part: expected(part, tensors) for part in parts(self.twin, self._nnx.load)}
+        tensors = recorded(self.pair)[1]
+        return {part: expected(part, tensors) for part in parts(self.pair, self._nnx.load)}
 
     def _of(self, kinds: frozenset[str]) -> dict[Part, Expected]:
         return {part: theirs for part, theirs in self._parts.items() if theirs.kind in kinds}
 
-    def _forward(self) -> Evidence:
-        return close(forward.difference(self.twin, self._nnx.load, np.random.default_rng(self._seed)), FORWARD)
+    def _forward(self) -> Result:
+        return close(forward.difference(self.pair, self._nnx.load, np.random.default_rng(self._seed)), FORWARD)
 
-    def _distribution(self) -> Evidence:
+    def _distribution(self) -> Result:
         """What the initializers state of themselves against what torch called."""
-        inits = self._nnx.initializers(self.twin.blank())
+        inits = self._nnx.initializers(self.pair.blank())
         return stated({part: (inits.get(part.path), theirs) for part, theirs in self._parts.items()})
 
-    def _judge(self, claim: Claim, rates: Rates) -> Evidence:
+    def _judge(self, claim: Claim, rates: Rates) -> Result:
         """The worst of the parameters; they share the rates."""
         found = self._of(claim.kinds)
-        rates, promised = rates.over(len(found)), claim.promised[self.twin.is_model]
+        rates, promised = rates.over(len(found)), claim.promised[self.pair.is_model]
         arrays = self._drawn.values(list(found), samples_for(claim.statistic, promised, rates))
         seen = [claim.distance(array.ravel(), theirs) for array, theirs in zip(arrays, found.values(), strict=True)]
         samples, worst = min(array.size for array in arrays), int(np.argmax(seen))
         threshold, detectable = (f(samples, rates) for f in (claim.statistic.threshold, claim.statistic.detectable))
         observed = f"{seen[worst]:.3g} in {list(found)[worst].name}"
         passed = bool(seen[worst] <= threshold and detectable <= promised)
-        return Evidence(passed, observed, f"at most {threshold:.3g}", detectable, samples)
+        return Result(passed, observed, f"at most {threshold:.3g}", detectable, samples)
 
-    def _support(self) -> Evidence:
+    def _support(self) -> Result:
         found = self._of(RANDOM)
         arrays = self._drawn.values(list(found), SUPPORT)
         wrong = [
@@ -122,7 +122,7 @@ class _Pair:
         ]
         return _none(wrong, f"of {len(found)} outside")
 
-    def _constants(self) -> Evidence:
+    def _constants(self) -> Result:
         found = self._of(frozenset({"constant"}))
         arrays = self._drawn.values(list(found), 1)
         wrong = [
@@ -133,19 +133,19 @@ class _Pair:
         return _none(wrong, f"of {len(found)} differ")
 
 
-def _none(wrong: list[str], what: str) -> Evidence:
-    """Evidence that a list of names is empty."""
+def _none(wrong: list[str], what: str) -> Result:
+    """Result that a list of names is empty."""
     listed = f": {', '.join(wrong[:3])}{', ...' * (len(wrong) > 3)}" if wrong else ""
-    return Evidence(not wrong, f"{len(wrong)} {what}{listed}", f"0 {what}")
+    return Result(not wrong, f"{len(wrong)} {what}{listed}", f"0 {what}")
 
 
-def stated(pairs: dict[Part, tuple[Any, Expected]]) -> Evidence:
+def stated(pairs: dict[Part, tuple[Any, Expected]]) -> Result:
     """Initializers' own statements, part by part, against distributions; equal up to rounding."""
     seen = {part: max(map(theirs.distance, _stated(init, part))) for part, (init, theirs) in pairs.items()}
     wrong = [part.name for part, distance in seen.items() if not distance <= ROUNDING]
     count = len({part.path for part in seen})
     if not wrong:
-        return Evidence(True, f"{count} equal, largest difference {max(seen.values()):.2g}", f"{count} equal", ROUNDING)
+        return Result(True, f"{count} equal, largest difference {max(seen.values()):.2g}", f"{count} equal", ROUNDING)
     return _none(wrong, f"of {count} differ")
 
 

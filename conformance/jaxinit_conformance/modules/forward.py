@@ -1,4 +1,4 @@
-"""torch's weights in the NNX twin: what it computes is what torch computes."""
+"""torch's weights in the NNX pair: what it computes is what torch computes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..reference import torch_init
-from .pairs.pair import State, Twin
+from .pairs.pair import ModelPair, State
 
 
 def weights(module: torch.nn.Module, rng: np.random.Generator) -> State:
@@ -18,16 +18,16 @@ def weights(module: torch.nn.Module, rng: np.random.Generator) -> State:
     return state
 
 
-def difference(twin: Twin, load: Any, rng: np.random.Generator) -> float:
+def difference(pair: ModelPair, load: Any, rng: np.random.Generator) -> float:
     """The largest difference of the outputs for random inputs, as a share of the largest output."""
     with torch_init.seeded(int(rng.integers(2**31))):
-        module = twin.theirs()
+        module = pair.build_torch()
     state = weights(module, rng)
-    twin.without(state)
+    pair.without(state)
     module.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()}, strict=False)
-    model = twin.blank()
+    model = pair.blank()
     load(model, state)
-    inputs = twin.input_arrays(rng)
-    theirs = twin.output_of_theirs(module, inputs)
-    ours = twin.output_of_ours(model, inputs).reshape(theirs.shape)
+    inputs = pair.input_arrays(rng)
+    theirs = pair.run_torch(module, inputs)
+    ours = pair.run_flax(model, inputs).reshape(theirs.shape)
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())

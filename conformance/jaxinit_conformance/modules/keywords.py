@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..checks.check import Check, Evidence, equal, exact
+from ..checks.check import PlannedCheck, Result, equal, exact
 from ..reference import torch_init, torch_modules
 from ..reference.torch_modules import Recorded
 from .claims import stated
@@ -140,14 +140,14 @@ CASES = (
 )
 
 
-def checks(defaults: Any, quick: bool) -> Iterator[Check]:
+def checks(defaults: Any, quick: bool) -> Iterator[PlannedCheck]:
     """Every call of a run: names of the keywords, and what each initializer states of itself."""
     for case in CASES:
         if case.quick or not quick:
             yield exact(case.module, "defaults", str(case.call), functools.partial(_judged, case, defaults))
 
 
-def _judged(case: Keywords, defaults: Any) -> Evidence:
+def _judged(case: Keywords, defaults: Any) -> Result:
     given = case.call(defaults)
     if set(given) != {part.path for part in case.parts}:
         return equal(sorted(given), sorted({part.path for part in case.parts}))
@@ -157,7 +157,7 @@ def _judged(case: Keywords, defaults: Any) -> Evidence:
     for part in case.parts:
         init, wrong = _whole(given[part.path], tensors[part.sources[0]])
         if wrong:
-            return Evidence(False, f"{part.path}: {wrong}", "torch's entries that are set apart")
+            return Result(False, f"{part.path}: {wrong}", "torch's entries that are set apart")
         pairs[part] = init, expected(part, tensors)
     return stated(pairs)
 

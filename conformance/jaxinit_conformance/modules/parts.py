@@ -1,6 +1,6 @@
-"""A torch module beside its NNX twin: which numbers correspond, and how torch distributes them.
+"""A torch module beside its NNX pair: which numbers correspond, and how torch distributes them.
 
-What a parameter of the twin is made of is read off `load` itself: each of torch's tensors
+What a parameter of the pair is made of is read off `load` itself: each of torch's tensors
 is filled with a number of its own, so that a loaded entry names its source, or, being a
 sum, its sources. Whether `load` puts them where they belong is for equal forward passes
 to show; they do not know of distributions.
@@ -22,7 +22,7 @@ from ..reference import torch_init, torch_modules
 from ..reference.expected import Expected
 from ..reference.torch_modules import Recorded
 from .pairs.compile import compile_unoptimized
-from .pairs.pair import Twin
+from .pairs.pair import ModelPair
 
 Arrays = dict[str, Any]
 
@@ -52,28 +52,28 @@ class Part:
 
 
 @functools.cache
-def recorded(twin: Twin) -> tuple[torch.nn.Module, Mapping[str, Recorded]]:
+def recorded(pair: ModelPair) -> tuple[torch.nn.Module, Mapping[str, Recorded]]:
     """torch's module, and how its tensors came to be."""
     with torch_init.seeded(0):
-        return torch_modules.record(twin.theirs)
+        return torch_modules.record(pair.build_torch)
 
 
-def kinds(twin: Twin) -> set[str]:
+def kinds(pair: ModelPair) -> set[str]:
     """The kinds of distribution that torch draws the module's tensors from."""
-    return {one.expected.kind for one in recorded(twin)[1].values()}
+    return {one.expected.kind for one in recorded(pair)[1].values()}
 
 
-def parts(twin: Twin, load: Any) -> list[Part]:
-    """What each parameter of the twin is made of, by what `load` does.
+def parts(pair: ModelPair, load: Any) -> list[Part]:
+    """What each parameter of the pair is made of, by what `load` does.
 
     Raises:
         LookupError: entries of a parameter are no sum of tensors, or a tensor is nowhere.
     """
-    tensors = recorded(twin)[1]
+    tensors = recorded(pair)[1]
     codes = {name: float(code) for code, name in enumerate(tensors, start=1)}
     state = {name: np.full(one.shape, codes[name], np.float32) for name, one in tensors.items()}
-    twin.without(state)
-    model = twin.blank()
+    pair.without(state)
+    model = pair.blank()
     matched = load(model, state)
     found = [part for path, array in leaves(model).items() for part in _split(path, np.asarray(array), codes, matched)]
     if lost := set(codes).difference(*(part.sources for part in found)):
@@ -113,10 +113,10 @@ def leaves(model: Any) -> Arrays:
 
 
 class Drawn:
-    """What a target's `reset_parameters` draws for a twin, one key after the other; kept as far as it was asked for."""
+    """What a target's `reset_parameters` draws for a pair, one key after the other; kept as far as it was asked for."""
 
-    def __init__(self, twin: Twin, reset: Any, key: jax.Array) -> None:
-        self._twin, self._reset, self._key = twin, reset, key
+    def __init__(self, pair: ModelPair, reset: Any, key: jax.Array) -> None:
+        self._pair, self._reset, self._key = pair, reset, key
         self._kept: Arrays = {}
 
     def values(self, parts: list[Part], count: int) -> list[np.ndarray]:
@@ -144,7 +144,7 @@ class Drawn:
         """From the number of a key to the arrays of a model that was set with it."""
 
         def arrays(index: jax.Array) -> Arrays:
-            model = self._twin.blank()
+            model = self._pair.blank()
             self._reset(model, jax.random.fold_in(self._key, index))
             return leaves(model)
 

@@ -1,6 +1,6 @@
 """How large signals are in a new model: what each layer puts out, and the gradient of each kernel, on one input.
 
-In torch and in the NNX twin, both as they are when training starts, over as many seeds each.
+In torch and in the NNX pair, both as they are when training starts, over as many seeds each.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from flax import nnx
 
-from ..checks.check import Check, Evidence
+from ..checks.check import PlannedCheck, Result
 from ..reference import torch_init
 from ..statistics.tests import Rates, TwoMeans
 from .pairs.compile import compile_unoptimized
-from .pairs.pair import Twin
+from .pairs.pair import ModelPair
 
 SEEDS = 32
 PROMISED = {"activations": math.log(3), "gradients": math.log(8)}
@@ -36,11 +36,11 @@ OURS = nnx.Linear, nnx.Conv, nnx.ConvTranspose
 class Experiment:
     """One input, one direction to differentiate in, and both models' signals."""
 
-    def __init__(self, twin: Twin, rng: np.random.Generator) -> None:
-        self._twin = twin
-        self._inputs = twin.input_arrays(rng)
+    def __init__(self, pair: ModelPair, rng: np.random.Generator) -> None:
+        self._pair = pair
+        self._inputs = pair.input_arrays(rng)
         with torch_init.seeded(0):  # of no consequence: the shape alone is looked at
-            output = twin.output_of_theirs(twin.theirs(), self._inputs)
+            output = pair.run_torch(pair.build_torch(), self._inputs)
         self._direction = rng.normal(size=output.shape).astype(np.float32)
 
     def theirs(self, seeds: range) -> tuple[Signals, Signals]:
@@ -48,16 +48,16 @@ class Experiment:
         runs = []
         for seed in seeds:
             with torch_init.seeded(seed):
-                runs.append(self.of_torch(self._twin.theirs()))
+                runs.append(self.of_torch(self._pair.build_torch()))
         return _stacked(runs)
 
     def ours(self, reset: Any, key: jax.Array, seeds: range) -> tuple[Signals, Signals]:
         """Activations and gradients in NNX, set by a target's `reset_parameters`."""
-        inputs = [self._twin.to_ours(array) for array in self._inputs]
-        direction = self._twin.to_ours(self._direction)
+        inputs = [self._pair.to_flax(array) for array in self._inputs]
+        direction = self._pair.to_flax(self._direction)
 
         def signals(index: jax.Array) -> Any:
-            model = self._twin.blank()
+            model = self._pair.blank()
             reset(model, jax.random.fold_in(key, index))
             graphdef, parameters, *others = nnx.split(model, nnx.Param, ...)
 
@@ -66,7 +66,7 @@ class Experiment:
                 model = nnx.merge(graphdef, parameters, *jax.tree.map(lambda leaf: leaf, others))
                 model.train()
                 with _noted(model) as activations:
-                    output = self._twin.call_ours(model, *inputs)
+                    output = self._pair.call_flax(model, *inputs)
                 return (output * direction).sum(), activations
 
             gradients, activations = jax.grad(along, has_aux=True)(parameters)
@@ -83,7 +83,7 @@ class Experiment:
         activations: dict[str, float] = {}
         for name, layer in layers.items():
             layer.register_forward_hook(_noting(activations, name))
-        output = self._twin.call_theirs(module.train(), *map(torch.from_numpy, self._inputs))
+        output = self._pair.call_torch(module.train(), *map(torch.from_numpy, self._inputs))
         projected = (output * torch.from_numpy(self._direction)).sum()
         gradients = torch.autograd.grad(projected, [layer.weight for layer in layers.values()])
         spreads = (float(gradient.std(correction=0).log()) for gradient in gradients)
@@ -128,28 +128,28 @@ def _stacked(runs: list[tuple[dict[str, Any], dict[str, Any]]]) -> tuple[Signals
     return first, second
 
 
-def checks(twin: Twin, reset: Any, seed: int) -> Iterator[Check]:
+def checks(pair: ModelPair, reset: Any, seed: int) -> Iterator[PlannedCheck]:
     """Whether signals are as large as in torch, on average over seeds, layer by layer."""
-    own = seed, zlib.crc32(twin.name.encode())
+    own = seed, zlib.crc32(pair.name.encode())
 
     @functools.cache
     def signals() -> tuple[tuple[Signals, Signals], tuple[Signals, Signals]]:
-        experiment = Experiment(twin, np.random.default_rng(own))
+        experiment = Experiment(pair, np.random.default_rng(own))
         key = jax.random.fold_in(jax.random.key(seed), own[1])
         return experiment.theirs(range(seed, seed + SEEDS)), experiment.ours(reset, key, range(SEEDS))
 
-    def judge(which: int, claim: str, rates: Rates) -> Evidence:
+    def judge(which: int, claim: str, rates: Rates) -> Result:
         theirs, ours = signals()
         return _compared(theirs[which], ours[which], PROMISED[claim], rates)
 
     for which, claim in enumerate(PROMISED):
-        yield Check(twin.name, claim, twin.case, functools.partial(judge, which, claim), statistic=TwoMeans.name)
+        yield PlannedCheck(pair.name, claim, pair.case, functools.partial(judge, which, claim), statistic=TwoMeans.name)
 
 
-def _compared(theirs: Signals, ours: Signals, promised: float, rates: Rates) -> Evidence:
+def _compared(theirs: Signals, ours: Signals, promised: float, rates: Rates) -> Result:
     """The worst of the layers; they share the rates."""
     if set(theirs) != set(ours):
-        return Evidence(False, f"layers {sorted(ours)}", f"layers {sorted(theirs)}")
+        return Result(False, f"layers {sorted(ours)}", f"layers {sorted(theirs)}")
     rates = rates.over(len(theirs))
     gaps = {name: abs(float(theirs[name].mean() - ours[name].mean())) for name in theirs}
     statistics = {name: TwoMeans(math.sqrt((theirs[name].var(ddof=1) + ours[name].var(ddof=1)) / 2)) for name in theirs}
@@ -157,7 +157,7 @@ def _compared(theirs: Signals, ours: Signals, promised: float, rates: Rates) -> 
     thresholds = {name: statistic.threshold(samples, rates) for name, statistic in statistics.items()}
     detectable = max(statistic.detectable(samples, rates) for statistic in statistics.values())
     largest, worst = (max(gaps, key=by) for by in (gaps.__getitem__, lambda name: gaps[name] / thresholds[name]))
-    return Evidence(
+    return Result(
         gaps[worst] <= thresholds[worst] and detectable <= promised,
         f"ratio {math.exp(gaps[largest]):.3f} of {largest}, the largest of {len(gaps)}",
         f"at most {math.exp(thresholds[worst]):.3f} of {worst}",

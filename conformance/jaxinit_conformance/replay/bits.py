@@ -6,7 +6,7 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
-from ..checks.check import Evidence
+from ..checks.check import Result
 
 
 class Tolerance(NamedTuple):
@@ -20,7 +20,7 @@ TO_THE_BIT = Tolerance(0.0, "all equal to the bit")
 
 
 @dataclasses.dataclass
-class Likeness:
+class BitComparison:
     """Of so many numbers, how many have equal bits, and how far the others are apart, in units of what is allowed."""
 
     size: int = 0
@@ -47,7 +47,7 @@ class Likeness:
         """Compares what two generators hold."""
         self.differing_states += not np.array_equal(ours, theirs)
 
-    def evidence(self, tolerance: Tolerance) -> Evidence:
+    def result(self, tolerance: Tolerance) -> Result:
         """Whether all numbers are as near as allowed, and all states equal."""
         share = self.equal / self.size if self.size else 1.0
         seen = f"{share:.3%} equal to the bit"
@@ -55,7 +55,7 @@ class Likeness:
             seen += f", the others {self.farthest:.2f} of what is allowed apart"
         seen += f", {self.differing_states} states differ" * bool(self.differing_states)
         passed = self.farthest <= 1.0 and not self.differing_states  # NaN is farther than any
-        return Evidence(passed, seen, f"{tolerance.words}, states equal", samples=self.size)
+        return Result(passed, seen, f"{tolerance.words}, states equal", samples=self.size)
 
 
 def _bits(values: np.ndarray) -> np.ndarray:

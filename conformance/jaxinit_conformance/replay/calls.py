@@ -14,10 +14,10 @@ import torch
 from ..axes import is_flax, to_torch
 from ..checks import cases
 from ..checks.cases import Case
-from ..checks.check import Check, Evidence, exact
+from ..checks.check import PlannedCheck, Result, exact
 from ..reference import torch_init
 from ..targets import Target
-from .bits import TO_THE_BIT, Likeness, Tolerance
+from .bits import TO_THE_BIT, BitComparison, Tolerance
 
 SAME_BITS = torch.backends.cpu.get_cpu_capability().startswith("AVX")
 """Whether torch fuses products into sums, and takes logarithms and cosines, as it does with AVX2."""
@@ -68,22 +68,22 @@ class Replay:
     seeds: tuple[int, ...]
     exact: bool = False
 
-    def check(self) -> Check:
+    def check(self) -> PlannedCheck:
         claim = "replay exact" if self.exact else "replay"
         return exact(self.arrays[0].initializer, claim, self.label, self.evaluate)
 
-    def evaluate(self) -> Evidence:
-        likeness = Likeness()
+    def evaluate(self) -> Result:
+        comparison = BitComparison()
         for seed in self.seeds:
             ours = self.target.namespace.TorchGenerator(seed, exact=self.exact)
             with torch_init.seeded(seed):
                 for case in self.arrays:
-                    compare(likeness, self.target, case, ours, self.exact)
-                    likeness.add_states(ours.get_state(), torch.get_rng_state().numpy())
-        return likeness.evidence(tolerance(self.arrays[0], self.exact))
+                    compare(comparison, self.target, case, ours, self.exact)
+                    comparison.add_states(ours.get_state(), torch.get_rng_state().numpy())
+        return comparison.result(tolerance(self.arrays[0], self.exact))
 
 
-def checks(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[Check]:
+def checks(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[PlannedCheck]:
     """Each initializer that the target has, in many sizes and dtypes, and in every layout."""
     for one in (*_vectors(target, seeds, quick), *_arrays(target, seeds[:1], quick)):
         if target.has(one.arrays[0].initializer) and is_claimed(one.arrays[0]):
@@ -142,7 +142,7 @@ def _std(name: str, arguments: tuple[tuple[str, Any], ...], shape: tuple[int, ..
     return torch_init.expected(name, dict(arguments), shape).std
 
 
-def compare(likeness: Likeness, target: Target, case: Case, ours: Any, is_exact: bool) -> None:
+def compare(comparison: BitComparison, target: Target, case: Case, ours: Any, is_exact: bool) -> None:
     """One array from each generator; torch's is the global one."""
     init = target.build(case.initializer, case.keywords, case.axes)
     weights = math.prod(n for n, letter in zip(case.shape, case.axes, strict=True) if letter == "b")
@@ -151,4 +151,4 @@ def compare(likeness: Likeness, target: Target, case: Case, ours: Any, is_exact:
         drawn = np.asarray(init(ours, case.shape, jnp.dtype(case.dtype)))
         theirs = torch_init.fill(case.initializer, case.keywords, case.torch_shape, case.dtype, weights)
     in_order = drawn if set(case.axes) == {"x"} else to_torch(drawn, case.axes)
-    likeness.add(in_order, theirs, tolerance(case, is_exact))
+    comparison.add(in_order, theirs, tolerance(case, is_exact))

@@ -10,12 +10,12 @@ normal numbers are within 2**-18.
 import random
 from collections.abc import Iterator
 
-from ..checks.check import Check
+from ..checks.check import PlannedCheck
 from ..targets import Target
 from . import calls, streams
 
 
-def checks(target: Target, seed: int, quick: bool) -> Iterator[Check]:
+def checks(target: Target, seed: int, quick: bool) -> Iterator[PlannedCheck]:
     """Every claim about the target's `TorchGenerator`, if it has one, and about what is drawn from it."""
     if not target.has("TorchGenerator"):
         return

@@ -10,11 +10,11 @@ import torch
 
 from ..checks import cases
 from ..checks.cases import Case
-from ..checks.check import Check, Evidence, equal, exact
+from ..checks.check import PlannedCheck, Result, equal, exact
 from ..reference import torch_init
 from ..targets import Target
 from . import calls
-from .bits import TO_THE_BIT, Likeness, Tolerance
+from .bits import TO_THE_BIT, BitComparison, Tolerance
 from .calls import APART, DTYPES, FEW, SAME_BITS, SIZES, VECTORS
 
 EXTREMES = 0, 2**32, 2**63, 2**64 - 1, -1, -(2**63)
@@ -31,7 +31,7 @@ class Step(NamedTuple):
     n: int | None = None
 
 
-def checks(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[Check]:
+def checks(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[PlannedCheck]:
     """Seeds, permutations and streams; of these one a seed."""
     yield exact("TorchGenerator", "replay seeds", "extremes", lambda: _extremes(target))
     for sizes, numbers in (FEW if quick else SIZES).items():
@@ -47,7 +47,7 @@ def checks(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[Chec
         yield exact("TorchGenerator", "replay states", f"mixed calls, stream {number}", following)
 
 
-def _extremes(target: Target) -> Evidence:
+def _extremes(target: Target) -> Result:
     differing = 0
     for seed in EXTREMES:
         ours, theirs = target.namespace.TorchGenerator(seed), torch.Generator().manual_seed(seed)
@@ -74,19 +74,19 @@ def _is_possible(target: Target, case: Case) -> bool:
     return target.has(case.initializer) and calls.is_claimed(case)
 
 
-def _followed(target: Target, seed: int, steps: Sequence[Step]) -> Evidence:
+def _followed(target: Target, seed: int, steps: Sequence[Step]) -> Result:
     """Whether both give the same at every step."""
-    likeness, ours = Likeness(), target.namespace.TorchGenerator(seed, exact=True)
+    comparison, ours = BitComparison(), target.namespace.TorchGenerator(seed, exact=True)
     with torch_init.seeded(seed):
         for step in steps:
             if step.case is not None:
-                calls.compare(likeness, target, step.case, ours, is_exact=True)
+                calls.compare(comparison, target, step.case, ours, is_exact=True)
             elif step.n is not None:
-                likeness.add(ours.randperm(step.n), torch.randperm(step.n).numpy(), TO_THE_BIT)
+                comparison.add(ours.randperm(step.n), torch.randperm(step.n).numpy(), TO_THE_BIT)
             else:
                 ours = _exchanged(target, ours)
-            likeness.add_states(ours.get_state(), torch.get_rng_state().numpy())
-    return likeness.evidence(TO_THE_BIT if SAME_BITS else Tolerance(1.0, APART))
+            comparison.add_states(ours.get_state(), torch.get_rng_state().numpy())
+    return comparison.result(TO_THE_BIT if SAME_BITS else Tolerance(1.0, APART))
 
 
 def _exchanged(target: Target, ours: Any) -> Any:

@@ -119,9 +119,9 @@ def _command(report: Report) -> str:
 
 def fault_row(catch: Catch) -> tuple[str, ...]:
     """A planted fault, its initializer, and the claim that caught it with what was seen, what expected, and samples."""
-    if catch.check is None or catch.evidence is None:
+    if catch.check is None or catch.result is None:
         return catch.fault.name, catch.fault.initializer, "MISSED", "", "", ""
-    seen = catch.evidence
+    seen = catch.result
     observed = f"{seen.observed:.3g}" if isinstance(seen.observed, float) else str(seen.observed)
     return (
         catch.fault.name,

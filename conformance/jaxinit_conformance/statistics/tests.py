@@ -113,7 +113,7 @@ class Average:
 
 
 @dataclasses.dataclass(frozen=True)
-class NormalScale:
+class ChiSquare:
     """Relative distance of a normal's standard deviation from its claimed one, about the claimed mean.
 
     Exact: the sum of squares of n standard normals is chi-square with n degrees of freedom.
@@ -154,7 +154,7 @@ class TwoMeans:
 
 
 @dataclasses.dataclass(frozen=True)
-class UniformEnds:
+class UniformExtremes:
     """How far the extremes of a uniform sample stop short of its bounds, as a share of the width.
 
     Exact: all n samples miss an end of relative length e with probability (1 - e)^n. A
@@ -172,7 +172,7 @@ class UniformEnds:
 
 
 @dataclasses.dataclass(frozen=True)
-class Seldom:
+class Binomial:
     """Share of the samples that show an event whose probability is at most `chance`.
 
     Exact: the number of such samples is binomial.

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from ..reference.expected import Expected
-from ..statistics.tests import RATES, Kolmogorov, NormalScale, Rates, UniformEnds, kolmogorov_distance
+from ..statistics.tests import RATES, ChiSquare, Kolmogorov, Rates, UniformExtremes, kolmogorov_distance
 from . import files
 
 ARITHMETIC = 2.0**-21
@@ -74,7 +74,7 @@ class Sample:
         ratio = math.hypot(std, mean - expected.loc) / expected.scale
         grid = jnp.finfo(self.narrow.dtype)
         rounding = max(float(grid.eps), float(grid.smallest_subnormal) / expected.scale) ** 2
-        return abs(ratio - 1) <= NormalScale().threshold(self.finite.size, self.rates) + rounding
+        return abs(ratio - 1) <= ChiSquare().threshold(self.finite.size, self.rates) + rounding
 
     def _ends_fit(self, expected: Expected) -> bool:
         """Neither short of where so many entries reach, nor beyond where any would lie."""
@@ -83,7 +83,7 @@ class Sample:
         below, upto = expected.rounded_cdf(ends.astype(self.narrow.dtype))
         short, outside = max(below[0], 1 - upto[1]), min(upto[0], 1 - below[1])
         size = self.finite.size
-        return bool(short <= UniformEnds().threshold(size, self.rates) and outside > self.rates.false_alarm / size)
+        return bool(short <= UniformExtremes().threshold(size, self.rates) and outside > self.rates.false_alarm / size)
 
     def _shape_fits(self, expected: Expected) -> bool:
         seen, counts = self.counts
@@ -221,7 +221,7 @@ def _scales(a: np.ndarray, b: np.ndarray, rates: Rates) -> tuple[float, float, f
         return math.nan, math.inf, math.inf
     heavier = math.sqrt(max(kurtosis_a - 1, kurtosis_b - 1, 2.0) / 2)
     limit, drift = (
-        2 * heavier * _atanh(NormalScale().threshold(a.size - 1, Rates(rate / 2, 1.0)))
+        2 * heavier * _atanh(ChiSquare().threshold(a.size - 1, Rates(rate / 2, 1.0)))
         for rate in (rates.false_alarm, rates.miss)
     )
     return std_b / std_a, limit, limit + drift

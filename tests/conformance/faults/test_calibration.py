@@ -23,8 +23,8 @@ def test_true_claims_refused_are_counted_by_claim(seed: int, monkeypatch: pytest
 
 
 def test_missed_faults_are_counted_by_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    harmless = Fault("harmless", "zeros", "equal to torch", jaxinit.zeros)
-    caught = Fault("ones for zeros", "zeros", "equal to torch", jaxinit.ones)
+    harmless = Fault("harmless", "zeros", "equal to torch", types.SimpleNamespace(zeros=jaxinit.zeros))
+    caught = Fault("ones for zeros", "zeros", "equal to torch", types.SimpleNamespace(zeros=jaxinit.ones))
     monkeypatch.setattr(catch, "FAULTS", (harmless, caught))
     found = calibration.Calibration()
     assert len(list(calibration.planted([1, 2], found))) == 2

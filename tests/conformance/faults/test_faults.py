@@ -1,12 +1,14 @@
+import ast
 import dataclasses
+import inspect
+import types
 
 import pytest
 
 import jaxinit
 from jaxinit_conformance import suite
 from jaxinit_conformance.faults import catch
-from jaxinit_conformance.faults.fault import Fault, ModuleFault
-from jaxinit_conformance.faults.replay_faults import ReplayFault
+from jaxinit_conformance.faults.fault import Fault
 from jaxinit_conformance.targets import Target
 
 
@@ -18,19 +20,28 @@ def test_every_planted_fault_is_caught_where_it_is(fault: Fault, seed: int) -> N
 
 
 def sound(fault: Fault) -> Fault:
-    """The same without the mistake."""
-    if isinstance(fault, ReplayFault):
-        others = {"TorchGenerator": jaxinit.TorchGenerator, "nnx": jaxinit.nnx}
-        return dataclasses.replace(fault, mistake=getattr(jaxinit, fault.initializer, None), others=others)
-    right = jaxinit.nnx if isinstance(fault, ModuleFault) else getattr(jaxinit, fault.initializer)
-    return dataclasses.replace(fault, mistake=right)
+    """The same row without the fault, for every claim that catches one there."""
+    names = {name: getattr(jaxinit, name) for name in vars(fault.namespace)}
+    claims = "|".join(other.claims for other in catch.FAULTS if other.initializer == fault.initializer)
+    return dataclasses.replace(fault, claims=claims, namespace=types.SimpleNamespace(**names))
 
 
 def test_without_a_fault_the_same_checks_pass(seed: int) -> None:
-    for fault in {(fault.initializer, type(fault)): fault for fault in catch.FAULTS}.values():
-        claims = "|".join(other.claims for other in catch.FAULTS if other.initializer == fault.initializer)
-        whole = dataclasses.replace(sound(fault), claims=claims)
-        assert catch.catch(whole, seed).check is None
+    for fault in {(fault.initializer, *vars(fault.namespace)): fault for fault in catch.FAULTS}.values():
+        assert catch.catch(sound(fault), seed).check is None
+
+
+def test_a_fault_is_a_function_of_at_most_five_lines() -> None:
+    for file in catch.FILES:
+        for node in ast.walk(ast.parse(inspect.getsource(file))):
+            if isinstance(node, ast.FunctionDef) and any(map(_plants, node.decorator_list)):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                assert (body[-1].end_lineno or 0) - body[0].lineno < 5, node.name
+
+
+def _plants(decorator: ast.expr) -> bool:
+    """Whether it names a fault."""
+    return isinstance(decorator, ast.Call) and any(isinstance(each, ast.Constant) for each in decorator.args)
 
 
 def test_there_are_at_least_thirty() -> None:

@@ -1,4 +1,4 @@
-"""Every claim about modules can fail, each module has its twin, and correspondences are not taken on trust."""
+"""Every claim about modules can fail, each module has its pair, and correspondences are not taken on trust."""
 
 import re
 import types
@@ -13,21 +13,21 @@ from flax import nnx
 import jaxinit
 from jaxinit._models.torch_modules import TABLE
 from jaxinit_conformance import suite
-from jaxinit_conformance.checks.check import Evidence
-from jaxinit_conformance.faults import catch, module_mistakes
-from jaxinit_conformance.faults.module_mistakes import drawn, loaded, only, scaled
+from jaxinit_conformance.checks.check import Result
+from jaxinit_conformance.faults import catch
+from jaxinit_conformance.faults.modules import drawn, loaded, one_uniform, only, scaled, stated
 from jaxinit_conformance.modules import claims, coverage, keywords, pairs, parts
 from jaxinit_conformance.targets import Target
 from tests import seeds
 
 RATES = catch.CHECK_RATES
 SEED = seeds.fresh(__name__)
-QUICK = {twin.name: twin for twin in pairs.LAYERS if twin.quick}
+QUICK = {pair.name: pair for pair in pairs.LAYERS if pair.quick}
 
 
-def judged(name: str, claim: str, nnx: Any) -> Evidence:
-    """The evidence for a quick claim about one module, from a namespace."""
-    with suite.wide_numbers():
+def judged(name: str, claim: str, nnx: Any) -> Result:
+    """The result for a quick claim about one module, from a namespace."""
+    with jax.enable_x64(True):
         (found,) = (
             check for check in claims.checks(nnx, SEED, quick=True) if (check.initializer, check.claim) == (name, claim)
         )
@@ -45,7 +45,7 @@ WRONG = [
     ("nn.Linear", "support", drawn(only("bias", scaled(1.02)))),
     ("nn.Embedding", "scale", drawn(only("embedding", scaled(0.9)))),
     ("nn.BatchNorm2d", "constants", drawn(only("scale", shifted(1e-6)))),
-    ("nn.LSTM", "distribution", module_mistakes.stated(only("dense_h.bias", module_mistakes.one_uniform))),
+    ("nn.LSTM", "distribution", stated(only("dense_h.bias", one_uniform))),
     ("nn.LSTM", "forward", loaded(lambda name, array: array * np.float32("bias_hh" not in name))),
     ("nn.GRU", "forward", loaded(lambda name, array: array[::-1] if "weight_hh" in name else array)),
     ("nn.Conv2d", "forward", loaded(lambda name, array: np.flip(array, 2) if array.ndim == 4 else array)),
@@ -78,13 +78,13 @@ def test_targets_without_modules_have_no_such_checks() -> None:
 
 
 def test_every_layer_of_the_table_has_a_twin() -> None:
-    named = " ".join(twin.case for twin in pairs.LAYERS)
+    named = " ".join(pair.case for pair in pairs.LAYERS)
     missing = [row.nnx for row in TABLE if row.nnx and not re.search(rf"\bnnx\.{row.nnx}\b", named)]
     assert not missing
 
 
 def test_every_torch_module_with_parameters_is_covered_or_left_out_with_a_reason() -> None:
-    covered = {twin.name for twin in pairs.LAYERS} | {case.module for case in keywords.CASES}
+    covered = {pair.name for pair in pairs.LAYERS} | {case.module for case in keywords.CASES}
     expected = {f"nn.{name}" for name in coverage.with_parameters()}
     assert covered | {f"nn.{name}" for name in coverage.LEFT_OUT} == expected
     assert not covered & {f"nn.{name}" for name in coverage.LEFT_OUT}
@@ -109,7 +109,7 @@ def test_the_five_models_are_among_the_twins() -> None:
 
 
 def test_parts_name_what_their_entries_are_made_of() -> None:
-    (plain,) = (twin for twin in pairs.LAYERS if twin.name == "nn.GRUCell" and "bias" not in twin.case)
+    (plain,) = (pair for pair in pairs.LAYERS if pair.name == "nn.GRUCell" and "bias" not in pair.case)
     found = {part.name: part.sources for part in parts.parts(plain, jaxinit.nnx.load)}
     assert found == {
         "dense_i.kernel": ("weight_ih",),
@@ -138,10 +138,10 @@ def test_a_tensor_that_is_nowhere_is_found() -> None:
 
 
 def test_draws_are_those_of_reset_parameters() -> None:
-    twin, key = QUICK["nn.Linear"], jax.random.key(SEED)
-    found = parts.parts(twin, jaxinit.nnx.load)
-    seen = parts.Drawn(twin, jaxinit.nnx.reset_parameters, key).values(found, 3 * 24 * 96)
-    model = twin.blank()
+    pair, key = QUICK["nn.Linear"], jax.random.key(SEED)
+    found = parts.parts(pair, jaxinit.nnx.load)
+    seen = parts.Drawn(pair, jaxinit.nnx.reset_parameters, key).values(found, 3 * 24 * 96)
+    model = pair.blank()
     jaxinit.nnx.reset_parameters(model, jax.random.fold_in(key, 2))
     for part, array in zip(found, seen, strict=True):
         np.testing.assert_array_equal(array[2].ravel(), np.asarray(parts.leaves(model)[part.path]).ravel())

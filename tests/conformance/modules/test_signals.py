@@ -11,25 +11,25 @@ from flax import nnx
 import jaxinit
 from jaxinit_conformance import suite
 from jaxinit_conformance.faults import catch
-from jaxinit_conformance.faults.module_mistakes import drawn, only, scaled
+from jaxinit_conformance.faults.modules import drawn, only, scaled
 from jaxinit_conformance.modules import signals
 from jaxinit_conformance.modules.pairs import mlp
 
 RATES = catch.CHECK_RATES
-TWIN = mlp.twin(depth=6, width=48)
+PAIR = mlp.pair(depth=6, width=48)
 
 
-def evidence(nnx: Any, seed: int) -> dict[str, Any]:
-    with suite.wide_numbers():
-        return {check.claim: suite.evaluate(check, RATES) for check in signals.checks(TWIN, nnx.reset_parameters, seed)}
+def result(nnx: Any, seed: int) -> dict[str, Any]:
+    with jax.enable_x64(True):
+        return {check.claim: suite.evaluate(check, RATES) for check in signals.checks(PAIR, nnx.reset_parameters, seed)}
 
 
 def test_ours_are_as_large_as_torchs(seed: int) -> None:
-    assert all(seen.passed for seen in evidence(jaxinit.nnx, seed).values())
+    assert all(seen.passed for seen in result(jaxinit.nnx, seed).values())
 
 
 def test_kernels_too_large_show_in_both(seed: int) -> None:
-    found = evidence(drawn(only("kernel", scaled(1.5))), seed)
+    found = result(drawn(only("kernel", scaled(1.5))), seed)
     assert not found["activations"].passed
     assert not found["gradients"].passed
     assert "layers." in found["activations"].observed
@@ -39,8 +39,8 @@ def test_equal_weights_give_equal_signals(rng: np.random.Generator, monkeypatch:
     # A ReLU of what rounds to the other side of 0 has another gradient.
     monkeypatch.setattr(torch.Tensor, "relu", lambda x: torch.nn.functional.softplus(x))
     monkeypatch.setattr(nnx, "relu", nnx.softplus)
-    experiment = signals.Experiment(TWIN, rng)
-    module = TWIN.theirs()
+    experiment = signals.Experiment(PAIR, rng)
+    module = PAIR.build_torch()
     weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
     theirs = experiment.of_torch(module)
     ours = experiment.ours(lambda model, _: jaxinit.nnx.load(model, weights), jax.random.key(0), range(1))

@@ -15,7 +15,7 @@ from jaxinit_conformance import suite
 from jaxinit_conformance.modules import pairs
 from jaxinit_conformance.reference import torch_init
 from jaxinit_conformance.replay import bits, calls, claims
-from jaxinit_conformance.replay.bits import TO_THE_BIT, Likeness, Tolerance
+from jaxinit_conformance.replay.bits import TO_THE_BIT, BitComparison, Tolerance
 from jaxinit_conformance.targets import Target
 
 JAXINIT = Target("jaxinit", jaxinit)
@@ -34,7 +34,7 @@ def test_it_is_part_of_a_run_where_there_is_a_generator() -> None:
 
 def test_every_initializer_and_every_twin_is_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "SAME_BITS", True)  # elsewhere trunc_normal is not claimed
-    everything = {twin.name for twin in (*pairs.LAYERS, *pairs.MODELS)} | set(torch_init.initializers())
+    everything = {pair.name for pair in (*pairs.LAYERS, *pairs.MODELS)} | set(torch_init.initializers())
     assert checked(quick=False) == everything | {"TorchGenerator", "randperm"}
     assert checked(quick=True) >= {"uniform", "normal", "trunc_normal", "kaiming_uniform", "orthogonal", "sparse"}
 
@@ -79,21 +79,21 @@ NEAR = Tolerance(1e-3, "at most 0.001 apart")
     ],
 )
 def test_what_is_near(theirs: list[float], tolerance: Tolerance, passed: bool, seen: str) -> None:
-    found = Likeness()
+    found = BitComparison()
     found.add(np.array([1.0, 2.0], np.float32), np.array(theirs, np.float32), tolerance)
-    evidence = found.evidence(tolerance)
-    assert (evidence.passed, evidence.observed, evidence.samples) == (passed, seen, 2)
+    result = found.result(tolerance)
+    assert (result.passed, result.observed, result.samples) == (passed, seen, 2)
 
 
 def test_of_one_sign_bit_and_of_states_too() -> None:
-    found = Likeness()
+    found = BitComparison()
     found.add(np.zeros(2, np.float32), np.array([0.0, -0.0], np.float32), TO_THE_BIT)
-    assert not found.evidence(TO_THE_BIT).passed
-    states = Likeness()
+    assert not found.result(TO_THE_BIT).passed
+    states = BitComparison()
     states.add_states(np.arange(3), np.arange(3))
-    assert states.evidence(TO_THE_BIT).passed
+    assert states.result(TO_THE_BIT).passed
     states.add_states(np.arange(3), np.arange(4))
-    assert "1 states differ" in str(states.evidence(TO_THE_BIT).observed)
+    assert "1 states differ" in str(states.result(TO_THE_BIT).observed)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
@@ -106,6 +106,6 @@ def test_neighbours_in_16_bits_may_come_of_one_rounding(dtype: type) -> None:
 
 def test_arrays_of_another_kind_are_an_error() -> None:
     with pytest.raises(ValueError, match="2 float32 beside torch's 3 float32"):
-        Likeness().add(np.zeros(2, np.float32), np.zeros(3, np.float32), TO_THE_BIT)
+        BitComparison().add(np.zeros(2, np.float32), np.zeros(3, np.float32), TO_THE_BIT)
     with pytest.raises(ValueError, match="2 float64 beside torch's 2 float32"):
-        Likeness().add(np.zeros(2), np.zeros(2, np.float32), TO_THE_BIT)
+        BitComparison().add(np.zeros(2), np.zeros(2, np.float32), TO_THE_BIT)

@@ -9,15 +9,15 @@ from scipy import stats
 
 from jaxinit_conformance.statistics.tests import (
     Average,
+    Binomial,
+    ChiSquare,
     DistinctValues,
     Kolmogorov,
-    NormalScale,
     Pearson,
     Rates,
-    Seldom,
     Statistic,
     TwoMeans,
-    UniformEnds,
+    UniformExtremes,
     kolmogorov_distance,
     samples_for,
 )
@@ -83,21 +83,21 @@ CASES: list[tuple[Statistic, Draw, Draw, Measure]] = [
         lambda values: abs((values**4).mean() - 3),
     ),
     (
-        NormalScale(),
+        ChiSquare(),
         lambda rng: rng.normal(size=SAMPLES),
-        lambda rng: rng.normal(scale=1 - NormalScale().detectable(SAMPLES, RATES), size=SAMPLES),
+        lambda rng: rng.normal(scale=1 - ChiSquare().detectable(SAMPLES, RATES), size=SAMPLES),
         _scale,
     ),
     (
-        UniformEnds(),
+        UniformExtremes(),
         lambda rng: rng.random(SAMPLES),
-        lambda rng: rng.uniform(2 * UniformEnds().detectable(SAMPLES, RATES), 1, size=SAMPLES),
+        lambda rng: rng.uniform(2 * UniformExtremes().detectable(SAMPLES, RATES), 1, size=SAMPLES),
         _ends,
     ),
     (
-        Seldom(0.01),
+        Binomial(0.01),
         lambda rng: rng.random(SAMPLES) < 0.01,
-        lambda rng: rng.random(SAMPLES) < Seldom(0.01).detectable(SAMPLES, RATES),
+        lambda rng: rng.random(SAMPLES) < Binomial(0.01).detectable(SAMPLES, RATES),
         lambda values: values.mean(),
     ),
     (Pearson(8), lambda rng: rng.integers(8, size=SAMPLES), _biased_cells, _pearson),
@@ -124,7 +124,7 @@ def test_samples_follow_from_the_promised_deviation(statistic: Statistic) -> Non
 
 
 def test_one_percent_of_scale_needs_about_a_million_samples_at_the_rates_of_a_run() -> None:
-    assert 0.006 < NormalScale().detectable(1_000_000, Rates(1e-6, 1e-6).over(10)) < 0.008
+    assert 0.006 < ChiSquare().detectable(1_000_000, Rates(1e-6, 1e-6).over(10)) < 0.008
 
 
 def test_distinct_values_expects_what_is_seen(rng: np.random.Generator) -> None:

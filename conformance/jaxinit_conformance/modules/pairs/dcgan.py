@@ -5,13 +5,13 @@ from typing import Any
 import torch
 from flax import nnx
 
-from .pair import Twin
+from .pair import ModelPair
 
 NOISE, CHANNELS = 40, (64, 32, 16, 3)
 
 
-def twin() -> Twin:
-    return Twin(
+def pair() -> ModelPair:
+    return ModelPair(
         "DCGAN generator",
         f"{NOISE} -> {' -> '.join(map(str, CHANNELS))}",
         TorchGenerator,

@@ -7,18 +7,18 @@ import jax.numpy as jnp
 import torch
 from flax import nnx
 
-from .pair import Twin
+from .pair import ModelPair
 
 SPATIAL = (9, 8, 7)
 KERNELS = (5, 3, 2)
 
 
-def everything() -> tuple[Twin, ...]:
+def everything() -> tuple[ModelPair, ...]:
     return (*_dense(), *_convolutions(), *_transposed(), *_embeddings(), *_norms(), _prelu())
 
 
-def _dense() -> Iterator[Twin]:
-    yield Twin(
+def _dense() -> Iterator[ModelPair]:
+    yield ModelPair(
         "nn.Linear",
         "nnx.Linear, 24 -> 96",
         lambda: torch.nn.Linear(24, 96),
@@ -26,7 +26,7 @@ def _dense() -> Iterator[Twin]:
         ((7, 24),),
         quick=True,
     )
-    yield Twin(
+    yield ModelPair(
         "nn.Linear",
         "nnx.LinearGeneral, 24 -> 4x24",
         lambda: torch.nn.Linear(24, 96),
@@ -35,13 +35,13 @@ def _dense() -> Iterator[Twin]:
     )
 
 
-def _convolutions() -> Iterator[Twin]:
+def _convolutions() -> Iterator[ModelPair]:
     for axes in (1, 2, 3):
         yield _conv(axes)
     yield _conv(2, into=48, groups=4, stride=2, padding=(2, 1), dilation=(1, 2), quick=True)
 
 
-def _conv(axes: int, *, into: int = 12, quick: bool = False, **options: Any) -> Twin:
+def _conv(axes: int, *, into: int = 12, quick: bool = False, **options: Any) -> ModelPair:
     kernel = KERNELS[:axes]
     own = {
         "feature_group_count": options.get("groups", 1),
@@ -49,7 +49,7 @@ def _conv(axes: int, *, into: int = 12, quick: bool = False, **options: Any) -> 
         "padding": [(size, size) for size in options.get("padding", (0,) * axes)],
         "kernel_dilation": options.get("dilation", 1),
     }
-    return Twin(
+    return ModelPair(
         f"nn.Conv{axes}d",
         f"nnx.Conv, {into} -> 96{_listed(options)}",
         lambda: getattr(torch.nn, f"Conv{axes}d")(into, 96, kernel, **options),
@@ -64,7 +64,7 @@ def _listed(options: dict[str, Any]) -> str:
     return "".join(f", {name} {value}" for name, value in options.items())
 
 
-def _transposed() -> Iterator[Twin]:
+def _transposed() -> Iterator[ModelPair]:
     for transpose_kernel in (False, True):
         for axes in (1, 2, 3):
             yield _conv_transpose(axes, transpose_kernel)
@@ -72,14 +72,14 @@ def _transposed() -> Iterator[Twin]:
     yield _conv_transpose(2, True, stride=(3, 2), padding=(2, 0), dilation=(2, 1))
 
 
-def _conv_transpose(axes: int, transpose_kernel: bool, *, quick: bool = False, **options: Any) -> Twin:
+def _conv_transpose(axes: int, transpose_kernel: bool, *, quick: bool = False, **options: Any) -> ModelPair:
     kernel = KERNELS[:axes]
     own = {
         "strides": options.get("stride", 1),
         "padding": _cut(kernel, options),
         "kernel_dilation": options.get("dilation", 1),
     }
-    return Twin(
+    return ModelPair(
         f"nn.ConvTranspose{axes}d",
         f"nnx.ConvTranspose{', transpose_kernel' * transpose_kernel}, 12 -> 96{_listed(options)}",
         lambda: getattr(torch.nn, f"ConvTranspose{axes}d")(12, 96, kernel, **options),
@@ -105,8 +105,8 @@ def _cut(kernel: tuple[int, ...], options: dict[str, Any]) -> list[tuple[int, in
     return [ends(*one) for one in zip(*sizes, strict=True)]
 
 
-def _embeddings() -> Iterator[Twin]:
-    yield Twin(
+def _embeddings() -> Iterator[ModelPair]:
+    yield ModelPair(
         "nn.Embedding",
         "nnx.Embed, 60 x 24",
         lambda: torch.nn.Embedding(60, 24),
@@ -115,22 +115,22 @@ def _embeddings() -> Iterator[Twin]:
         tokens=60,
         quick=True,
     )
-    yield Twin(
+    yield ModelPair(
         "nn.EmbeddingBag",
         "nnx.Embed, 60 x 24, mean of 5",
         lambda: torch.nn.EmbeddingBag(60, 24),
         lambda rngs: nnx.Embed(60, 24, rngs=rngs),
         ((7, 5),),
         tokens=60,
-        call_ours=lambda model, tokens: model(tokens).mean(axis=1),
+        call_flax=lambda model, tokens: model(tokens).mean(axis=1),
     )
 
 
-def _norms() -> Iterator[Twin]:
+def _norms() -> Iterator[ModelPair]:
     for axes in (1, 2, 3):
         yield _per_channel(f"BatchNorm{axes}d", nnx.BatchNorm, axes, quick=axes == 2)
         yield _per_channel(f"InstanceNorm{axes}d", nnx.InstanceNorm, axes, affine=True)
-    yield Twin(
+    yield ModelPair(
         "nn.GroupNorm",
         "nnx.GroupNorm, 24, 4 groups",
         lambda: torch.nn.GroupNorm(4, 24),
@@ -138,14 +138,14 @@ def _norms() -> Iterator[Twin]:
         ((4, 24, 5, 6),),
         images=True,
     )
-    yield Twin(
+    yield ModelPair(
         "nn.LayerNorm",
         "nnx.LayerNorm, 24",
         lambda: torch.nn.LayerNorm(24),
         lambda rngs: nnx.LayerNorm(24, epsilon=1e-5, rngs=rngs),
         ((4, 5, 24),),
     )
-    yield Twin(
+    yield ModelPair(
         "nn.RMSNorm",
         "nnx.RMSNorm, 24",
         lambda: torch.nn.RMSNorm(24),
@@ -154,8 +154,8 @@ def _norms() -> Iterator[Twin]:
     )
 
 
-def _per_channel(name: str, layer: Any, axes: int, *, quick: bool = False, **options: Any) -> Twin:
-    return Twin(
+def _per_channel(name: str, layer: Any, axes: int, *, quick: bool = False, **options: Any) -> ModelPair:
+    return ModelPair(
         f"nn.{name}",
         f"nnx.{layer.__name__}, 24",
         lambda: getattr(torch.nn, name)(24, **options),
@@ -166,5 +166,5 @@ def _per_channel(name: str, layer: Any, axes: int, *, quick: bool = False, **opt
     )
 
 
-def _prelu() -> Twin:
-    return Twin("nn.PReLU", "nnx.PReLU", torch.nn.PReLU, lambda _: nnx.PReLU(), ((4, 5),))
+def _prelu() -> ModelPair:
+    return ModelPair("nn.PReLU", "nnx.PReLU", torch.nn.PReLU, lambda _: nnx.PReLU(), ((4, 5),))

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from flax import nnx
 
-from .pair import Twin
+from .pair import ModelPair
 
 
-def twin(depth: int, width: int) -> Twin:
-    return Twin(
+def pair(depth: int, width: int) -> ModelPair:
+    return ModelPair(
         f"MLP of {depth} layers",
         f"{width} wide, ReLU",
         lambda: TorchMLP(depth, width),

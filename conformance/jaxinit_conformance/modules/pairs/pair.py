@@ -20,22 +20,22 @@ def _call(module: Any, *inputs: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Twin:
+class ModelPair:
     """How to build both, and what both are called with."""
 
     name: str
     """Of the torch module or the model; the row of the report."""
     case: str
-    theirs: Callable[[], torch.nn.Module]
-    ours: Callable[[nnx.Rngs], Any]
+    build_torch: Callable[[], torch.nn.Module]
+    build_flax: Callable[[nnx.Rngs], Any]
     inputs: tuple[tuple[int, ...], ...]
     """The shapes that torch's module is called with."""
     tokens: int = 0
     """Inputs are whole numbers below this, if it is not 0."""
     images: bool = False
     """Whether torch has the channels behind the batch axis; Flax has them last."""
-    call_theirs: Callable[..., Any] = _call
-    call_ours: Callable[..., Any] = _call
+    call_torch: Callable[..., Any] = _call
+    call_flax: Callable[..., Any] = _call
     without: Callable[[State], None] = lambda _: None
     """Sets to 0 what Flax's layer has no place for."""
     copied: Callable[[Any], Any] = lambda _: ()
@@ -45,7 +45,7 @@ class Twin:
 
     def blank(self) -> Any:
         """The NNX model with zeros for numbers, so that nothing is right which was never set."""
-        graphdef, state = nnx.split(nnx.eval_shape(lambda: self.ours(nnx.Rngs(0))))
+        graphdef, state = nnx.split(nnx.eval_shape(lambda: self.build_flax(nnx.Rngs(0))))
         return nnx.merge(graphdef, jax.tree.map(_zeros, state))
 
     def input_arrays(self, rng: np.random.Generator) -> list[np.ndarray]:
@@ -54,24 +54,24 @@ class Twin:
             return [rng.integers(self.tokens, size=shape) for shape in self.inputs]
         return [rng.normal(size=shape).astype(np.float32) for shape in self.inputs]
 
-    def output_of_theirs(self, module: torch.nn.Module, inputs: list[np.ndarray]) -> np.ndarray:
+    def run_torch(self, module: torch.nn.Module, inputs: list[np.ndarray]) -> np.ndarray:
         with torch.no_grad():
-            output: torch.Tensor = self.call_theirs(module.eval(), *map(torch.from_numpy, inputs))
+            output: torch.Tensor = self.call_torch(module.eval(), *map(torch.from_numpy, inputs))
         return output.numpy()
 
-    def output_of_ours(self, model: Any, inputs: list[np.ndarray]) -> np.ndarray:
+    def run_flax(self, model: Any, inputs: list[np.ndarray]) -> np.ndarray:
         """In torch's layout, but for axes that torch has in one."""
         model.eval()
         graphdef, state = nnx.split(model)
 
         def output(state: Any, *inputs: Any) -> Any:
-            return self.call_ours(nnx.merge(graphdef, state), *inputs)
+            return self.call_flax(nnx.merge(graphdef, state), *inputs)
 
-        operands = state, *map(self.to_ours, inputs)
+        operands = state, *map(self.to_flax, inputs)
         array = np.asarray(compile_unoptimized(output, *operands)(*operands))
         return np.moveaxis(array, -1, 1) if self.images else array
 
-    def to_ours(self, array: np.ndarray) -> Any:
+    def to_flax(self, array: np.ndarray) -> Any:
         """An input as Flax takes it."""
         return jnp.asarray(np.moveaxis(array, 1, -1) if self.images else array)
 

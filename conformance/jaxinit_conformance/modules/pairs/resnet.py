@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from flax import nnx
 
-from .pair import Twin
+from .pair import ModelPair
 
 BLOCKS = (3, 4, 6, 3)
 EXPANSION = 4
 CLASSES = 64
 
 
-def twin(width: int, size: int = 64) -> Twin:
+def pair(width: int, size: int = 64) -> ModelPair:
     """Real depth; 64 is the real width."""
-    return Twin(
+    return ModelPair(
         "ResNet-50 with decoder",
         f"width {width}",
         lambda: TorchResNet(width),

@@ -6,22 +6,22 @@ from typing import Any
 import torch
 from flax import nnx
 
-from .pair import Twin
+from .pair import ModelPair
 from .recurrent import gru_cell
 
 TOKENS, SIZE, STATE, TAGS, LAYERS = 60, 24, 32, 48, 2
 
 
-def twins() -> tuple[Twin, ...]:
+def pairs() -> tuple[ModelPair, ...]:
     return (
-        _twin("LSTM tagger", "both ways", lambda: TorchTagger("LSTM"), lambda rngs: FlaxTagger(both_ways, 2, rngs)),
-        _twin("GRU tagger", "one way", lambda: TorchTagger("GRU"), lambda rngs: FlaxTagger(one_way, 1, rngs)),
+        _pair("LSTM tagger", "both ways", lambda: TorchTagger("LSTM"), lambda rngs: FlaxTagger(both_ways, 2, rngs)),
+        _pair("GRU tagger", "one way", lambda: TorchTagger("GRU"), lambda rngs: FlaxTagger(one_way, 1, rngs)),
     )
 
 
-def _twin(name: str, case: str, theirs: Callable[[], torch.nn.Module], ours: Callable[[nnx.Rngs], Any]) -> Twin:
+def _pair(name: str, case: str, theirs: Callable[[], torch.nn.Module], ours: Callable[[nnx.Rngs], Any]) -> ModelPair:
     case = f"{LAYERS} layers of {STATE}, {case}"
-    return Twin(name, case, theirs, ours, ((3, 6),), tokens=TOKENS, is_model=True)
+    return ModelPair(name, case, theirs, ours, ((3, 6),), tokens=TOKENS, is_model=True)
 
 
 class TorchTagger(torch.nn.Module):

@@ -5,25 +5,25 @@ from typing import Any
 import torch
 from flax import nnx
 
-from .pair import Twin
+from .pair import ModelPair
 
 SIZE, HEADS, INNER, LAYERS, TOKENS = 48, 4, 80, 3, 60
 
 
-def layers() -> tuple[Twin, ...]:
+def layers() -> tuple[ModelPair, ...]:
     """What is in it, each by itself."""
     own: Any = {"dropout": 0.0, "batch_first": True}
     return (
         _attention_alone(SIZE, quick=True),
         _attention_alone(40),
-        Twin(
+        ModelPair(
             "nn.TransformerEncoderLayer",
             f"{SIZE}, {HEADS} heads, {INNER} inside",
             lambda: torch.nn.TransformerEncoderLayer(SIZE, HEADS, INNER, **own),
             FlaxEncoderLayer,
             ((2, 5, SIZE),),
         ),
-        Twin(
+        ModelPair(
             "nn.TransformerDecoderLayer",
             f"{SIZE}, {HEADS} heads, {INNER} inside",
             lambda: torch.nn.TransformerDecoderLayer(SIZE, HEADS, INNER, **own),
@@ -33,20 +33,20 @@ def layers() -> tuple[Twin, ...]:
     )
 
 
-def _attention_alone(kdim: int, quick: bool = False) -> Twin:
-    return Twin(
+def _attention_alone(kdim: int, quick: bool = False) -> ModelPair:
+    return ModelPair(
         "nn.MultiheadAttention",
         f"nnx.MultiHeadAttention, {SIZE}, {HEADS} heads, kdim and vdim {kdim}",
         lambda: torch.nn.MultiheadAttention(SIZE, HEADS, kdim=kdim, vdim=kdim, batch_first=True),
         lambda rngs: nnx.MultiHeadAttention(HEADS, SIZE, in_kv_features=kdim, decode=False, rngs=rngs),
         ((2, 5, SIZE), (2, 6, kdim), (2, 6, kdim)),
-        call_theirs=lambda module, *inputs: module(*inputs)[0],
+        call_torch=lambda module, *inputs: module(*inputs)[0],
         quick=quick,
     )
 
 
-def twin() -> Twin:
-    return Twin(
+def pair() -> ModelPair:
+    return ModelPair(
         "transformer encoder",
         f"{LAYERS} layers of {SIZE}, {HEADS} heads, {INNER} inside",
         TorchEncoder,
