@@ -20,7 +20,7 @@ from .checks.check import Check, PlannedCheck, Result, Sample
 from .reference import torch_init
 from .replay import claims
 from .statistics.tests import RATES, Rates
-from .targets import Target, described
+from .targets import Target
 
 SEEDS = range(2**31)
 """What a run can be seeded with."""
@@ -103,26 +103,24 @@ def plan(target: Target, seed: int, quick: bool = False) -> tuple[list[PlannedCh
 
 
 def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[PlannedCheck]:
-    """The checks of whole modules, for targets that know of any; only these need flax."""
-    nnx, defaults = target.models, target.part("defaults")
-    if nnx or defaults:
-        from .modules import claims, keywords
+    """Yield the checks of whole modules, for a target that has some. Only these need flax."""
+    if target.nnx:
+        from .modules import claims
 
-        yield from claims.checks(nnx, seed, quick) if nnx else ()
-        yield from keywords.checks(defaults, quick) if defaults else ()
+        yield from claims.checks(target.nnx, seed, quick)
 
 
 def _planned(section: str, sample: Sample) -> list[PlannedCheck]:
     """The checks of a case; one that fails if the target cannot even be built."""
     try:
         return list(SECTIONS[section](sample))
-    except (Exception, SystemExit) as error:  # a target may raise anything; that is a finding, not the end of the run
+    except Exception as error:  # what a target raises is a finding, not the end of the run
         result = _refused(error)
         return [PlannedCheck(sample.case.initializer, "callable", sample.case.label, lambda _: result)]
 
 
-def _refused(error: BaseException) -> Result:
-    return Result(False, described(error).splitlines()[0][:300], "no exception")
+def _refused(error: Exception) -> Result:
+    return Result(False, f"{type(error).__name__}: {error}".splitlines()[0][:300], "no exception")
 
 
 def run(
@@ -164,7 +162,7 @@ def evaluate(check: PlannedCheck, rates: Rates) -> Result:
     """The result for one check, a failure if the target raises."""
     try:
         return check.evaluate(rates)
-    except (Exception, SystemExit) as error:  # as above: the target raised
+    except Exception as error:  # as above
         return _refused(error)
 
 

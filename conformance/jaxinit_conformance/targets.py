@@ -32,15 +32,7 @@ class Target:
     namespace: Any
 
     def has(self, name: str) -> bool:
-        """Whether it has a factory or function of that name.
-
-        Raises:
-            TargetError: it cannot even be asked.
-        """
-        try:
-            return callable(getattr(self.namespace, name, None))
-        except (Exception, SystemExit) as error:  # a module's __getattr__ may raise anything
-            raise self._unanswered(name, error) from error
+        return callable(getattr(self.namespace, name, None))
 
     def build(self, name: str, arguments: torch_init.Arguments, axes: str | None = None) -> Init:
         """The initializer `NAME(**arguments)`, with a layout where the axes are not Flax's."""
@@ -54,35 +46,10 @@ class Target:
         return self.has("Layout")
 
     @property
-    def models(self) -> Any:
-        """Its namespace for whole models, `nnx`; None if it has none with `reset_parameters` and `load`."""
-        found = self.part("nnx")
+    def nnx(self) -> Any:
+        """Its namespace for whole models, or None without one that has `reset_parameters` and `load`."""
+        found = getattr(self.namespace, "nnx", None)
         return found if all(hasattr(found, name) for name in ("reset_parameters", "load")) else None
-
-    def part(self, name: str) -> Any:
-        """A namespace within it, `nnx` or `defaults`; None if it has none.
-
-        Raises:
-            ImportError: it has one, but lacks a package.
-            TargetError: it cannot even be asked.
-        """
-        try:
-            return getattr(self.namespace, name, None)
-        except ImportError:
-            raise
-        except (Exception, SystemExit) as error:  # as above
-            raise self._unanswered(name, error) from error
-
-    def _unanswered(self, name: str, error: BaseException) -> TargetError:
-        return TargetError(f"cannot ask the target {self.name!r} for {name}: {described(error)}")
-
-
-def described(error: BaseException) -> str:
-    """The class of what a target raised, and its message where it has one that can be read."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # a target's exceptions may fail to say what they are
-        return type(error).__name__
 
 
 def load(name: str) -> Target:
@@ -95,12 +62,9 @@ def load(name: str) -> Target:
     find: Callable[[], Any] = adapted.get(name, functools.partial(pkgutil.resolve_name, name))
     try:
         target = Target(name, find())
-    except (ImportError, AttributeError, ValueError) as error:
-        raise TargetError(f"cannot import the target {name!r}: {error}") from None
-    except (Exception, SystemExit) as error:  # a module may raise anything
-        raise TargetError(f"cannot import the target {name!r}: {described(error)}") from error
-    initializers = (*torch_init.initializers(), "TorchGenerator")
-    if not any(map(target.has, initializers)) and not (target.models or target.part("defaults")):
+    except Exception as error:  # a module may raise anything while it is imported
+        raise TargetError(f"cannot import the target {name!r}: {error}") from error
+    if not any(map(target.has, (*torch_init.initializers(), "TorchGenerator"))) and not target.nnx:
         raise TargetError(f"the target {name!r} has none of torch's initializers")
     return target
 

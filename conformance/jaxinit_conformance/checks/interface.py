@@ -69,47 +69,6 @@ REFUSED = (
 WARNED = (Call("kaiming_uniform", (), (0, 4)), Call("kaiming_normal", (), (4, 0)))
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """Where jaxinit answers otherwise than torch, on purpose."""
-
-    call: Call
-    torch: str
-    jaxinit: str
-    reason: str
-
-
-AGREED_DIFFERENCES = (
-    Difference(
-        Call("trunc_normal", (("a", 8.0), ("b", 9.0))),
-        "warns UserWarning",
-        "returns",
-        "the warning says that the distribution may be incorrect; it is exact here",
-    ),
-    Difference(
-        Call("trunc_normal", (("std", -1.0),)), "returns", "ValueError", "a standard deviation below 0 means nothing"
-    ),
-    Difference(
-        Call("sparse", (("sparsity", 1.5),)), "returns", "ValueError", "a fraction above 1 is a slip of the pen"
-    ),
-    Difference(Call("sparse", (("sparsity", -0.5),)), "returns", "ValueError", "torch slices with a negative count"),
-    Difference(
-        Call("dirac", (("groups", -2),), (4, 3, 3)), "returns", "ValueError", "torch returns zeros that pass nothing"
-    ),
-    Difference(Call("constant", (("val", math.nan),)), "returns", "ValueError", "NaN is never an initial weight"),
-    Difference(Call("normal", (("mean", math.nan),)), "returns", "ValueError", "NaN is never an initial weight"),
-    Difference(
-        Call("kaiming_normal", (("a", True), ("nonlinearity", "relu"))),
-        "returns",
-        "ValueError",
-        "a slope is checked also where it is not used",
-    ),
-    Difference(
-        Call("xavier_uniform", (), (0, 0)), "ZeroDivisionError", "returns", "an empty array needs no distribution"
-    ),
-)
-
-
 def outcome(call: Call, build: Any) -> str:
     """What happens on the call: an exception's class, a warning's after `warns`, or `returns`."""
     with warnings.catch_warnings(record=True) as seen:
@@ -148,9 +107,6 @@ def checks(target: Target) -> Iterator[PlannedCheck]:
     if target.has("calculate_gain"):
         for name, param in GAINS:
             yield _check("calculate_gain", "gain", f"{name}, {param}", _gain, target, name, param)
-    if target.name == "jaxinit":
-        for row in AGREED_DIFFERENCES:
-            yield _check(row.call.initializer, "agreed difference", row.call.label, _difference, target, row)
     if target.knows_layouts:
         for shape, axes in LAYOUTS:
             yield _check("calculate_fan_in_and_fan_out", "fans", f"{axes} {shape}", _fans, target, shape, axes)
@@ -189,12 +145,6 @@ def _refusal(target: Target, call: Call) -> Result:
 
 def _warning(target: Target, call: Call) -> Result:
     return equal(target_outcome(target, call), torch_outcome(call))
-
-
-def _difference(target: Target, row: Difference) -> Result:
-    """The table holds, row by row."""
-    seen = torch_outcome(row.call), target_outcome(target, row.call)
-    return equal(f"torch: {seen[0]}; {target.name}: {seen[1]}", f"torch: {row.torch}; {target.name}: {row.jaxinit}")
 
 
 def _gain(target: Target, nonlinearity: str, param: float | None) -> Result:

@@ -7,6 +7,7 @@ import torch
 
 LEFT_OUT = {
     "AdaptiveLogSoftmaxWithLoss": "no Flax layer; made of Linear layers, which are known",
+    "Bilinear": "no Flax layer; the arguments of `jaxinit.defaults.bilinear` are compared in jaxinit's own tests",
     "LinearCrossEntropyLoss": "no Flax layer; a Linear layer and a loss",
     "SyncBatchNorm": "BatchNorm's parameters; Flax synchronises by an axis name",
     "Transformer": "no Flax layer; draws its matrices anew by xavier_uniform, one `jaxinit.nnx.apply` over its layers",

@@ -23,7 +23,7 @@ def checks(target: Target, seed: int, quick: bool) -> Iterator[PlannedCheck]:
     seeds = (seed, dice.randrange(2**32, 2**64), -dice.randrange(1, 2**63))[: 1 if quick else 3]
     yield from streams.checks(target, seeds, quick)
     yield from calls.checks(target, seeds, quick)
-    if nnx := target.models:
+    if nnx := target.nnx:
         from . import models  # it alone needs flax
 
         yield from models.checks(target, nnx, seed, quick)

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 import jaxinit
 from jaxinit._models.torch_modules import TABLE
@@ -16,7 +15,7 @@ from jaxinit_conformance import suite
 from jaxinit_conformance.checks.check import Result
 from jaxinit_conformance.faults import catch
 from jaxinit_conformance.faults.modules import drawn, loaded, one_uniform, only, scaled, stated
-from jaxinit_conformance.modules import claims, coverage, keywords, pairs, parts
+from jaxinit_conformance.modules import claims, coverage, pairs, parts
 from jaxinit_conformance.targets import Target
 from tests import seeds
 
@@ -84,19 +83,10 @@ def test_every_layer_of_the_table_has_a_twin() -> None:
 
 
 def test_every_torch_module_with_parameters_is_covered_or_left_out_with_a_reason() -> None:
-    covered = {pair.name for pair in pairs.LAYERS} | {case.module for case in keywords.CASES}
+    covered = {pair.name for pair in pairs.LAYERS}
     expected = {f"nn.{name}" for name in coverage.with_parameters()}
     assert covered | {f"nn.{name}" for name in coverage.LEFT_OUT} == expected
     assert not covered & {f"nn.{name}" for name in coverage.LEFT_OUT}
-
-
-def test_every_function_of_defaults_has_a_case() -> None:
-    functions = {
-        name
-        for name, value in vars(jaxinit.defaults).items()
-        if callable(value) and value.__module__ == "jaxinit.defaults" and not name.startswith("_")
-    }
-    assert {case.call.function for case in keywords.CASES} == functions
 
 
 def test_ids_are_unique() -> None:
@@ -145,55 +135,3 @@ def test_draws_are_those_of_reset_parameters() -> None:
     jaxinit.nnx.reset_parameters(model, jax.random.fold_in(key, 2))
     for part, array in zip(found, seen, strict=True):
         np.testing.assert_array_equal(array[2].ravel(), np.asarray(parts.leaves(model)[part.path]).ravel())
-
-
-def mistaken(**functions: Any) -> types.SimpleNamespace:
-    right = {name: getattr(jaxinit.defaults, name) for name in {case.call.function for case in keywords.CASES}}
-    return types.SimpleNamespace(**{**right, **functions})
-
-
-@pytest.mark.parametrize(
-    ("defaults", "name"),
-    [
-        (mistaken(linear=lambda n: {**jaxinit.defaults.linear(n), "bias_init": jaxinit.zeros()}), "nn.Linear"),
-        (mistaken(linear=lambda n: {"kernel_init": jaxinit.defaults.linear(n)["kernel_init"]}), "nn.Linear"),
-        (mistaken(conv=lambda n, k, groups=1: jaxinit.defaults.conv(n, k)), "nn.Conv2d"),
-        (mistaken(embedding=lambda padding_idx: jaxinit.defaults.embedding()), "nn.Embedding"),
-        (mistaken(embedding=lambda padding_idx: jaxinit.defaults.embedding(padding_idx + 1)), "nn.Embedding"),
-        (mistaken(gru=jaxinit.defaults.lstm), "nn.GRU"),
-        (mistaken(lstm=lambda n: {**jaxinit.defaults.lstm(n), "bias_init": jaxinit.uniform(-0.2, 0.2)}), "nn.LSTM"),
-    ],
-)
-def test_wrong_keywords_are_found(defaults: Any, name: str) -> None:
-    failed = {c.initializer for c in keywords.checks(defaults, quick=True) if not suite.evaluate(c, RATES).passed}
-    assert failed == {name}
-
-
-ASKING: dict[str, Any] = {
-    "linear": lambda given, rngs: nnx.Linear(24, 96, rngs=rngs, **given),
-    "conv": lambda given, rngs: nnx.Conv(48, 96, (5, 3), feature_group_count=4, rngs=rngs, **given),
-    "lstm": lambda given, rngs: nnx.OptimizedLSTMCell(24, 24, rngs=rngs, **given),
-    "gru": lambda given, rngs: nnx.GRUCell(24, 32, rngs=rngs, **given),
-    "multihead_attention": lambda given, rngs: nnx.MultiHeadAttention(4, 48, decode=False, rngs=rngs, **given),
-}
-
-
-@pytest.mark.parametrize("function", ASKING)
-def test_keywords_are_judged_for_the_shapes_that_flax_asks_for(function: str) -> None:
-    (case,) = (case for case in keywords.CASES if case.quick and case.call.function == function)
-    asked = set()
-
-    def noting(keyword: str) -> Any:
-        def init(key: Any, shape: tuple[int, ...], dtype: Any, *_: Any, **__: Any) -> jax.Array:
-            asked.add((keyword, tuple(shape)))
-            return jnp.zeros(shape, dtype)
-
-        return init
-
-    ASKING[function]({part.path: noting(part.path) for part in case.parts}, nnx.Rngs(0))
-    assert asked == {(part.path, part.shape) for part in case.parts}
-
-
-def test_right_keywords_pass() -> None:
-    for check in keywords.checks(jaxinit.defaults, quick=False):
-        assert suite.evaluate(check, RATES).passed, check.id
