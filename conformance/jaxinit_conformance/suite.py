@@ -30,10 +30,10 @@ QUICK_CHECKS = 300
 
 SECTIONS: dict[str, Callable[[Sample], Iterator[PlannedCheck]]] = {
     "elementwise": elementwise.checks,
-    "exact": constants.constants,
-    "orthogonal": orthogonal.orthogonal,
+    "exact": constants.checks,
+    "orthogonal": orthogonal.checks,
     "haar": orthogonal.haar,
-    "sparse": sparse.sparse,
+    "sparse": sparse.checks,
 }
 
 

@@ -1,8 +1,8 @@
-"""What is checked: which initializer, with which arguments, for which arrays.
+"""The cases: which initializer, with which arguments, for which arrays.
 
-Shapes are asymmetric, so that exchanged axes change the fans; axes are written as in
-`jaxinit_conformance.axes`. A fine case promises the smallest deviations and looks at every
-claim; the others vary arguments, layouts and dtypes and look at what those could break.
+Shapes are asymmetric, so that exchanged axes change the fans. Axes are written as in
+`jaxinit_conformance.axes`. A fine case makes every check, and detects the smallest deviations.
+The other cases vary arguments, layouts and dtypes, and make the checks that those could break.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class Case:
         return dict(self.arguments)
 
     def choice(self, pair: tuple[float, float]) -> float:
-        """Of what holds for fine cases and what holds for the others."""
+        """Return the first of two values for a fine case, else the second."""
         return pair[0 if self.fine else 1]
 
     @property
@@ -43,7 +43,7 @@ class Case:
 
 
 def case(initializer: str, shape: tuple[int, ...], axes: str = "io", /, **options: Any) -> Case:
-    """A case with its arguments and options (dtype, fine, quick) given together."""
+    """Return a case, with its arguments and its options (dtype, fine, quick) given together."""
     own = {name: options.pop(name) for name in ("dtype", "fine", "quick") if name in options}
     return Case(initializer, shape, axes, arguments=tuple(options.items()), **own)
 
@@ -52,7 +52,7 @@ DENSE = (96, 144), "io"
 CONV = (3, 5, 24, 40), "xyio"
 GROUPED = (5, 3, 4, 96), "xyio"
 LAYOUTS = (
-    ((3, 5, 24, 40), "xyoi"),  # Flax ConvTranspose: torch's axis 0 holds the inputs
+    ((3, 5, 24, 40), "xyoi"),  # Flax ConvTranspose: axis 0 in torch holds the inputs
     ((4, 48, 80), "bio"),
     ((40, 24, 3), "oix"),
     ((3, 2, 4, 20, 28), "bxyio"),
@@ -140,14 +140,8 @@ SPARSE = (
 
 
 def everything(quick: bool, knows_layouts: bool) -> dict[str, tuple[Case, ...]]:
-    """The cases by the kind of claim that they stand for; only Flax kernels where no layout can be named."""
-    kinds = {
-        "elementwise": ELEMENTWISE,
-        "exact": EXACT,
-        "orthogonal": ORTHOGONAL,
-        "haar": HAAR,
-        "sparse": SPARSE,
-    }
+    """Return the cases by the kind of check. Without layouts only Flax kernels are left."""
+    kinds = {"elementwise": ELEMENTWISE, "exact": EXACT, "orthogonal": ORTHOGONAL, "haar": HAAR, "sparse": SPARSE}
 
     def kept(one: Case) -> bool:
         return (one.quick or not quick) and (knows_layouts or is_flax(one.axes))

@@ -1,4 +1,4 @@
-"""A check: one claim about one initializer in one case, and the result for it."""
+"""A check: one claim about one initializer in one case, how it is judged, and the result."""
 
 import dataclasses
 import math
@@ -14,28 +14,31 @@ from ..targets import Init, Target, draw, seed
 from .cases import Case
 
 Shown = float | str | None
+Measure = Callable[[int], tuple[float, int]]
+"""From the number of samples needed to the deviation seen and the number of samples used."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What was seen, beside what the claim allows; `detectable` is the smallest deviation sure to be caught."""
+    """What was observed, and what the claim allows."""
 
     passed: bool
     observed: Shown
     expected: Shown
     detectable: Shown = None
+    """The smallest deviation that fails the check, but for the miss rate."""
     samples: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What a check is about."""
+    """One claim about one initializer, or one torch module, in one case."""
 
     initializer: str
     claim: str
     case: str
     statistic: str | None = dataclasses.field(default=None, kw_only=True)
-    """What decides, where chance has a part."""
+    """The name of the statistic that decides, or None if nothing is random."""
 
     @property
     def statistical(self) -> bool:
@@ -48,40 +51,39 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedCheck(Check):
-    """A claim that can be evaluated at given error rates; exact claims ignore them."""
+    """A check that can be evaluated at given error rates. Exact checks ignore the rates."""
 
     evaluate: Callable[[Rates], Result]
 
     @property
     def identity(self) -> Check:
-        """What to keep of a check that is done: with `evaluate` go the arrays that it holds."""
+        """The check without `evaluate`, which holds arrays."""
         return Check(self.initializer, self.claim, self.case, statistic=self.statistic)
 
 
-def exact(initializer: str, claim: str, case: str, evaluate: Callable[[], Result]) -> PlannedCheck:
-    """A check without chance."""
-    return PlannedCheck(initializer, claim, case, lambda _: evaluate())
+def exact(initializer: str, claim: str, case: str, judge: Callable[[], Result]) -> PlannedCheck:
+    """Return a check without chance."""
+    return PlannedCheck(initializer, claim, case, lambda _: judge())
 
 
 def equal(observed: object, expected: object) -> Result:
-    """Result of equality."""
+    """Return a result that passes if both are equal."""
     return Result(observed == expected, str(observed), str(expected))
 
 
 def close(observed: float, allowed: float) -> Result:
-    """Result that a deviation, which only rounding may cause, is at most `allowed`."""
+    """Return a result that passes if a rounding error is at most `allowed`."""
     return Result(bool(observed <= allowed), float(observed), f"at most {allowed:.3g}", allowed)
 
 
 @dataclasses.dataclass(frozen=True)
 class StatisticalCheck:
-    """A statistical claim: the statistic, the deviation that must be caught, and how to measure one."""
+    """A claim with a statistic, the deviation that it must detect, and how to measure one."""
 
     claim: str
     statistic: Statistic
     deviation: float
-    measure: Callable[[int], tuple[float, int]]
-    """From the samples needed to the deviation seen and the samples used."""
+    measure: Measure
 
     def planned(self, case: Case) -> PlannedCheck:
         return PlannedCheck(case.initializer, self.claim, case.label, self.evaluate, statistic=self.statistic.name)
@@ -90,13 +92,13 @@ class StatisticalCheck:
         observed, samples = self.measure(samples_for(self.statistic, self.deviation, rates))
         threshold = self.statistic.threshold(samples, rates)
         detectable = self.statistic.detectable(samples, rates)
-        # Too few samples for what is promised is a failure, however small the deviation seen.
+        # Too few samples fail: a small deviation then proves nothing.
         passed = bool(observed <= threshold and detectable <= self.deviation)
         return Result(passed, float(observed), f"at most {threshold:.3g}", detectable, samples)
 
 
 class Sample:
-    """The arrays that a target draws for one case, one key each; drawn when first needed, and kept."""
+    """The arrays that a target draws for one case, one key each. They are drawn when needed, and kept."""
 
     def __init__(self, target: Target, case: Case, key: jax.Array) -> None:
         self.case, self.key = case, key
@@ -111,28 +113,28 @@ class Sample:
         return self._target.build(self.case.initializer, self.case.keywords, self.case.axes)
 
     def longer(self) -> "Sample":
-        """Under the same keys, arrays twice as long that begin with this case's shape."""
+        """Return arrays twice as long along the first axis, drawn with the same keys."""
         shape = (2 * self.case.shape[0], *self.case.shape[1:])
         return Sample(self._target, dataclasses.replace(self.case, shape=shape), self.key)
 
     def arrays(self, count: int) -> np.ndarray:
-        """The first `count` arrays, stacked."""
+        """Return the first `count` arrays, stacked."""
         if self._arrays is None or len(self._arrays) < count:
-            # A power of two, so that cases whose counts differ a little share one program.
+            # A power of two, so that cases of almost equal counts share one compiled program.
             keys = jax.vmap(lambda index: jax.random.fold_in(self.key, index))(np.arange(2 ** (count - 1).bit_length()))
             self._arrays = draw(self.init(), keys, self.case.shape, self.case.dtype)
         return self._arrays[:count]
 
     def array(self, index: int) -> np.ndarray:
-        """The array of one key, drawn anew and by itself."""
+        """Draw the array of one key again, by itself."""
         return np.asarray(self.init()(jax.random.fold_in(self.key, index), self.case.shape, jnp.dtype(self.case.dtype)))
 
     def values(self, count: int) -> np.ndarray:
-        """At least `count` entries, in whole arrays, flat."""
+        """Return at least `count` entries of whole arrays, flat."""
         return self.arrays(-(-count // math.prod(self.case.shape))).reshape(-1)
 
     def torch_values(self, count: int) -> np.ndarray:
-        """As many entries as torch draws them, from a seed of this case's own."""
+        """Return `count` entries that torch draws from a seed of this case."""
         case = self.case
         tensors = -(-count // math.prod(case.torch_shape))
         with torch_init.seeded(seed(self.key)):

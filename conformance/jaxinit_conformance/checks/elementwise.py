@@ -11,11 +11,10 @@ from ..reference import torch_init
 from ..reference.expected import Expected, is_distribution
 from ..statistics import deviations, rounding
 from ..statistics.deviations import standardized
-from ..statistics.tests import Average, Binomial, ChiSquare, DistinctValues, Kolmogorov, UniformExtremes
+from ..statistics.tests import Average, Binomial, ChiSquare, DistinctValues, Kolmogorov, Statistic, UniformExtremes
 from . import independence
 from .check import PlannedCheck, Result, Sample, StatisticalCheck, close, exact
 
-# Deviations that are sure to be caught: by fine cases, and by the others.
 PROMISED = {
     "mean": (0.005, 0.02),
     "scale": (0.01, 0.02),
@@ -29,12 +28,14 @@ PROMISED = {
     "tails": (1.0, 0.7),
     "support": (2e-5, 1e-4),
 }
+"""The deviations that are detected, in fine cases and in the other ones."""
+
 TAILS = 5e-5, 1e-3
-"""The share of the values, those furthest out, that are counted as tails, likewise."""
+"""The share of the values that are counted as tails, in fine cases and in the other ones."""
 
 
 def checks(sample: Sample) -> Iterator[PlannedCheck]:
-    """Every claim that this case stands for."""
+    """Yield every check of a case."""
     case = sample.case
     expected = torch_init.expected(case.initializer, case.keywords, case.torch_shape)
     stated = _stated(sample)
@@ -46,161 +47,123 @@ def checks(sample: Sample) -> Iterator[PlannedCheck]:
 
 
 def claims(sample: Sample, expected: Expected) -> Iterator[PlannedCheck]:
-    """Claims about independent draws of `expected`, whoever claims it."""
+    """Yield the checks that the draws are independent, and distributed as `expected`."""
     case = sample.case
-    wide = not rounding.is_narrow(case.dtype)
-    # The largest samples first: those of the others are parts of them.
-    found = [_mean(sample, expected), _shape(sample, expected), _support(sample, expected)]
-    if expected.kind == "normal":
-        found.append(_tails(sample, expected))
-    if expected.kind == "normal" and wide:
-        found.append(_scale(sample, expected))
-    if expected.kind == "uniform" and wide:
-        found.append(_bounds(sample, expected))
-    found += independence.statistical(sample, expected)
-    if case.fine and jnp.finfo(case.dtype).nmant >= 7 and not rounding.ends(expected, case.dtype):
-        found += [_moment(sample, expected, order) for order in (2, 3, 4)]  # which rounding hardly moves
-    if not wide:
+    is_wide, is_normal = not rounding.is_narrow(case.dtype), expected.kind == "normal"
+    ends = rounding.ends(expected, case.dtype)
+
+    def check(claim: str, statistic: Statistic, distance: Callable[..., float], slack: float = 0.0) -> StatisticalCheck:
+        return _of_values(sample, claim, statistic, lambda values: distance(values, expected), slack)
+
+    shift = ends * (expected.high - expected.low) / expected.std if ends else 0.0
+    # The largest samples first: the others are parts of them.
+    found = [
+        check("mean", Average(1.0, slack=shift), deviations.mean, shift),
+        check("shape", Kolmogorov(slack=ends), deviations.shape, ends),
+        check("support", Binomial(0.0), deviations.outside),
+        *([_tails(sample, expected)] if is_normal else []),
+        *([check("scale", ChiSquare(), deviations.scale)] if is_normal and is_wide else []),
+        *([check("bounds", UniformExtremes(), deviations.bounds)] if expected.kind == "uniform" and is_wide else []),
+        *independence.statistical(sample, expected),
+    ]
+    if case.fine and jnp.finfo(case.dtype).nmant >= 7 and not ends:  # rounding hardly moves these moments
+        found += [_moment(sample, expected, order) for order in (2, 3, 4)]
+    if not is_wide:
         found.append(_distinct(sample, expected))
     elif case.fine:
         found += _unrepeated(sample, expected)
-    yield from (check.planned(case) for check in found)
+    yield from (one.planned(case) for one in found)
     if case.fine:
         yield independence.same_key(sample)
 
 
 def _stated(sample: Sample) -> Any:
-    """The distribution that an initializer states of itself; None where it has no such method."""
+    """Return the distribution that an initializer states, or None."""
     ask = getattr(sample.init(), "distribution", None)
     stated = ask(sample.case.shape) if callable(ask) else None
     return stated if is_distribution(stated) else None
 
 
 def _same_distribution(stated: Any, expected: Expected) -> Result:
-    """The numbers that an initializer states of itself against those recovered from torch's draws."""
+    """Compare the numbers that an initializer states with those recovered from torch's draws."""
     if stated.kind != expected.kind:
         return Result(False, stated.kind, expected.kind)
     pairs = [(stated.mean, expected.mean), (stated.std, expected.std)]
     pairs += [(a, b) for a, b in zip(stated.support, (expected.low, expected.high), strict=True) if a != b]
-    # torch states no moments of a truncated normal; those of `expected` come from a quadrature.
+    # The moments of a truncated normal come from a quadrature here, since torch states none.
     allowed = 1e-12 if expected.kind == "truncated_normal" else 1e-14
     return close(max(abs(a - b) for a, b in pairs) / expected.scale, allowed)
 
 
-def _values(
-    sample: Sample, expected: Expected, distance: Callable[[np.ndarray, Expected], float]
-) -> Callable[[int], tuple[float, int]]:
-    """Measures the distance of all entries, in no order."""
+def _of_values(
+    sample: Sample, claim: str, statistic: Statistic, distance: Callable[[np.ndarray], float], slack: float = 0.0
+) -> StatisticalCheck:
+    """Return a check of all values in no order. A true claim may be off by `slack`."""
 
     def measure(count: int) -> tuple[float, int]:
         values = sample.values(count)
-        return distance(values, expected), values.size
+        return distance(values), values.size
 
-    return measure
-
-
-def _mean(sample: Sample, expected: Expected) -> StatisticalCheck:
-    slack = rounding.ends(expected, sample.case.dtype)
-    slack *= (expected.high - expected.low) / expected.std if slack else 0.0
-    measure = _values(sample, expected, deviations.mean)
-    return StatisticalCheck("mean", Average(1.0, slack=slack), sample.case.choice(PROMISED["mean"]) + slack, measure)
-
-
-def _shape(sample: Sample, expected: Expected) -> StatisticalCheck:
-    slack = rounding.ends(expected, sample.case.dtype)
-    measure = _values(sample, expected, deviations.shape)
-    return StatisticalCheck("shape", Kolmogorov(slack=slack), sample.case.choice(PROMISED["shape"]) + slack, measure)
-
-
-def _scale(sample: Sample, expected: Expected) -> StatisticalCheck:
-    return StatisticalCheck(
-        "scale", ChiSquare(), sample.case.choice(PROMISED["scale"]), _values(sample, expected, deviations.scale)
-    )
-
-
-def _bounds(sample: Sample, expected: Expected) -> StatisticalCheck:
-    return StatisticalCheck(
-        "bounds",
-        UniformExtremes(),
-        sample.case.choice(PROMISED["bounds"]),
-        _values(sample, expected, deviations.bounds),
-    )
-
-
-def _support(sample: Sample, expected: Expected) -> StatisticalCheck:
-    """The share of values that lie outside, where none may."""
-    return StatisticalCheck(
-        "support", Binomial(0.0), sample.case.choice(PROMISED["support"]), _values(sample, expected, deviations.outside)
-    )
+    return StatisticalCheck(claim, statistic, sample.case.choice(PROMISED[claim]) + slack, measure)
 
 
 def _moment(sample: Sample, expected: Expected, order: int) -> StatisticalCheck:
     first, second, third = (expected.moment(times * order) for times in (1, 2, 3))
     spread = math.sqrt(second - first**2)
     skewness = (third - 3 * first * second + 2 * first**3) / spread**3
-
-    def measure(count: int) -> tuple[float, int]:
-        values = sample.values(count)
-        return abs((standardized(values, expected) ** order).mean() - first), values.size
-
     statistic = Average(spread, skewness, growth=0.0 if order % 2 else 1 / first)
-    return StatisticalCheck(f"moment {order}", statistic, sample.case.choice(PROMISED[f"moment {order}"]), measure)
+
+    def distance(values: np.ndarray) -> float:
+        return float(abs((standardized(values, expected) ** order).mean() - first))
+
+    return _of_values(sample, f"moment {order}", statistic, distance)
 
 
 def _beside_torch(sample: Sample) -> StatisticalCheck:
-    """Two samples of one size, the other being torch's own; their distance at every seen value."""
+    """Compare the distribution function with that of as many draws of torch."""
 
     def measure(count: int) -> tuple[float, int]:
-        ours, theirs = np.sort(sample.values(count)[:count]), np.sort(sample.torch_values(count))
-        seen = np.concatenate([ours, theirs])
-        shares = (np.searchsorted(each, seen, side="right") / count for each in (ours, theirs))
+        samples = [np.sort(each) for each in (sample.values(count)[:count], sample.torch_values(count))]
+        shares = (np.searchsorted(each, np.concatenate(samples), side="right") / count for each in samples)
         return float(np.abs(np.subtract(*shares)).max()), count
 
-    return StatisticalCheck(
-        "shape beside torch", Kolmogorov(sides=2), sample.case.choice(PROMISED["shape beside torch"]), measure
-    )
+    claim = "shape beside torch"
+    return StatisticalCheck(claim, Kolmogorov(sides=2), sample.case.choice(PROMISED[claim]), measure)
 
 
 def _distinct(sample: Sample, expected: Expected) -> StatisticalCheck:
-    """How many different values are seen, against the number that the rounded distribution has in store."""
+    """Count distinct values of a narrow dtype, relative to the number that is expected."""
     statistic = DistinctValues(rounding.chances(expected, sample.case.dtype))
 
-    def measure(count: int) -> tuple[float, int]:
-        values = sample.values(count)
-        return abs(np.unique(values).size / statistic.expected(values.size) - 1), values.size
+    def distance(values: np.ndarray) -> float:
+        return abs(np.unique(values).size / statistic.expected(values.size) - 1)
 
-    return StatisticalCheck("distinct values", statistic, sample.case.choice(PROMISED["distinct values"]), measure)
+    return _of_values(sample, "distinct values", statistic, distance)
 
 
 def _unrepeated(sample: Sample, expected: Expected) -> list[StatisticalCheck]:
-    """The share of the entries that repeat an earlier one of their array; no claim where chance repeats many."""
+    """Return a check of the share of entries that repeat an earlier one, unless chance repeats many."""
     size = math.prod(sample.case.shape)
     repeats = rounding.coincidence(expected, sample.case.dtype) * size / 2
     if repeats >= 0.05:
         return []
 
-    def measure(count: int) -> tuple[float, int]:
-        arrays = sample.arrays(-(-count // size))
-        return float(np.mean([1 - np.unique(array).size / array.size for array in arrays])), arrays.size
+    def distance(values: np.ndarray) -> float:
+        return float(np.mean([1 - np.unique(array).size / size for array in values.reshape(-1, size)]))
 
-    promised = sample.case.choice(PROMISED["distinct values"])
-    return [StatisticalCheck("distinct values", Binomial(repeats), promised, measure)]
+    return [_of_values(sample, "distinct values", Binomial(repeats), distance)]
 
 
 def _tails(sample: Sample, expected: Expected) -> StatisticalCheck:
-    """How many values lie furthest out, relative to how many ought to."""
+    """Count the outermost values, relative to the number that is expected."""
     tail = sample.case.choice(TAILS) / 2
     ends = np.array([expected.scipy.ppf(tail), expected.scipy.isf(tail)]).astype(jnp.dtype(sample.case.dtype))
     below, upto = expected.rounded_cdf(ends)
     share = float(upto[0] + 1 - below[1])
     spread, skewness = math.sqrt((1 - share) / share), (1 - 2 * share) / math.sqrt(share * (1 - share))
 
-    def measure(count: int) -> tuple[float, int]:
-        values = sample.values(count)
-        seen = ((values <= ends[0]) | (values >= ends[1])).mean()
-        return abs(seen / share - 1), values.size
+    def distance(values: np.ndarray) -> float:
+        return float(abs(((values <= ends[0]) | (values >= ends[1])).mean() / share - 1))
 
-    # Where there are more by a share of d, their variance is larger by the same.
-    return StatisticalCheck(
-        "tails", Average(spread, skewness, growth=0.5), sample.case.choice(PROMISED["tails"]), measure
-    )
+    # A share that is larger by a factor has a variance that is larger by the same factor.
+    return _of_values(sample, "tails", Average(spread, skewness, growth=0.5), distance)

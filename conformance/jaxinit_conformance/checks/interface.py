@@ -24,7 +24,7 @@ GAINS = (
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """An initializer, its arguments, and the shape of torch's tensor; Flax's kernel has in and out last."""
+    """A call of an initializer: its arguments, and the shape of the torch tensor."""
 
     initializer: str
     arguments: tuple[tuple[str, Any], ...] = ()
@@ -37,6 +37,7 @@ class Call:
 
     @property
     def flax_shape(self) -> tuple[int, ...]:
+        """The shape of a Flax kernel, whose last axes are in and out."""
         if len(self.torch_shape) < 2:
             return self.torch_shape
         return (*self.torch_shape[2:], self.torch_shape[1], self.torch_shape[0])
@@ -69,26 +70,26 @@ REFUSED = (
 WARNED = (Call("kaiming_uniform", (), (0, 4)), Call("kaiming_normal", (), (4, 0)))
 
 
-def outcome(call: Call, build: Any) -> str:
-    """What happens on the call: an exception's class, a warning's after `warns`, or `returns`."""
+def outcome(call: Call, build: Callable[[Call], Any]) -> str:
+    """Return what happens: the class of an exception, the class of a warning after `warns`, or `returns`."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
             build(call)
-        except Exception as error:  # whatever a target raises is what is asked here
+        except Exception as error:  # any exception is an outcome
             return type(error).__name__
     return f"warns {seen[0].category.__name__}" if seen else "returns"
 
 
 def torch_outcome(call: Call) -> str:
-    """What torch does."""
+    """Return what happens in torch."""
     return outcome(
         call, lambda call: torch_init.fill(call.initializer, dict(call.arguments), call.torch_shape, "float32")
     )
 
 
 def target_outcome(target: Target, call: Call) -> str:
-    """What the target does."""
+    """Return what happens in the target."""
     key = jax.random.key(0)
     return outcome(
         call, lambda call: target.build(call.initializer, dict(call.arguments))(key, call.flax_shape, "float32")
@@ -96,14 +97,14 @@ def target_outcome(target: Target, call: Call) -> str:
 
 
 def checks(target: Target) -> Iterator[PlannedCheck]:
-    """Every claim about the target as an interface."""
+    """Yield the checks of names, arguments, refusals, warnings, gains and fans."""
     names = torch_init.initializers()
     yield from (_check(name, "present", "name", _present, target, name) for name in names)
     yield from (_check(name, "signature", "arguments", _signature, target, name) for name in names if target.has(name))
-    for claim, calls, evaluate in (("refusal", REFUSED, _refusal), ("warning", WARNED, _warning)):
+    for claim, calls, judge in (("refusal", REFUSED, _refusal), ("warning", WARNED, _warning)):
         for call in calls:
             if target.has(call.initializer):
-                yield _check(call.initializer, claim, call.label, evaluate, target, call)
+                yield _check(call.initializer, claim, call.label, judge, target, call)
     if target.has("calculate_gain"):
         for name, param in GAINS:
             yield _check("calculate_gain", "gain", f"{name}, {param}", _gain, target, name, param)
@@ -112,8 +113,8 @@ def checks(target: Target) -> Iterator[PlannedCheck]:
             yield _check("calculate_fan_in_and_fan_out", "fans", f"{axes} {shape}", _fans, target, shape, axes)
 
 
-def _check(initializer: str, claim: str, case: str, evaluate: Callable[..., Result], *operands: Any) -> PlannedCheck:
-    return exact(initializer, claim, case, lambda: evaluate(*operands))
+def _check(initializer: str, claim: str, case: str, judge: Callable[..., Result], *operands: Any) -> PlannedCheck:
+    return exact(initializer, claim, case, lambda: judge(*operands))
 
 
 def _present(target: Target, name: str) -> Result:
@@ -121,26 +122,23 @@ def _present(target: Target, name: str) -> Result:
 
 
 def _signature(target: Target, name: str) -> Result:
-    """torch's arguments lead, by name, order and default; what follows is keyword-only."""
-    wanted = {
-        key: "required" if value is inspect.Parameter.empty else value
-        for key, value in torch_init.parameters(name).items()
-    }
+    """Compare names, order and defaults with torch's. Further arguments must be keyword-only."""
+    expected = {key: _default(value) for key, value in torch_init.parameters(name).items()}
     given = inspect.signature(getattr(target.namespace, name)).parameters.values()
-    seen = {
-        parameter.name: "required" if parameter.default is inspect.Parameter.empty else parameter.default
-        for parameter in given
-        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
-    }
-    return equal(list(seen.items()), list(wanted.items()))
+    observed = {each.name: _default(each.default) for each in given if each.kind is not inspect.Parameter.KEYWORD_ONLY}
+    return equal(list(observed.items()), list(expected.items()))
+
+
+def _default(value: Any) -> Any:
+    return "required" if value is inspect.Parameter.empty else value
 
 
 def _refusal(target: Target, call: Call) -> Result:
-    """What torch refuses is refused, with ValueError where torch raises it."""
-    theirs, ours = torch_outcome(call), target_outcome(target, call)
-    wanted = "ValueError" if theirs == "ValueError" else "an exception"
-    refused = not any(each == "returns" or each.startswith("warns ") for each in (ours, theirs))
-    return Result(refused and (ours == "ValueError" or wanted == "an exception"), ours, wanted)
+    """The target raises where torch raises: ValueError if torch does, else any exception."""
+    expected, observed = torch_outcome(call), target_outcome(target, call)
+    wanted = "ValueError" if expected == "ValueError" else "an exception"
+    refused = not any(each == "returns" or each.startswith("warns ") for each in (observed, expected))
+    return Result(refused and (observed == "ValueError" or wanted == "an exception"), observed, wanted)
 
 
 def _warning(target: Target, call: Call) -> Result:
@@ -148,10 +146,11 @@ def _warning(target: Target, call: Call) -> Result:
 
 
 def _gain(target: Target, nonlinearity: str, param: float | None) -> Result:
-    theirs = torch_init.function("calculate_gain")(nonlinearity, param)
-    return close(abs(target.namespace.calculate_gain(nonlinearity, param) / theirs - 1), 1e-15)
+    expected = torch_init.function("calculate_gain")(nonlinearity, param)
+    return close(abs(target.namespace.calculate_gain(nonlinearity, param) / expected - 1), 1e-15)
 
 
 def _fans(target: Target, shape: tuple[int, ...], axes: str) -> Result:
-    ours = target.namespace.calculate_fan_in_and_fan_out(shape, target.namespace.Layout(**layout_arguments(axes)))
-    return equal(tuple(ours), torch_init.fans(torch_shape(shape, axes)))
+    layout = target.namespace.Layout(**layout_arguments(axes))
+    fans = target.namespace.calculate_fan_in_and_fan_out(shape, layout)
+    return equal(tuple(fans), torch_init.fans(torch_shape(shape, axes)))

@@ -1,4 +1,4 @@
-"""The distribution of one entry, as scipy and the statistics see it."""
+"""The distribution of one entry, with the scipy distribution of equal numbers. It needs no torch."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ from scipy import stats
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """One entry's distribution: the kind, and what its scipy counterpart is built from."""
+    """The distribution of one entry: the kind, and the numbers that the scipy distribution is built from."""
 
     kind: Literal["uniform", "triangular", "normal", "truncated_normal", "constant"]
     loc: float
@@ -23,7 +23,7 @@ class Expected:
 
     @classmethod
     def stated(cls, distribution: Any) -> "Expected":
-        """What an initializer of jaxinit states of itself by `distribution(shape)`."""
+        """Return the distribution that an initializer of jaxinit states by `distribution(shape)`."""
         low, high = distribution.support
         if distribution.kind == "truncated_normal":
             return cls(distribution.kind, distribution.loc, distribution.scale, low, high)
@@ -32,7 +32,7 @@ class Expected:
         return cls("normal", distribution.mean, distribution.std)
 
     def distance(self, other: "Expected | None") -> float:
-        """By which the numbers of another of this kind differ, as a share of the scale; infinity for no such one."""
+        """Return the difference to another distribution as a share of the scale, or infinity for another kind."""
         if other is None or other.kind != self.kind:
             return math.inf
         pairs = zip(
@@ -60,12 +60,12 @@ class Expected:
         return math.sqrt(self.average(lambda x: (x - self.mean) ** 2))
 
     def moment(self, order: int) -> float:
-        """The standardized central moment."""
+        """Return the standardized central moment."""
         return self.average(lambda x: ((x - self.mean) / self.std) ** order)
 
     def rounded_cdf(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """P(X < v) and P(X <= v) for X rounded to nearest in the dtype of sorted `values`, kept in the support."""
-        with np.errstate(over="ignore"):  # beyond the largest value lies infinity, or nothing
+        """Return P(X < v) and P(X <= v) for X rounded to nearest in the dtype of sorted `values`, and kept in the support."""
+        with np.errstate(over="ignore"):  # beyond the largest value is infinity, or nothing
             following, preceding = (
                 np.nextafter(values, np.asarray(bound).astype(values.dtype)).astype(np.float64)
                 for bound in (_beyond(values.dtype), -_beyond(values.dtype))
@@ -76,7 +76,7 @@ class Expected:
         return below, upto
 
     def average(self, f: Callable[[np.ndarray], np.ndarray]) -> float:
-        """The expectation of f, by Gauss-Legendre quadrature over all but 1e-40 of the mass."""
+        """Return the expectation of f, by Gauss-Legendre quadrature over all but 1e-40 of the mass."""
         low, high = self.scipy.support()
         low, high = max(low, self.scipy.isf(1 - 1e-16) - 4 * self.scale), min(high, self.scipy.isf(1e-40))
         nodes, weights = _gauss_legendre(400)
@@ -86,12 +86,12 @@ class Expected:
 
 
 def is_distribution(value: Any) -> bool:
-    """Whether it says what `Expected.stated` asks."""
+    """Return whether a value has the attributes that `Expected.stated` reads."""
     return all(hasattr(value, name) for name in ("kind", "mean", "std", "support"))
 
 
 def _beyond(dtype: np.dtype) -> float:
-    """Infinity, or the largest value of a dtype that lacks it."""
+    """Return infinity, or the largest value of a dtype without infinity."""
     return math.inf if np.isinf(np.asarray(math.inf).astype(dtype)) else float(ml_dtypes.finfo(dtype).max)
 
 
@@ -99,4 +99,5 @@ _gauss_legendre = functools.cache(np.polynomial.legendre.leggauss)
 
 
 def constant(value: float) -> Expected:
+    """Return the distribution of a constant."""
     return Expected("constant", value, 0.0, value, value)

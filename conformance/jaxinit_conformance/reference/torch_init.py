@@ -1,7 +1,6 @@
-"""What torch does, asked of the installed torch itself.
+"""What the functions of `torch.nn.init` do, read off the installed torch.
 
-Its draws; its distributions, recovered exactly from draws with equal seeds; its fans,
-gains, signatures and refusals. Nothing of any target is used here.
+Distributions are recovered exactly, from draws with equal seeds. Nothing of a target is used here.
 """
 
 import contextlib
@@ -22,23 +21,23 @@ Shape = tuple[int, ...]
 
 version = torch.__version__
 
-# MKL settles the code of a function at its first call. Threads that make that call together may run code that is right
-# to half the digits (pytorch/pytorch#188792), so one number goes first. trunc_normal_ calls log, that of torch 2.11
-# erfinv; models call tanh.
+# MKL chooses the code of a function at the first call. If several threads make that call together, some may run code
+# with half the digits: https://github.com/pytorch/pytorch/issues/188792. So one number goes first. trunc_normal_ calls
+# log, or erfinv up to torch 2.11. Models call tanh.
 for _function, _dtype in itertools.product((torch.log, torch.erfinv, torch.tanh), (torch.float32, torch.float64)):
     _function(torch.full((1,), 0.5, dtype=_dtype))
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's global generator on the CPU seeded, and afterwards as it was before."""
+    """Seed the global generator of torch on the CPU, and restore the old state afterwards."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed turns to each absent device too, in a millisecond
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed also visits absent devices, in a millisecond
         yield
 
 
 def function(name: str) -> Callable[..., Any]:
-    """`torch.nn.init.NAME_`, or the one without an underscore that changes no tensor."""
+    """Return `torch.nn.init.NAME_`, or the function NAME that changes no tensor."""
     found: Callable[..., Any] | None = getattr(torch.nn.init, f"{name}_", None) or getattr(torch.nn.init, name, None)
     if found is None:
         raise LookupError(f"torch.nn.init has no {name}")
@@ -46,23 +45,23 @@ def function(name: str) -> Callable[..., Any]:
 
 
 def initializers() -> tuple[str, ...]:
-    """The names of torch's initializers, without the underscore."""
+    """Return the names of torch's initializers, without the underscore."""
     return tuple(name[:-1] for name in torch.nn.init.__all__ if name.endswith("_"))
 
 
 def signature(name: str) -> inspect.Signature:
-    """The signature of torch's function as a factory: without the tensor and the generator."""
+    """Return the signature of a torch initializer without the tensor and the generator."""
     given = inspect.signature(function(name)).parameters.values()
     return inspect.Signature([parameter for parameter in given if parameter.name not in ("tensor", "generator")])
 
 
 def parameters(name: str) -> dict[str, Any]:
-    """The arguments of torch's function by name, in order, with their defaults."""
+    """Return the arguments of a torch initializer by name, in order, with the defaults."""
     return {parameter.name: parameter.default for parameter in signature(name).parameters.values()}
 
 
 def fill(name: str, arguments: Arguments, shape: Shape, dtype: str, count: int = 1) -> np.ndarray:
-    """`count` tensors of `shape` as torch fills them, stacked; to be called inside `seeded`."""
+    """Return `count` tensors of `shape` that torch fills, stacked. Call it inside `seeded`."""
     tensors = torch.empty((count, *shape), dtype=getattr(torch, dtype))
     for tensor in tensors:
         function(name)(tensor, **arguments)
@@ -79,10 +78,10 @@ def _standard(draw: str, shape: Shape) -> np.ndarray:
 
 
 def expected(name: str, arguments: Arguments, shape: Shape) -> Expected:
-    """torch's distribution for one entry of a tensor of `shape`, to about 1e-15.
+    """Return torch's distribution for one entry of a tensor of `shape`, to about 1e-15.
 
-    With equal seeds torch's numbers are those of a standard draw, moved and scaled; the
-    entries farthest apart give both. Truncated normals are given by their arguments.
+    With equal seeds, torch scales and shifts the numbers of a standard draw. The entries that
+    are farthest apart give both. The arguments give a truncated normal.
     """
     if name == "trunc_normal":
         given = {**parameters(name), **arguments}
@@ -101,10 +100,7 @@ def expected(name: str, arguments: Arguments, shape: Shape) -> Expected:
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """torch's (fan_in, fan_out) of a tensor of `shape`.
-
-    Read off its public functions: std is 1 / sqrt(fan) for a linear kaiming_normal.
-    """
+    """Return torch's (fan_in, fan_out) for a tensor of `shape`: kaiming_normal's std is 1 / sqrt(fan) when linear."""
     fan_in, fan_out = (
         expected("kaiming_normal", {"mode": mode, "nonlinearity": "linear"}, shape).scale ** -2
         for mode in ("fan_in", "fan_out")

@@ -1,7 +1,7 @@
-"""What torch's modules draw their parameters from: their own calls, recorded while they are built.
+"""What torch modules draw their parameters from: the calls on their tensors, recorded while they are built.
 
-Every operation that torch runs is seen, whoever calls it, and noted for the memory that it
-changes. Nothing of any target is used here.
+A dispatch mode sees every operation that torch runs, and notes it under the memory that it
+changes: https://docs.pytorch.org/docs/stable/torch.overrides.html. Nothing of a target is used here.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ Build = Callable[[], torch.nn.Module]
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """One operation that set entries of a tensor: the entries from `start` on, `size` of them."""
+    """One operation that set `size` entries of a tensor, from `start` on."""
 
     operation: str
     arguments: tuple[float, ...]
@@ -28,10 +28,10 @@ class Call:
 
     @property
     def expected(self) -> Expected:
-        """The distribution of each entry after it.
+        """The distribution of each entry after the operation.
 
         Raises:
-            LookupError: what the operation leaves is not known.
+            LookupError: no distribution is known for the operation.
         """
         match self.operation, self.arguments:
             case "uniform_", (low, high):
@@ -45,19 +45,19 @@ class Call:
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """A tensor of a module, and the calls that reached it, in order."""
+    """A tensor of a module, and the calls that set its entries, in order."""
 
     shape: tuple[int, ...]
     calls: tuple[Call, ...]
 
     @property
     def expected(self) -> Expected:
-        """The distribution of its entries: the last call decides that reached all of them."""
+        """The distribution of the entries: that of the last call that set all of them."""
         return self.calls[self._last].expected
 
     @property
     def exceptions(self) -> tuple[Call, ...]:
-        """Later calls, that reached some entries: an embedding's padding."""
+        """Later calls that set some entries, for example the padding of an embedding."""
         return self.calls[self._last + 1 :]
 
     @property
@@ -69,7 +69,7 @@ class Recorded:
 
 
 def record(build: Build) -> tuple[torch.nn.Module, dict[str, Recorded]]:
-    """The module that `build` makes, and how each of its floating tensors came to be, by its name."""
+    """Return the module that `build` makes, and the record of each floating tensor by name."""
     with _Recorder() as recorder:
         module = build()
     tensors = {name: tensor for name, tensor in module.state_dict(keep_vars=True).items() if tensor.is_floating_point()}
@@ -77,12 +77,12 @@ def record(build: Build) -> tuple[torch.nn.Module, dict[str, Recorded]]:
 
 
 class _Recorder(TorchDispatchMode):
-    """Notes each operation under the memory that it changes."""
+    """Note each operation under the memory that it changes."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch types it not
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types for it
         self._calls: dict[int, list[Call]] = {}
-        self._kept: list[Any] = []  # so that no memory is used twice
+        self._kept: list[Any] = []  # so that no memory is used again
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
@@ -123,6 +123,6 @@ def _is_whole(tensor: torch.Tensor) -> bool:
 
 
 def _given(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], position: int) -> Any:
-    """An argument of an operation as it was given, or its default."""
+    """Return an argument of an operation, or its default."""
     parameter = func._schema.arguments[position]
     return args[position] if position < len(args) else kwargs.get(parameter.name, parameter.default_value)

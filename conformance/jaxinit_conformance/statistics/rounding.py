@@ -1,4 +1,4 @@
-"""What rounding to a dtype makes of a distribution."""
+"""A distribution after it was rounded to a dtype."""
 
 import math
 
@@ -8,29 +8,29 @@ import numpy as np
 from ..reference.expected import Expected
 
 COARSEST = 2.0**-22
-"""Two draws of a sound float32 kernel are equal with at most this probability, before they are rounded."""
+"""The largest probability that two draws of a good float32 sampler are equal."""
 
 
 def is_narrow(dtype: str) -> bool:
-    """Whether all values of a floating dtype can be counted."""
+    """Return whether a floating dtype has so few values that all can be listed."""
     return bool(jnp.finfo(dtype).bits < 32)
 
 
 def chances(expected: Expected, dtype: str) -> np.ndarray:
-    """The probability of each finite value of a narrow dtype."""
+    """Return the probability of each finite value of a narrow dtype."""
     size = jnp.dtype(dtype).itemsize
-    words = np.arange(2 ** (8 * size)).astype(f"u{size}").view(jnp.dtype(dtype))
-    with np.errstate(invalid="ignore"):  # some words are signalling NaNs
-        values = np.unique(words[np.isfinite(words)])
+    bits = np.arange(2 ** (8 * size)).astype(f"u{size}").view(jnp.dtype(dtype))
+    with np.errstate(invalid="ignore"):  # some bit patterns are signalling NaNs
+        values = np.unique(bits[np.isfinite(bits)])
     below, upto = expected.rounded_cdf(values)
     found: np.ndarray = np.clip(upto - below, 0.0, 1.0)
     if expected.kind == "uniform":
-        found[values.astype(np.float64) >= expected.high] = 0.0  # never reached
+        found[values.astype(np.float64) >= expected.high] = 0.0  # a uniform never reaches the upper bound
     return found
 
 
 def coincidence(expected: Expected, dtype: str) -> float:
-    """The probability that two draws are equal, or a bound of it."""
+    """Return the probability that two draws are equal, or a bound of it."""
     if is_narrow(dtype):
         return float((chances(expected, dtype) ** 2).sum())
     spacing = expected.average(lambda x: expected.scipy.pdf(x) * np.abs(np.spacing(x.astype(dtype)).astype(np.float64)))
@@ -38,10 +38,10 @@ def coincidence(expected: Expected, dtype: str) -> float:
 
 
 def ends(expected: Expected, dtype: str) -> float:
-    """The probability of what a narrow dtype rounds to a bound, or may.
+    """Return the probability that a value is rounded to a bound of the support.
 
-    torch itself lays it elsewhere: to the other end of a uniform, and as much again on the
-    bounds of a truncated normal, from outside.
+    torch moves these values: to the lower bound of a uniform, and in a truncated normal it
+    adds as many that were outside. See docs/quirks.md.
     """
     if not is_narrow(dtype) or not math.isfinite(expected.high - expected.low):
         return 0.0

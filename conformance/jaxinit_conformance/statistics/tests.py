@@ -1,13 +1,13 @@
-"""Tests whose two error rates are chosen, not discovered.
+"""Hypothesis tests whose two error rates are chosen before any number is drawn.
 
-Every statistic measures how far a sample lies from a claim, as one number that is 0 for a
-perfect match. It knows the *threshold* that a sample of a true claim exceeds with
-probability at most `false_alarm`, and from it the *detectable* deviation: the smallest
-one that a sample exceeds the threshold for with probability at least 1 - `miss`. How many
-samples a check draws follows from the deviation that it promises to catch. The rates of a
-run are split evenly over its checks (Bonferroni), so the union bound holds for the run.
+A statistic is one number that is 0 for a perfect match. Its *threshold* is exceeded with
+probability at most `false_alarm` if the claim is true. Its *detectable* deviation is the
+smallest one for which the threshold is exceeded with probability at least 1 - `miss`. The
+number of samples follows from the deviation that a check must detect. The rates of a run are
+split evenly over its checks, so the union bound (Bonferroni) holds for the run.
 
-After the design of TensorFlow Probability's statistical_testing.
+The design is that of `tfp.distributions.internal.statistical_testing`:
+https://github.com/tensorflow/probability
 """
 
 import dataclasses
@@ -20,22 +20,22 @@ from scipy import stats
 
 @dataclasses.dataclass(frozen=True)
 class Rates:
-    """Probabilities of the two errors: a true claim refused, a promised deviation passed."""
+    """The probabilities of the two errors: a true claim fails, a deviation of the promised size passes."""
 
     false_alarm: float
     miss: float
 
     def over(self, checks: int) -> "Rates":
-        """Each check's part when the errors of `checks` checks together keep these rates."""
+        """Return the rates of one of `checks` checks that together keep these rates."""
         return Rates(self.false_alarm / max(checks, 1), self.miss / max(checks, 1))
 
 
 RATES = Rates(false_alarm=1e-6, miss=1e-6)
-"""For a whole run, however many checks it has."""
+"""The rates of a whole run, however many checks it has."""
 
 
 class Statistic(Protocol):
-    """A deviation from a claim, with what `samples` of them can tell."""
+    """A deviation from a claim, and what a number of samples can tell about it."""
 
     name: ClassVar[str]
 
@@ -45,7 +45,7 @@ class Statistic(Protocol):
 
 
 def samples_for(statistic: Statistic, promised: float, rates: Rates) -> int:
-    """The fewest samples with which `statistic` detects a deviation of `promised`."""
+    """Return the fewest samples with which `statistic` detects a deviation of `promised`, to 0.1%."""
     most = 2
     while statistic.detectable(most, rates) > promised:
         most *= 2
@@ -62,11 +62,11 @@ def _two_sided(rates: Rates) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Kolmogorov:
-    """Largest distance between the empirical and the claimed distribution function.
+    """The largest distance between the empirical and the claimed distribution function.
 
-    By the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant, for every
-    distribution and sample size. Two sides are two samples of one size, compared with each
-    other; each may then stray from its own distribution. By `slack` a true claim may be off.
+    The bound is the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant
+    (https://doi.org/10.1214/aop/1176990746), for every distribution and sample size. With two
+    `sides` two samples of one size are compared with each other. A true claim may be off by `slack`.
     """
 
     name: ClassVar[str] = "Kolmogorov-Smirnov"
@@ -86,12 +86,12 @@ def _massart(samples: int, probability: float) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Average:
-    """Distance of an average from its claimed value, where one term has standard deviation `spread`.
+    """The distance of an average from its claimed value, where one term has standard deviation `spread`.
 
-    Normal approximation, with the skewness of the terms brought in by one Cornish-Fisher term.
-    A deviation of d may raise the spread, by a factor of up to 1 + `growth` d: where the
-    scale of x is off, the average of x^4 and its spread are off by the same factor.
-    By `slack` a true claim may be off.
+    The bound is the normal approximation, with one Cornish-Fisher term for the skewness.
+    A deviation of d raises the spread by a factor of at most 1 + `growth` d: if the scale of x
+    is off, the average of x^4 and its spread are off by the same factor. A true claim may be
+    off by `slack`.
     """
 
     name: ClassVar[str] = "average"
@@ -114,9 +114,9 @@ class Average:
 
 @dataclasses.dataclass(frozen=True)
 class ChiSquare:
-    """Relative distance of a normal's standard deviation from its claimed one, about the claimed mean.
+    """The relative distance of a normal's standard deviation from its claimed one, about the claimed mean.
 
-    Exact: the sum of squares of n standard normals is chi-square with n degrees of freedom.
+    The bound is exact: the sum of squares of n standard normals is chi-square with n degrees of freedom.
     """
 
     name: ClassVar[str] = "chi-square"
@@ -135,9 +135,10 @@ class ChiSquare:
 
 @dataclasses.dataclass(frozen=True)
 class TwoMeans:
-    """Distance of the means of two normal samples of one size, whose common `spread` was estimated from both.
+    """The distance of the means of two normal samples of one size, with one `spread` estimated from both.
 
-    Student's t with 2 (n - 1) degrees of freedom; what is detectable is known as well as the spread is.
+    The bound is Student's t with 2 (n - 1) degrees of freedom. The detectable deviation is as
+    uncertain as the spread.
     """
 
     name: ClassVar[str] = "Student's t"
@@ -157,9 +158,8 @@ class TwoMeans:
 class UniformExtremes:
     """How far the extremes of a uniform sample stop short of its bounds, as a share of the width.
 
-    Exact: all n samples miss an end of relative length e with probability (1 - e)^n. A
-    value beyond a bound needs no statistics; a bound too wide by e goes unnoticed with
-    probability (1 - e)^n as well.
+    The bound is exact: n samples all miss an end of relative length e with probability (1 - e)^n.
+    A bound that is too wide by e is missed with the same probability.
     """
 
     name: ClassVar[str] = "extremes"
@@ -173,9 +173,9 @@ class UniformExtremes:
 
 @dataclasses.dataclass(frozen=True)
 class Binomial:
-    """Share of the samples that show an event whose probability is at most `chance`.
+    """The share of the samples that show an event whose probability is at most `chance`.
 
-    Exact: the number of such samples is binomial.
+    The bound is exact: the number of such samples is binomial.
     """
 
     name: ClassVar[str] = "binomial"
@@ -191,9 +191,9 @@ class Binomial:
 
 @dataclasses.dataclass(frozen=True)
 class Pearson:
-    """Chi-square over `cells` equally likely cells per sample, as the excess that one sample carries.
+    """Pearson's chi-square of `cells` equally likely cells, divided by the number of samples.
 
-    The deviation is sum over cells of (share - expected)^2 / expected, by which a wrong
+    The deviation is the sum over cells of (share - expected)^2 / expected. A wrong
     distribution shifts the statistic of n samples by n times that.
     """
 
@@ -213,15 +213,15 @@ class Pearson:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DistinctValues:
-    """Relative distance of the number of different values seen from the number to be expected.
+    """The relative distance of the number of distinct values from the number that is expected.
 
-    Normal approximation; whether one value is seen makes it less likely that another is,
-    so the variance is at most that of independent sightings.
+    The bound is the normal approximation. A value that is seen makes another less likely, so
+    the variance is at most that of independent values.
     """
 
     name: ClassVar[str] = "distinct values"
     chances: np.ndarray
-    """The probability of each value that there is."""
+    """The probability of each value."""
 
     def expected(self, samples: int) -> float:
         return float(self._seen(samples).sum())
@@ -239,16 +239,3 @@ class DistinctValues:
     def _spread(self, samples: int) -> float:
         seen = self._seen(samples)
         return math.sqrt((seen * (1 - seen)).sum()) / float(seen.sum())
-
-
-def kolmogorov_distance(values: np.ndarray, below: np.ndarray, upto: np.ndarray) -> float:
-    """Largest distance of the empirical distribution of sorted distinct `values` given as counts.
-
-    Args:
-        values: how often each distinct value was seen, in increasing order.
-        below: the claimed probability of less than each value.
-        upto: the claimed probability of at most each value.
-    """
-    reached = np.cumsum(values) / values.sum()
-    before = np.concatenate([[0.0], reached[:-1]])
-    return float(max(np.abs(reached - upto).max(), np.abs(before - below).max()))

@@ -18,7 +18,8 @@ import numpy as np
 from scipy import stats
 
 from ..reference.expected import Expected
-from ..statistics.tests import RATES, ChiSquare, Kolmogorov, Rates, UniformExtremes, kolmogorov_distance
+from ..statistics.deviations import kolmogorov_distance
+from ..statistics.tests import RATES, ChiSquare, Kolmogorov, Rates, UniformExtremes
 from . import files
 
 ARITHMETIC = 2.0**-21
