@@ -1,7 +1,7 @@
 """Claims about whole modules: what `nnx.reset_parameters` draws and `nnx.load` loads, parameter by parameter.
 
-Of a target with a namespace `nnx` that has these two functions; if it has `initializers`
-too, the distributions that these state are compared exactly.
+The target has a namespace `nnx` with these two functions. If `nnx` has `initializers` too, the
+distributions that they state are compared exactly.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ Distance = Callable[[np.ndarray, Expected], float]
 ROUNDING = 1e-14
 FORWARD = 1e-5
 SUPPORT = 4000
-"""Entries of each parameter that are looked at: a support too wide by 1% goes unnoticed with probability 1e-17."""
+"""The entries of each parameter that are checked. A support too wide by 1% is missed with probability 1e-17."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A way to look at draws: at parameters of these kinds, with these deviations promised of layers and of models."""
+    """A statistic of the parameters of some kinds, with the deviations detected in layers and in models."""
 
     name: str
     statistic: Statistic
@@ -41,8 +41,9 @@ class Claim:
 
 
 RANDOM = frozenset({"uniform", "triangular", "normal"})
+CONSTANT = frozenset({"constant"})
 
-# The largest samples first: those of the others are parts of them.
+# The largest samples first: the others are parts of them.
 CLAIMS = (
     Claim("shape", Kolmogorov(), deviations.shape, RANDOM, (0.05, 0.1)),
     Claim("mean", Average(1.0), deviations.mean, RANDOM, (0.1, 0.2)),
@@ -52,15 +53,15 @@ CLAIMS = (
 
 
 def checks(nnx: Any, seed: int, quick: bool) -> Iterator[PlannedCheck]:
-    """Every claim about every pair of a run."""
+    """Yield every check of every pair of a run."""
     for pair in pairs.chosen(quick):
-        yield from _Pair(pair, nnx, seed).checks()
+        yield from _PairChecks(pair, nnx, seed).checks()
     for pair in () if quick else pairs.DEEP:
         yield from signals.checks(pair, nnx.reset_parameters, seed)
 
 
-class _Pair:
-    """A pair under test; what its claims share is found when first needed."""
+class _PairChecks:
+    """The checks of one pair. What they share is computed when it is first needed."""
 
     def __init__(self, pair: ModelPair, nnx: Any, seed: int) -> None:
         self.pair, self._nnx = pair, nnx
@@ -69,20 +70,21 @@ class _Pair:
         self._drawn = Drawn(pair, nnx.reset_parameters, jax.random.fold_in(jax.random.key(seed), own))
 
     def checks(self) -> Iterator[PlannedCheck]:
+        present = kinds(self.pair)
         yield self._exact("forward", self._forward)
         if hasattr(self._nnx, "initializers"):
             yield self._exact("distribution", self._distribution)
         for claim in CLAIMS:
-            if claim.kinds & kinds(self.pair):
+            if claim.kinds & present:
                 judge = functools.partial(self._judge, claim)
                 yield PlannedCheck(self.pair.name, claim.name, self.pair.case, judge, statistic=claim.statistic.name)
-        if RANDOM & kinds(self.pair):
-            yield self._exact("support", self._support)
-        if "constant" in kinds(self.pair):
-            yield self._exact("constants", self._constants)
+        if RANDOM & present:
+            yield self._exact("support", lambda: self._wrong(RANDOM, SUPPORT, deviations.outside, "outside"))
+        if "constant" in present:
+            yield self._exact("constants", lambda: self._wrong(CONSTANT, 1, _unequal, "differ"))
 
-    def _exact(self, claim: str, evaluate: Callable[[], Result]) -> PlannedCheck:
-        return exact(self.pair.name, claim, self.pair.case, evaluate)
+    def _exact(self, claim: str, judge: Callable[[], Result]) -> PlannedCheck:
+        return exact(self.pair.name, claim, self.pair.case, judge)
 
     @functools.cached_property
     def _parts(self) -> dict[Part, Expected]:
@@ -90,72 +92,62 @@ class _Pair:
         return {part: expected(part, tensors) for part in parts(self.pair, self._nnx.load)}
 
     def _of(self, kinds: frozenset[str]) -> dict[Part, Expected]:
-        return {part: theirs for part, theirs in self._parts.items() if theirs.kind in kinds}
+        return {part: wanted for part, wanted in self._parts.items() if wanted.kind in kinds}
 
     def _forward(self) -> Result:
         return close(forward.difference(self.pair, self._nnx.load, np.random.default_rng(self._seed)), FORWARD)
 
     def _distribution(self) -> Result:
-        """What the initializers state of themselves against what torch called."""
+        """Compare what the initializers state with what torch called."""
         inits = self._nnx.initializers(self.pair.blank())
-        return stated({part: (inits.get(part.path), theirs) for part, theirs in self._parts.items()})
+        return _stated({part: (inits.get(part.path), wanted) for part, wanted in self._parts.items()})
 
     def _judge(self, claim: Claim, rates: Rates) -> Result:
-        """The worst of the parameters; they share the rates."""
+        """Judge the worst of the parameters, which share the rates."""
         found = self._of(claim.kinds)
         rates, promised = rates.over(len(found)), claim.promised[self.pair.is_model]
         arrays = self._drawn.values(list(found), samples_for(claim.statistic, promised, rates))
-        seen = [claim.distance(array.ravel(), theirs) for array, theirs in zip(arrays, found.values(), strict=True)]
+        seen = [claim.distance(array.ravel(), wanted) for array, wanted in zip(arrays, found.values(), strict=True)]
         samples, worst = min(array.size for array in arrays), int(np.argmax(seen))
         threshold, detectable = (f(samples, rates) for f in (claim.statistic.threshold, claim.statistic.detectable))
         observed = f"{seen[worst]:.3g} in {list(found)[worst].name}"
         passed = bool(seen[worst] <= threshold and detectable <= promised)
         return Result(passed, observed, f"at most {threshold:.3g}", detectable, samples)
 
-    def _support(self) -> Result:
-        found = self._of(RANDOM)
-        arrays = self._drawn.values(list(found), SUPPORT)
-        wrong = [
-            part.name
-            for (part, theirs), array in zip(found.items(), arrays, strict=True)
-            if deviations.outside(array, theirs)
-        ]
-        return _none(wrong, f"of {len(found)} outside")
-
-    def _constants(self) -> Result:
-        found = self._of(frozenset({"constant"}))
-        arrays = self._drawn.values(list(found), 1)
-        wrong = [
-            part.name
-            for (part, theirs), array in zip(found.items(), arrays, strict=True)
-            if (array != np.asarray(theirs.loc, array.dtype)).any()
-        ]
-        return _none(wrong, f"of {len(found)} differ")
+    def _wrong(self, kinds: frozenset[str], count: int, distance: Distance, what: str) -> Result:
+        """Name the parts whose distance is not 0."""
+        found = self._of(kinds)
+        arrays = zip(found.items(), self._drawn.values(list(found), count), strict=True)
+        return _none([part.name for (part, wanted), array in arrays if distance(array, wanted)], len(found), what)
 
 
-def _none(wrong: list[str], what: str) -> Result:
-    """Result that a list of names is empty."""
+def _unequal(values: np.ndarray, expected: Expected) -> float:
+    return float((values != np.asarray(expected.loc, values.dtype)).any())
+
+
+def _none(wrong: list[str], count: int, what: str) -> Result:
+    """Return a result that passes if no name is wrong."""
     listed = f": {', '.join(wrong[:3])}{', ...' * (len(wrong) > 3)}" if wrong else ""
-    return Result(not wrong, f"{len(wrong)} {what}{listed}", f"0 {what}")
+    return Result(not wrong, f"{len(wrong)} of {count} {what}{listed}", f"0 of {count} {what}")
 
 
-def stated(pairs: dict[Part, tuple[Any, Expected]]) -> Result:
-    """Initializers' own statements, part by part, against distributions; equal up to rounding."""
-    seen = {part: max(map(theirs.distance, _stated(init, part))) for part, (init, theirs) in pairs.items()}
+def _stated(pairs: dict[Part, tuple[Any, Expected]]) -> Result:
+    """Compare the distributions that initializers state, part by part, up to rounding."""
+    seen = {part: max(map(wanted.distance, _distributions(init, part))) for part, (init, wanted) in pairs.items()}
     wrong = [part.name for part, distance in seen.items() if not distance <= ROUNDING]
     count = len({part.path for part in seen})
     if not wrong:
         return Result(True, f"{count} equal, largest difference {max(seen.values()):.2g}", f"{count} equal", ROUNDING)
-    return _none(wrong, f"of {count} differ")
+    return _none(wrong, count, "differ")
 
 
-def _stated(init: Any, part: Part) -> list[Expected | None]:
-    """What an initializer says of the entries of a part; None where it says nothing."""
+def _distributions(init: Any, part: Part) -> list[Expected | None]:
+    """Return what an initializer states of the entries of a part, or None where it states nothing."""
     if hasattr(init, "inits"):
         width = part.shape[-1] // len(init.inits)
         own = dataclasses.replace(part, shape=(*part.shape[:-1], width), start=0, stop=width)
         among = init.inits[part.start // width : -(-part.stop // width)]
-        return [one for init in among for one in _stated(init, own)]
+        return [one for init in among for one in _distributions(init, own)]
     if isinstance(init, float):
         return [constant(init)]
     return [Expected.stated(init.distribution(part.shape)) if hasattr(init, "distribution") else None]

@@ -1,4 +1,4 @@
-"""Which of torch's modules that have parameters are checked, and why the others are not."""
+"""The torch modules with parameters that are not checked, and why."""
 
 import inspect
 import re
@@ -16,7 +16,7 @@ LEFT_OUT = {
     "RNNBase": "of RNN, LSTM and GRU, which are checked",
     "RNNCellBase": "of the cells, which are checked",
 }
-"""Reasons, by the names of modules; lazy modules are those that they turn into."""
+"""The reason for each module. Lazy modules are left out too: they become the modules that are checked."""
 
 _MAKES_PARAMETERS = re.compile(
     r"\bParameter\(|\bLinear\(|MultiheadAttention\(|(En|De)coder\(|(En|De)coderLayer\(|_get_clones\("
@@ -24,7 +24,7 @@ _MAKES_PARAMETERS = re.compile(
 
 
 def with_parameters() -> set[str]:
-    """torch's modules that make parameters in their constructors, or make such modules; by their sources."""
+    """Return the torch modules whose constructors make parameters, or modules with parameters, by their source."""
     own = {name: kind for name, kind in vars(torch.nn).items() if inspect.isclass(kind)}
     modules = {name: kind for name, kind in own.items() if issubclass(kind, torch.nn.Module) and "Lazy" not in name}
     return {name for name, kind in modules.items() if any(map(_makes_parameters, kind.__mro__))}

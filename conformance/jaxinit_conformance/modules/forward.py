@@ -1,4 +1,4 @@
-"""torch's weights in the NNX pair: what it computes is what torch computes."""
+"""The outputs of a Flax model that loaded torch's weights, compared with torch's outputs."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from ..reference import torch_init
-from .pairs.pair import ModelPair, State
+from .pairs.pair import ModelPair, State, tensors
 
 
 def weights(module: torch.nn.Module, rng: np.random.Generator) -> State:
-    """A module's tensors by name; constant ones made to vary, or an exchange would not show."""
-    state = {name: tensor.numpy().copy() for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
+    """Return the tensors of a module by name. Constant ones are varied, or an exchange would not show."""
+    state = tensors(module)
     for array in state.values():
         if (array == array.flat[0]).all():
             array += rng.uniform(-0.5, 0.5, array.shape).astype(array.dtype)
@@ -19,7 +19,7 @@ def weights(module: torch.nn.Module, rng: np.random.Generator) -> State:
 
 
 def difference(pair: ModelPair, load: Any, rng: np.random.Generator) -> float:
-    """The largest difference of the outputs for random inputs, as a share of the largest output."""
+    """Return the largest difference of the outputs for random inputs, as a share of the largest output."""
     with torch_init.seeded(int(rng.integers(2**31))):
         module = pair.build_torch()
     state = weights(module, rng)
@@ -28,6 +28,6 @@ def difference(pair: ModelPair, load: Any, rng: np.random.Generator) -> float:
     model = pair.blank()
     load(model, state)
     inputs = pair.input_arrays(rng)
-    theirs = pair.run_torch(module, inputs)
-    ours = pair.run_flax(model, inputs).reshape(theirs.shape)
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    torch_output = pair.run_torch(module, inputs)
+    flax_output = pair.run_flax(model, inputs).reshape(torch_output.shape)
+    return float(np.abs(flax_output - torch_output).max() / np.abs(torch_output).max())

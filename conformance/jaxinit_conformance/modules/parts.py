@@ -1,9 +1,8 @@
-"""A torch module beside its NNX pair: which numbers correspond, and how torch distributes them.
+"""The parts of each Flax parameter: which torch tensors they are made of, and how torch draws those.
 
-What a parameter of the pair is made of is read off `load` itself: each of torch's tensors
-is filled with a number of its own, so that a loaded entry names its source, or, being a
-sum, its sources. Whether `load` puts them where they belong is for equal forward passes
-to show; they do not know of distributions.
+The parts are read off `load`. Each torch tensor is filled with a number of its own, so that a
+loaded entry names its source, or its sources if it is a sum. Equal outputs show that `load` puts
+tensors in the right place. They show nothing about distributions.
 """
 
 import dataclasses
@@ -16,20 +15,19 @@ from typing import Any
 import jax
 import numpy as np
 import torch
-from flax import nnx
 
 from ..reference import torch_init, torch_modules
 from ..reference.expected import Expected
 from ..reference.torch_modules import Recorded
 from .pairs.compile import compile_unoptimized
-from .pairs.pair import ModelPair
+from .pairs.pair import ModelPair, leaves
 
 Arrays = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Entries of a parameter that are made of the same tensors of torch's: a range of its last axis."""
+    """A range of the last axis of a parameter, made of the same torch tensors."""
 
     path: str
     shape: tuple[int, ...]
@@ -47,27 +45,27 @@ class Part:
         return math.prod(self.shape[:-1]) * (self.stop - self.start)
 
     def of(self, arrays: np.ndarray) -> np.ndarray:
-        """Its entries in stacked arrays of the parameter."""
+        """Return the entries of the part, from stacked arrays of the parameter."""
         return arrays.reshape(len(arrays), -1, self.shape[-1] if self.shape else 1)[..., self.start : self.stop]
 
 
 @functools.cache
 def recorded(pair: ModelPair) -> tuple[torch.nn.Module, Mapping[str, Recorded]]:
-    """torch's module, and how its tensors came to be."""
+    """Return the torch module of a pair, and the record of each tensor."""
     with torch_init.seeded(0):
         return torch_modules.record(pair.build_torch)
 
 
 def kinds(pair: ModelPair) -> set[str]:
-    """The kinds of distribution that torch draws the module's tensors from."""
+    """Return the kinds of distribution of the tensors of a torch module."""
     return {one.expected.kind for one in recorded(pair)[1].values()}
 
 
 def parts(pair: ModelPair, load: Any) -> list[Part]:
-    """What each parameter of the pair is made of, by what `load` does.
+    """Return the parts of each Flax parameter.
 
     Raises:
-        LookupError: entries of a parameter are no sum of tensors, or a tensor is nowhere.
+        LookupError: entries of a parameter are not a sum of tensors, or a tensor is used nowhere.
     """
     tensors = recorded(pair)[1]
     codes = {name: float(code) for code, name in enumerate(tensors, start=1)}
@@ -97,7 +95,7 @@ def _split(path: str, array: np.ndarray, codes: Mapping[str, float], matched: Ma
 
 
 def expected(part: Part, tensors: Mapping[str, Recorded]) -> Expected:
-    """The distribution of a part's entries, by torch's calls."""
+    """Return the distribution of the entries of a part, by the calls of torch."""
     first, *others = (tensors[name].expected for name in part.sources)
     if not others:
         return first
@@ -106,31 +104,23 @@ def expected(part: Part, tensors: Mapping[str, Recorded]) -> Expected:
     raise LookupError(f"no distribution is known for the sum of {', '.join(part.sources)}")
 
 
-def leaves(model: Any) -> Arrays:
-    """A model's parameters and statistics by their paths, joined with dots."""
-    flat = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
-    return {".".join(map(str, path)): jax.tree.leaves(leaf)[0] for path, leaf in flat}
-
-
 class Drawn:
-    """What a target's `reset_parameters` draws for a pair, one key after the other; kept as far as it was asked for."""
+    """What `reset_parameters` of a target draws for a pair, one key after the other. Draws are kept."""
 
     def __init__(self, pair: ModelPair, reset: Any, key: jax.Array) -> None:
         self._pair, self._reset, self._key = pair, reset, key
         self._kept: Arrays = {}
 
     def values(self, parts: list[Part], count: int) -> list[np.ndarray]:
-        """For each part at least `count` entries, in whole arrays."""
+        """Return at least `count` entries of each part, in whole arrays."""
         wanted = {part: -(-count // part.size) for part in parts}
         if any(len(self._kept.get(part.path, ())) < models for part, models in wanted.items()):
-            most = sorted(
-                wanted, key=lambda part: wanted[part]
-            )  # of two parts of one parameter the larger number stays
-            self._kept.update(self._drawn({part.path: wanted[part] for part in most}))
+            # Sorted, so that of two parts of one parameter the larger number is kept.
+            self._kept.update(self._drawn({part.path: wanted[part] for part in sorted(wanted, key=wanted.__getitem__)}))
         return [part.of(self._kept[part.path][:models]) for part, models in wanted.items()]
 
     def _drawn(self, wanted: Mapping[str, int]) -> Arrays:
-        """For each path the arrays of so many models, stacked."""
+        """Return the stacked arrays of so many models for each path."""
         kept: dict[str, list[np.ndarray]] = {path: [] for path in wanted}
         for index in range(max(wanted.values())):
             model = self._model(np.uint32(index))
@@ -141,7 +131,7 @@ class Drawn:
 
     @functools.cached_property
     def _model(self) -> Any:
-        """From the number of a key to the arrays of a model that was set with it."""
+        """A function from the number of a key to the arrays of a model that was drawn with that key."""
 
         def arrays(index: jax.Array) -> Arrays:
             model = self._pair.blank()

@@ -1,13 +1,13 @@
-"""How large signals are in a new model: what each layer puts out, and the gradient of each kernel, on one input.
+"""The size of activations and gradients in a new model, layer by layer, on one input.
 
-In torch and in the NNX pair, both as they are when training starts, over as many seeds each.
+Both models are as they are when training starts, over as many seeds each.
 """
 
 import contextlib
 import functools
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -24,35 +24,51 @@ from .pairs.pair import ModelPair
 
 SEEDS = 32
 PROMISED = {"activations": math.log(3), "gradients": math.log(8)}
-"""Logarithms of ratios; a gain that is off by 5% in each of 50 layers changes the gradient of the first twelvefold."""
+"""Logarithms of ratios. A gain that is off by 5% in each of 50 layers changes the gradient of the first twelvefold."""
 
 Signals = dict[str, np.ndarray]
-"""Logarithms of standard deviations by the layer's name, one for each seed."""
+"""Logarithms of standard deviations by the name of the layer, one for each seed."""
 
-THEIRS = torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d
-OURS = nnx.Linear, nnx.Conv, nnx.ConvTranspose
+TORCH_LAYERS = torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d
+FLAX_LAYERS = nnx.Linear, nnx.Conv, nnx.ConvTranspose
 
 
 class Experiment:
-    """One input, one direction to differentiate in, and both models' signals."""
+    """The signals of both models for one input, and one direction to differentiate in."""
 
     def __init__(self, pair: ModelPair, rng: np.random.Generator) -> None:
         self._pair = pair
         self._inputs = pair.input_arrays(rng)
-        with torch_init.seeded(0):  # of no consequence: the shape alone is looked at
+        with torch_init.seeded(0):  # any seed will do, since only the shape is used
             output = pair.run_torch(pair.build_torch(), self._inputs)
         self._direction = rng.normal(size=output.shape).astype(np.float32)
 
-    def theirs(self, seeds: range) -> tuple[Signals, Signals]:
-        """Activations and gradients in torch."""
+    def torch_signals(self, seeds: range) -> tuple[Signals, Signals]:
+        """Return activations and gradients in torch."""
         runs = []
         for seed in seeds:
             with torch_init.seeded(seed):
-                runs.append(self.of_torch(self._pair.build_torch()))
+                runs.append(self.of_module(self._pair.build_torch()))
         return _stacked(runs)
 
-    def ours(self, reset: Any, key: jax.Array, seeds: range) -> tuple[Signals, Signals]:
-        """Activations and gradients in NNX, set by a target's `reset_parameters`."""
+    def of_module(self, module: torch.nn.Module) -> tuple[dict[str, float], dict[str, float]]:
+        """Return activations and gradients of one torch module."""
+        layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, TORCH_LAYERS)}
+        activations: dict[str, float] = {}
+
+        def note(name: str, _: Any, __: Any, output: torch.Tensor) -> None:
+            activations[name] = float(output.detach().std(correction=0).log())
+
+        for name, layer in layers.items():
+            layer.register_forward_hook(functools.partial(note, name))
+        output = self._pair.call_torch(module.train(), *map(torch.from_numpy, self._inputs))
+        projected = (output * torch.from_numpy(self._direction)).sum()
+        gradients = torch.autograd.grad(projected, [layer.weight for layer in layers.values()])
+        spreads = (float(gradient.std(correction=0).log()) for gradient in gradients)
+        return activations, dict(zip(layers, spreads, strict=True))
+
+    def flax_signals(self, reset: Any, key: jax.Array, seeds: range) -> tuple[Signals, Signals]:
+        """Return activations and gradients in Flax, for models that `reset` draws."""
         inputs = [self._pair.to_flax(array) for array in self._inputs]
         direction = self._pair.to_flax(self._direction)
 
@@ -62,7 +78,7 @@ class Experiment:
             graphdef, parameters, *others = nnx.split(model, nnx.Param, ...)
 
             def along(parameters: Any) -> Any:
-                # Statistics are set on the way: by a copy, since Flax lets only the innermost trace set them.
+                # Batch statistics are set here. Flax lets only the innermost trace do so, hence the copy.
                 model = nnx.merge(graphdef, parameters, *jax.tree.map(lambda leaf: leaf, others))
                 model.train()
                 with _noted(model) as activations:
@@ -77,34 +93,19 @@ class Experiment:
         program = compile_unoptimized(signals, np.uint32(0))
         return _stacked([program(np.uint32(seed)) for seed in seeds])
 
-    def of_torch(self, module: torch.nn.Module) -> tuple[dict[str, float], dict[str, float]]:
-        """Activations and gradients of one module."""
-        layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, THEIRS)}
-        activations: dict[str, float] = {}
-        for name, layer in layers.items():
-            layer.register_forward_hook(_noting(activations, name))
-        output = self._pair.call_torch(module.train(), *map(torch.from_numpy, self._inputs))
-        projected = (output * torch.from_numpy(self._direction)).sum()
-        gradients = torch.autograd.grad(projected, [layer.weight for layer in layers.values()])
-        spreads = (float(gradient.std(correction=0).log()) for gradient in gradients)
-        return activations, dict(zip(layers, spreads, strict=True))
-
-
-def _noting(into: dict[str, float], name: str) -> Callable[..., None]:
-    def note(_: torch.nn.Module, __: Any, output: torch.Tensor) -> None:
-        into[name] = float(output.detach().std(correction=0).log())
-
-    return note
-
 
 @contextlib.contextmanager
 def _noted(model: Any) -> Iterator[dict[str, Any]]:
-    """What each layer of the model puts out while this lasts; Flax has no hooks: its classes' calls are exchanged."""
-    names = {id(layer): ".".join(map(str, path)) for path, layer in nnx.iter_graph(model) if isinstance(layer, OURS)}
-    activations: dict[str, Any] = {}
-    calls = {kind: kind.__call__ for kind in OURS}
+    """Yield a dict that each layer of the model notes its output in.
 
-    def exchanged(kind: Any) -> Callable[..., Any]:
+    Flax has no forward hooks, so `__call__` of its classes is replaced for as long.
+    """
+    layers = ((path, layer) for path, layer in nnx.iter_graph(model) if isinstance(layer, FLAX_LAYERS))
+    names = {id(layer): ".".join(map(str, path)) for path, layer in layers}
+    activations: dict[str, Any] = {}
+    calls = {kind: kind.__call__ for kind in FLAX_LAYERS}
+
+    def noting(kind: Any) -> Any:
         def call(layer: Any, *inputs: Any) -> Any:
             output = calls[kind](layer, *inputs)
             activations[names[id(layer)]] = jnp.log(output.std())
@@ -112,8 +113,8 @@ def _noted(model: Any) -> Iterator[dict[str, Any]]:
 
         return call
 
-    for kind in OURS:
-        kind.__call__ = exchanged(kind)  # type: ignore[method-assign]  # in place of a hook
+    for kind in FLAX_LAYERS:
+        kind.__call__ = noting(kind)  # type: ignore[method-assign]  # in place of a hook
     try:
         yield activations
     finally:
@@ -129,33 +130,32 @@ def _stacked(runs: list[tuple[dict[str, Any], dict[str, Any]]]) -> tuple[Signals
 
 
 def checks(pair: ModelPair, reset: Any, seed: int) -> Iterator[PlannedCheck]:
-    """Whether signals are as large as in torch, on average over seeds, layer by layer."""
+    """Yield the checks that signals are as large as in torch, on average over seeds, in every layer."""
     own = seed, zlib.crc32(pair.name.encode())
 
     @functools.cache
     def signals() -> tuple[tuple[Signals, Signals], tuple[Signals, Signals]]:
         experiment = Experiment(pair, np.random.default_rng(own))
         key = jax.random.fold_in(jax.random.key(seed), own[1])
-        return experiment.theirs(range(seed, seed + SEEDS)), experiment.ours(reset, key, range(SEEDS))
+        return experiment.torch_signals(range(seed, seed + SEEDS)), experiment.flax_signals(reset, key, range(SEEDS))
 
     def judge(which: int, claim: str, rates: Rates) -> Result:
-        theirs, ours = signals()
-        return _compared(theirs[which], ours[which], PROMISED[claim], rates)
+        in_torch, in_flax = signals()
+        return _compared(in_torch[which], in_flax[which], PROMISED[claim], rates)
 
     for which, claim in enumerate(PROMISED):
         yield PlannedCheck(pair.name, claim, pair.case, functools.partial(judge, which, claim), statistic=TwoMeans.name)
 
 
-def _compared(theirs: Signals, ours: Signals, promised: float, rates: Rates) -> Result:
-    """The worst of the layers; they share the rates."""
-    if set(theirs) != set(ours):
-        return Result(False, f"layers {sorted(ours)}", f"layers {sorted(theirs)}")
-    rates = rates.over(len(theirs))
-    gaps = {name: abs(float(theirs[name].mean() - ours[name].mean())) for name in theirs}
-    statistics = {name: TwoMeans(math.sqrt((theirs[name].var(ddof=1) + ours[name].var(ddof=1)) / 2)) for name in theirs}
-    samples = len(theirs[next(iter(theirs))])
-    thresholds = {name: statistic.threshold(samples, rates) for name, statistic in statistics.items()}
-    detectable = max(statistic.detectable(samples, rates) for statistic in statistics.values())
+def _compared(in_torch: Signals, in_flax: Signals, promised: float, rates: Rates) -> Result:
+    """Judge the worst of the layers, which share the rates."""
+    if set(in_torch) != set(in_flax):
+        return Result(False, f"layers {sorted(in_flax)}", f"layers {sorted(in_torch)}")
+    rates, samples = rates.over(len(in_torch)), len(next(iter(in_torch.values())))
+    gaps = {name: abs(float(in_torch[name].mean() - in_flax[name].mean())) for name in in_torch}
+    spreads = {name: math.sqrt((in_torch[name].var(ddof=1) + in_flax[name].var(ddof=1)) / 2) for name in in_torch}
+    thresholds = {name: TwoMeans(spread).threshold(samples, rates) for name, spread in spreads.items()}
+    detectable = TwoMeans(max(spreads.values())).detectable(samples, rates)
     largest, worst = (max(gaps, key=by) for by in (gaps.__getitem__, lambda name: gaps[name] / thresholds[name]))
     return Result(
         gaps[worst] <= thresholds[worst] and detectable <= promised,

@@ -64,7 +64,7 @@ class Expected:
         return self.average(lambda x: ((x - self.mean) / self.std) ** order)
 
     def rounded_cdf(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return P(X < v) and P(X <= v) for X rounded to nearest in the dtype of sorted `values`, and kept in the support."""
+        """Return P(X < v) and P(X <= v) for X rounded to the dtype of sorted `values`, and kept in the support."""
         with np.errstate(over="ignore"):  # beyond the largest value is infinity, or nothing
             following, preceding = (
                 np.nextafter(values, np.asarray(bound).astype(values.dtype)).astype(np.float64)

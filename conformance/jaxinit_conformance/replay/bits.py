@@ -1,4 +1,4 @@
-"""How alike two streams of numbers are: to the bit, or within what rounding explains."""
+"""Comparing two streams of numbers: bit by bit, or up to rounding."""
 
 import dataclasses
 from typing import NamedTuple
@@ -10,10 +10,10 @@ from ..checks.check import Result
 
 
 class Tolerance(NamedTuple):
-    """How far numbers may be apart, and how a report says it."""
+    """How far numbers may be apart, and how a report says so."""
 
     size: float
-    words: str
+    text: str
 
 
 TO_THE_BIT = Tolerance(0.0, "all equal to the bit")
@@ -21,53 +21,53 @@ TO_THE_BIT = Tolerance(0.0, "all equal to the bit")
 
 @dataclasses.dataclass
 class BitComparison:
-    """Of so many numbers, how many have equal bits, and how far the others are apart, in units of what is allowed."""
+    """The share of numbers with equal bits, and how far the other ones are apart in units of the tolerance."""
 
     size: int = 0
     equal: int = 0
     farthest: float = 0.0
     differing_states: int = 0
 
-    def add(self, ours: np.ndarray, theirs: np.ndarray, tolerance: Tolerance) -> None:
-        """Compares numbers one by one, in order.
+    def add(self, drawn: np.ndarray, in_torch: np.ndarray, tolerance: Tolerance) -> None:
+        """Compare numbers one by one, in order.
 
         Raises:
-            ValueError: they are not of one dtype and number.
+            ValueError: the arrays differ in dtype or size.
         """
-        ours, theirs = ours.reshape(-1), theirs.reshape(-1)
-        if (ours.dtype, ours.size) != (theirs.dtype, theirs.size):
-            raise ValueError(f"{ours.size} {ours.dtype} beside torch's {theirs.size} {theirs.dtype}")
-        different = _bits(ours) != _bits(theirs)
-        self.size, self.equal = self.size + ours.size, self.equal + ours.size - int(different.sum())
+        drawn, in_torch = drawn.reshape(-1), in_torch.reshape(-1)
+        if (drawn.dtype, drawn.size) != (in_torch.dtype, in_torch.size):
+            raise ValueError(f"got {drawn.size} {drawn.dtype}, expected {in_torch.size} {in_torch.dtype} as in torch")
+        different = _bits(drawn) != _bits(in_torch)
+        self.size, self.equal = self.size + drawn.size, self.equal + drawn.size - int(different.sum())
         if different.any():
-            apart = _apart(ours[different], theirs[different])
+            apart = _apart(drawn[different], in_torch[different])
             self.farthest = float(np.maximum(self.farthest, apart / tolerance.size if tolerance.size else np.inf))
 
-    def add_states(self, ours: np.ndarray, theirs: np.ndarray) -> None:
-        """Compares what two generators hold."""
-        self.differing_states += not np.array_equal(ours, theirs)
+    def add_states(self, state: np.ndarray, in_torch: np.ndarray) -> None:
+        """Compare the states of two generators."""
+        self.differing_states += not np.array_equal(state, in_torch)
 
     def result(self, tolerance: Tolerance) -> Result:
-        """Whether all numbers are as near as allowed, and all states equal."""
+        """Return whether all numbers are within their tolerance, and all states equal."""
         share = self.equal / self.size if self.size else 1.0
         seen = f"{share:.3%} equal to the bit"
         if self.farthest and tolerance.size:
-            seen += f", the others {self.farthest:.2f} of what is allowed apart"
+            seen += f", the other ones at most {self.farthest:.2f} of the tolerance apart"
         seen += f", {self.differing_states} states differ" * bool(self.differing_states)
-        passed = self.farthest <= 1.0 and not self.differing_states  # NaN is farther than any
-        return Result(passed, seen, f"{tolerance.words}, states equal", samples=self.size)
+        passed = self.farthest <= 1.0 and not self.differing_states  # False if `farthest` is NaN
+        return Result(passed, seen, f"{tolerance.text}, states equal", samples=self.size)
 
 
 def _bits(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
 
 
-def _apart(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest distance; of two neighbours in 16 bits none, for they may come of one rounding."""
-    first, second = ours.astype(np.float64), theirs.astype(np.float64)
+def _apart(drawn: np.ndarray, in_torch: np.ndarray) -> float:
+    """Return the largest distance. One ulp of a 16-bit dtype does not count, since it may be one rounding."""
+    first, second = drawn.astype(np.float64), in_torch.astype(np.float64)
     distance = np.abs(first - second)
-    if ours.dtype.itemsize == 2:
-        finfo = ml_dtypes.finfo(ours.dtype)
-        spacing = np.maximum(np.maximum(abs(first), abs(second)) * float(finfo.eps), float(finfo.smallest_subnormal))
-        distance[distance <= spacing] = 0.0
+    if drawn.dtype.itemsize == 2:
+        finfo = ml_dtypes.finfo(drawn.dtype)
+        ulp = np.maximum(np.maximum(abs(first), abs(second)) * float(finfo.eps), float(finfo.smallest_subnormal))
+        distance[distance <= ulp] = 0.0
     return float(distance.max())

@@ -1,4 +1,4 @@
-"""Streams of mixed calls, and what a generator's state holds between them."""
+"""Streams of mixed calls, and the state of the generator between them."""
 
 import functools
 import random
@@ -19,20 +19,20 @@ from .calls import APART, DTYPES, FEW, SAME_BITS, SIZES, VECTORS
 
 EXTREMES = 0, 2**32, 2**63, 2**64 - 1, -1, -(2**63)
 SEAMS = 0, 1, 2, 15, 16, 17, 31, 623, 624, 625
-"""Sizes beside a block of 16, and beside the 624 words that MT19937 makes at once."""
+"""Sizes beside a block of 16, and beside the 624 integers that MT19937 makes at once."""
 
 KERNELS = tuple(case for case in cases.ELEMENTWISE if case.axes == "io" and case.initializer in cases.FAN_SCHEMES)
 
 
 class Step(NamedTuple):
-    """What a stream does next: an array, a permutation, or else both generators take each other's state."""
+    """The next step of a stream: draw an array, draw a permutation, or else exchange the states of both generators."""
 
     case: Case | None = None
     n: int | None = None
 
 
 def checks(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[PlannedCheck]:
-    """Seeds, permutations and streams; of these one a seed."""
+    """Yield the checks of seeds, of permutations, and of one stream for each seed."""
     yield exact("TorchGenerator", "replay seeds", "extremes", lambda: _extremes(target))
     for sizes, numbers in (FEW if quick else SIZES).items():
         steps = [Step(n=n) for n in numbers]
@@ -50,14 +50,14 @@ def checks(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[Plan
 def _extremes(target: Target) -> Result:
     differing = 0
     for seed in EXTREMES:
-        ours, theirs = target.namespace.TorchGenerator(seed), torch.Generator().manual_seed(seed)
-        is_same_state = np.array_equal(ours.get_state(), theirs.get_state().numpy())
-        differing += not (is_same_state and ours.initial_seed() == theirs.initial_seed())
+        generator, in_torch = target.namespace.TorchGenerator(seed), torch.Generator().manual_seed(seed)
+        is_same_state = np.array_equal(generator.get_state(), in_torch.get_state().numpy())
+        differing += not (is_same_state and generator.initial_seed() == in_torch.initial_seed())
     return equal(f"{differing} of {len(EXTREMES)} differ", f"0 of {len(EXTREMES)} differ")
 
 
 def _mixed(target: Target, dice: random.Random) -> list[Step]:
-    """Calls of any kind, dtype and size; every ninth or so hands the states over."""
+    """Return calls of any kind, dtype and size. About one step in nine exchanges the states."""
     vectors: list[Callable[[], Step]] = [
         lambda: Step(calls.vector(*dice.choice(VECTORS), dice.choice(SEAMS), dice.choice(DTYPES)))
     ]
@@ -75,22 +75,22 @@ def _is_possible(target: Target, case: Case) -> bool:
 
 
 def _followed(target: Target, seed: int, steps: Sequence[Step]) -> Result:
-    """Whether both give the same at every step."""
-    comparison, ours = BitComparison(), target.namespace.TorchGenerator(seed, exact=True)
+    """Compare both generators after every step."""
+    comparison, generator = BitComparison(), calls.new_generator(target, seed)
     with torch_init.seeded(seed):
         for step in steps:
             if step.case is not None:
-                calls.compare(comparison, target, step.case, ours, is_exact=True)
+                calls.compare(comparison, target, step.case, generator)
             elif step.n is not None:
-                comparison.add(ours.randperm(step.n), torch.randperm(step.n).numpy(), TO_THE_BIT)
+                comparison.add(generator.randperm(step.n), torch.randperm(step.n).numpy(), TO_THE_BIT)
             else:
-                ours = _exchanged(target, ours)
-            comparison.add_states(ours.get_state(), torch.get_rng_state().numpy())
+                generator = _exchanged(target, generator)
+            comparison.add_states(generator.get_state(), torch.get_rng_state().numpy())
     return comparison.result(TO_THE_BIT if SAME_BITS else Tolerance(1.0, APART))
 
 
-def _exchanged(target: Target, ours: Any) -> Any:
-    """A generator that goes on where torch's is, while torch's goes on where ours was."""
-    theirs = torch.get_rng_state().numpy()
-    torch.set_rng_state(torch.from_numpy(ours.get_state()))
-    return target.namespace.TorchGenerator.from_state(theirs, exact=True)
+def _exchanged(target: Target, generator: Any) -> Any:
+    """Return a generator with the state of torch, and set torch to the state of the old one."""
+    state = torch.get_rng_state().numpy()
+    torch.set_rng_state(torch.from_numpy(generator.get_state()))
+    return target.namespace.TorchGenerator.from_state(state, exact=True)

@@ -16,6 +16,7 @@ from jaxinit_conformance.checks.check import Result
 from jaxinit_conformance.faults import catch
 from jaxinit_conformance.faults.modules import drawn, loaded, one_uniform, only, scaled, stated
 from jaxinit_conformance.modules import claims, coverage, pairs, parts
+from jaxinit_conformance.modules.pairs.pair import leaves
 from jaxinit_conformance.targets import Target
 from tests import seeds
 
@@ -76,7 +77,7 @@ def test_targets_without_modules_have_no_such_checks() -> None:
     assert not [check for check in checks if check.initializer.startswith("nn.")]
 
 
-def test_every_layer_of_the_table_has_a_twin() -> None:
+def test_every_layer_of_the_table_has_a_pair() -> None:
     named = " ".join(pair.case for pair in pairs.LAYERS)
     missing = [row.nnx for row in TABLE if row.nnx and not re.search(rf"\bnnx\.{row.nnx}\b", named)]
     assert not missing
@@ -94,7 +95,7 @@ def test_ids_are_unique() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_the_five_models_are_among_the_twins() -> None:
+def test_the_five_models_are_among_the_pairs() -> None:
     assert len(pairs.MODELS) == 5
 
 
@@ -134,4 +135,4 @@ def test_draws_are_those_of_reset_parameters() -> None:
     model = pair.blank()
     jaxinit.nnx.reset_parameters(model, jax.random.fold_in(key, 2))
     for part, array in zip(found, seen, strict=True):
-        np.testing.assert_array_equal(array[2].ravel(), np.asarray(parts.leaves(model)[part.path]).ravel())
+        np.testing.assert_array_equal(array[2].ravel(), np.asarray(leaves(model)[part.path]).ravel())

@@ -24,7 +24,7 @@ def result(nnx: Any, seed: int) -> dict[str, Any]:
         return {check.claim: suite.evaluate(check, RATES) for check in signals.checks(PAIR, nnx.reset_parameters, seed)}
 
 
-def test_ours_are_as_large_as_torchs(seed: int) -> None:
+def test_signals_are_as_large_as_in_torch(seed: int) -> None:
     assert all(seen.passed for seen in result(jaxinit.nnx, seed).values())
 
 
@@ -42,9 +42,9 @@ def test_equal_weights_give_equal_signals(rng: np.random.Generator, monkeypatch:
     experiment = signals.Experiment(PAIR, rng)
     module = PAIR.build_torch()
     weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
-    theirs = experiment.of_torch(module)
-    ours = experiment.ours(lambda model, _: jaxinit.nnx.load(model, weights), jax.random.key(0), range(1))
+    in_torch = experiment.of_module(module)
+    in_flax = experiment.flax_signals(lambda model, _: jaxinit.nnx.load(model, weights), jax.random.key(0), range(1))
     for which in (0, 1):
-        assert set(theirs[which]) == set(ours[which]) == {f"layers.{index}" for index in range(6)}
-        for name, value in theirs[which].items():
-            assert ours[which][name][0] == pytest.approx(value, abs=1e-4)
+        assert set(in_torch[which]) == set(in_flax[which]) == {f"layers.{index}" for index in range(6)}
+        for name, value in in_torch[which].items():
+            assert in_flax[which][name][0] == pytest.approx(value, abs=1e-4)

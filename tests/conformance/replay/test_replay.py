@@ -32,7 +32,7 @@ def test_it_is_part_of_a_run_where_there_is_a_generator() -> None:
     assert not list(claims.checks(without, 0, quick=False))
 
 
-def test_every_initializer_and_every_twin_is_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_initializer_and_every_pair_is_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "SAME_BITS", True)  # elsewhere trunc_normal is not claimed
     everything = {pair.name for pair in (*pairs.LAYERS, *pairs.MODELS)} | set(torch_init.initializers())
     assert checked(quick=False) == everything | {"TorchGenerator", "randperm"}
@@ -69,18 +69,18 @@ NEAR = Tolerance(1e-3, "at most 0.001 apart")
 
 
 @pytest.mark.parametrize(
-    ("theirs", "tolerance", "passed", "seen"),
+    ("in_torch", "tolerance", "passed", "seen"),
     [
         ([1.0, 2.0], TO_THE_BIT, True, "100.000% equal to the bit"),
         ([1.0, 2.0000002], TO_THE_BIT, False, "50.000% equal to the bit"),
-        ([1.0, 2.0005], NEAR, True, "50.000% equal to the bit, the others 0.50 of what is allowed apart"),
-        ([1.0, 2.002], NEAR, False, "50.000% equal to the bit, the others 2.00 of what is allowed apart"),
-        ([np.nan, 2.0], NEAR, False, "50.000% equal to the bit, the others nan of what is allowed apart"),
+        ([1.0, 2.0005], NEAR, True, "50.000% equal to the bit, the other ones at most 0.50 of the tolerance apart"),
+        ([1.0, 2.002], NEAR, False, "50.000% equal to the bit, the other ones at most 2.00 of the tolerance apart"),
+        ([np.nan, 2.0], NEAR, False, "50.000% equal to the bit, the other ones at most nan of the tolerance apart"),
     ],
 )
-def test_what_is_near(theirs: list[float], tolerance: Tolerance, passed: bool, seen: str) -> None:
+def test_what_is_near(in_torch: list[float], tolerance: Tolerance, passed: bool, seen: str) -> None:
     found = BitComparison()
-    found.add(np.array([1.0, 2.0], np.float32), np.array(theirs, np.float32), tolerance)
+    found.add(np.array([1.0, 2.0], np.float32), np.array(in_torch, np.float32), tolerance)
     result = found.result(tolerance)
     assert (result.passed, result.observed, result.samples) == (passed, seen, 2)
 
@@ -105,7 +105,7 @@ def test_neighbours_in_16_bits_may_come_of_one_rounding(dtype: type) -> None:
 
 
 def test_arrays_of_another_kind_are_an_error() -> None:
-    with pytest.raises(ValueError, match="2 float32 beside torch's 3 float32"):
+    with pytest.raises(ValueError, match="got 2 float32, expected 3 float32 as in torch"):
         BitComparison().add(np.zeros(2, np.float32), np.zeros(3, np.float32), TO_THE_BIT)
-    with pytest.raises(ValueError, match="2 float64 beside torch's 2 float32"):
+    with pytest.raises(ValueError, match="got 2 float64, expected 2 float32 as in torch"):
         BitComparison().add(np.zeros(2), np.zeros(2, np.float32), TO_THE_BIT)

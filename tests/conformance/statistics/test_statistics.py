@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from jaxinit_conformance.statistics.deviations import kolmogorov_distance
 from jaxinit_conformance.statistics.tests import (
     Average,
     Binomial,
@@ -18,7 +19,6 @@ from jaxinit_conformance.statistics.tests import (
     Statistic,
     TwoMeans,
     UniformExtremes,
-    kolmogorov_distance,
     samples_for,
 )
 

@@ -1,4 +1,4 @@
-"""Programs that run a few times: most of their time is that of the compiler."""
+"""Compiling programs that run a few times, so that compiling takes most of the time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 
 
 def compile_unoptimized(function: Callable[..., Any], *operands: Any) -> Callable[..., Any]:
-    """The function for operands of these shapes, as XLA makes it without optimising machine code: in half the time."""
+    """Compile a function for operands of these shapes without optimizing machine code, in half the time."""
     program: Callable[..., Any] = (
         jax.jit(function).lower(*operands).compile(compiler_options={"xla_backend_optimization_level": "0"})
     )

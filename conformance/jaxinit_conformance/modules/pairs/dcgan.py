@@ -42,7 +42,7 @@ class TorchGenerator(torch.nn.Module):
 class FlaxGenerator(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         pairs = list(zip((NOISE, *CHANNELS), CHANNELS, strict=False))
-        # A kernel of 4 reaches out by 3, of which torch's padding of 1 cuts one away.
+        # A kernel of 4 reaches out by 3, and the padding of 1 in torch removes 1.
         self.ups = nnx.List(
             [
                 nnx.ConvTranspose(

@@ -1,4 +1,4 @@
-"""Each torch module that NNX has a layer for, with and without its options."""
+"""Torch modules that NNX has a layer for, with and without options."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -91,7 +91,7 @@ def _conv_transpose(axes: int, transpose_kernel: bool, *, quick: bool = False, *
 
 
 def _cut(kernel: tuple[int, ...], options: dict[str, Any]) -> list[tuple[int, int]]:
-    """Flax's padding around the spread input, of which torch's cuts away."""
+    """Return the padding of Flax, which adds to the dilated input. The padding of torch removes from the output."""
 
     def each(name: str, default: int) -> tuple[int, ...]:
         value = options.get(name, default)

@@ -1,4 +1,4 @@
-"""A torch module and the NNX module that plays its part."""
+"""A torch module, and the NNX module that plays its part."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,35 +21,35 @@ def _call(module: Any, *inputs: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class ModelPair:
-    """How to build both, and what both are called with."""
+    """How to build both modules, and what they are called with."""
 
     name: str
-    """Of the torch module or the model; the row of the report."""
+    """The torch module or the model: the row of the report."""
     case: str
     build_torch: Callable[[], torch.nn.Module]
     build_flax: Callable[[nnx.Rngs], Any]
     inputs: tuple[tuple[int, ...], ...]
-    """The shapes that torch's module is called with."""
+    """The shapes that the torch module is called with."""
     tokens: int = 0
-    """Inputs are whole numbers below this, if it is not 0."""
+    """If not 0, inputs are integers below this number."""
     images: bool = False
-    """Whether torch has the channels behind the batch axis; Flax has them last."""
+    """Whether inputs have channels, which are axis 1 in torch and the last axis in Flax."""
     call_torch: Callable[..., Any] = _call
     call_flax: Callable[..., Any] = _call
     without: Callable[[State], None] = lambda _: None
-    """Sets to 0 what Flax's layer has no place for."""
+    """A function that sets torch tensors to 0 that the Flax layer lacks."""
     copied: Callable[[Any], Any] = lambda _: ()
-    """The layers that torch copies from the first of them, so that all start with its numbers."""
+    """A function to the layers that torch copies from the first one, so that all start equal."""
     quick: bool = False
     is_model: bool = False
 
     def blank(self) -> Any:
-        """The NNX model with zeros for numbers, so that nothing is right which was never set."""
+        """Return the NNX model with zeros, so that an array that is never set is wrong."""
         graphdef, state = nnx.split(nnx.eval_shape(lambda: self.build_flax(nnx.Rngs(0))))
         return nnx.merge(graphdef, jax.tree.map(_zeros, state))
 
     def input_arrays(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """Random inputs, as torch takes them."""
+        """Return random inputs in the layout of torch."""
         if self.tokens:
             return [rng.integers(self.tokens, size=shape) for shape in self.inputs]
         return [rng.normal(size=shape).astype(np.float32) for shape in self.inputs]
@@ -60,7 +60,7 @@ class ModelPair:
         return output.numpy()
 
     def run_flax(self, model: Any, inputs: list[np.ndarray]) -> np.ndarray:
-        """In torch's layout, but for axes that torch has in one."""
+        """Return the output in the layout of torch. Heads and features may be separate axes."""
         model.eval()
         graphdef, state = nnx.split(model)
 
@@ -72,8 +72,20 @@ class ModelPair:
         return np.moveaxis(array, -1, 1) if self.images else array
 
     def to_flax(self, array: np.ndarray) -> Any:
-        """An input as Flax takes it."""
+        """Return an input in the layout of Flax."""
         return jnp.asarray(np.moveaxis(array, 1, -1) if self.images else array)
+
+
+def tensors(module: torch.nn.Module) -> State:
+    """Return copies of the floating tensors of a torch module, by name."""
+    state = module.state_dict().items()
+    return {name: tensor.numpy().copy() for name, tensor in state if tensor.is_floating_point()}
+
+
+def leaves(model: Any) -> dict[str, Any]:
+    """Return the parameters and statistics of an NNX model by path, joined with dots."""
+    flat = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+    return {".".join(map(str, path)): jax.tree.leaves(leaf)[0] for path, leaf in flat}
 
 
 def _zeros(leaf: jax.ShapeDtypeStruct) -> jax.Array:

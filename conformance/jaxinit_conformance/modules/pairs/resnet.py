@@ -1,4 +1,4 @@
-"""ResNet-50 with a decoder of transposed convolutions, in torch and in NNX; of any width."""
+"""ResNet-50 of any width with a decoder of transposed convolutions, in torch and in NNX."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ CLASSES = 64
 
 
 def pair(width: int, size: int = 64) -> ModelPair:
-    """Real depth; 64 is the real width."""
+    """Return the pair. The depth is that of ResNet-50, whose width is 64."""
     return ModelPair(
         "ResNet-50 with decoder",
         f"width {width}",
@@ -27,7 +27,7 @@ def pair(width: int, size: int = 64) -> ModelPair:
 
 
 def _stages(width: int) -> Iterator[tuple[int, int, int]]:
-    """Each block's inputs, inner channels and stride."""
+    """Yield the input channels, inner channels and stride of each block."""
     channels = width
     for stage, blocks in enumerate(BLOCKS):
         for block in range(blocks):
@@ -108,7 +108,7 @@ class FlaxResNet(nnx.Module):
         self.bn1 = nnx.BatchNorm(width, rngs=rngs)
         self.blocks = nnx.List([FlaxBlock(*block, rngs) for block in _stages(width)])
         ins = (EXPANSION * 8 * width, 4 * width)
-        # torch's padding of 1 cuts away one of the 3 that a kernel of 4 reaches out.
+        # A kernel of 4 reaches out by 3, and the padding of 1 in torch removes 1.
         self.ups = nnx.List(
             [nnx.ConvTranspose(n, 4 * width, (4, 4), 2, padding=((2, 2), (2, 2)), rngs=rngs) for n in ins]
         )
