@@ -1,11 +1,11 @@
-"""Checks that initializers are torch's: distributions, moments, layouts, arguments and refusals.
+"""Check that JAX initializers draw what the installed `torch.nn.init` draws.
 
-For another project's tests::
+For the tests of another project::
 
     jaxinit_conformance.run("my_package.initializers", quick=True).conforms
     jaxinit_conformance.assert_conforms(init, distribution, shape)
 
-Both need the packages of `pip install 'jaxinit[conformance]'`, loaded on first use.
+Both load the packages of `pip install 'jaxinit[conformance]'` when they are first used.
 """
 
 from typing import Any

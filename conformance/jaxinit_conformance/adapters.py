@@ -1,8 +1,8 @@
-"""Other libraries as targets: torch's names and arguments put into theirs, and nothing else.
+"""Other libraries as targets, with the names and arguments of torch.
 
-An adapter only renames. The defaults stay the library's, and an argument that it has no
-counterpart of raises TypeError, so a report answers what a user asks: the same call, is
-it torch's distribution? What a library has is asked of the library itself, each time.
+An adapter renames and does nothing else. The library keeps its defaults, and an argument that it
+lacks raises TypeError. So a report answers the question of a user: does the same call give the
+distribution of torch?
 """
 
 import copy
@@ -32,7 +32,7 @@ NAMES = {
     "kaiming_normal": ("he_normal",),
     "orthogonal": ("Orthogonal",),
 }
-"""What else an initializer of torch's is called."""
+"""Other names of a torch initializer."""
 
 ARGUMENTS = {
     "a": ("minval", "lower"),
@@ -41,18 +41,18 @@ ARGUMENTS = {
     "val": ("value", "constant"),
     "gain": ("scale",),
 }
-"""What else an argument of torch's is called; jax's uniform from 0 to `scale` has `b` alone."""
+"""Other names of a torch argument. jax.nn.initializers.uniform has no `a`: it draws from 0 to `scale`."""
 
 
 class Library(NamedTuple):
-    """Where a library keeps its initializers, what installs it, and how one of them is given a key."""
+    """Where the initializers are, which package installs them, and how an initializer gets a key."""
 
     find: Callable[[], Any]
     package: str
     keyed: Callable[[Init], Init]
 
     def namespace(self) -> types.SimpleNamespace:
-        """Its initializers under torch's names.
+        """Return the initializers under torch's names.
 
         Raises:
             ImportError: the library is missing, or cannot draw with JAX.
@@ -60,47 +60,47 @@ class Library(NamedTuple):
         try:
             found = self.find()
         except ModuleNotFoundError as error:
-            raise ImportError(f"it needs {error.name}; install it with: pip install {self.package}") from None
+            raise ImportError(f"it needs {error.name}. Install it with: pip install {self.package}") from None
         return types.SimpleNamespace(**dict(self._factories(found)))
 
     def _factories(self, found: Any) -> Iterator[tuple[str, Callable[..., Init]]]:
         for name in torch_init.initializers():
-            for theirs in (name, *NAMES.get(name, ())):
-                if hasattr(found, theirs):
-                    yield name, _factory(name, theirs, getattr(found, theirs), self.keyed)
+            for other in (name, *NAMES.get(name, ())):
+                if hasattr(found, other):
+                    yield name, _factory(name, other, getattr(found, other), self.keyed)
                     break
 
 
 def _factory(name: str, called: str, found: Callable[..., Any], keyed: Callable[[Init], Init]) -> Callable[..., Init]:
-    """`found`, the library's `called`, with the arguments of torch's function `name`."""
-    there = inspect.signature(found).parameters
-    if "key" in there:  # jax.nn.initializers.zeros is an initializer itself
+    """Return `found`, which the library calls `called`, with the arguments of the torch function `name`."""
+    known = inspect.signature(found).parameters
+    if "key" in known:  # jax.nn.initializers.zeros is an initializer, not a factory
         return _factory(name, called, lambda: found, keyed)
-    theirs = dict(_renamed(name, there))
+    renamed = dict(_renamed(name, known))
 
     def factory(*positional: Any, **arguments: Any) -> Init:
         bound = torch_init.signature(name).bind(*positional, **arguments).arguments
-        if missing := [f"`{argument}`" for argument in bound if argument not in theirs]:
+        if missing := [f"`{argument}`" for argument in bound if argument not in renamed]:
             raise TypeError(f"{called} has no {', '.join(missing)}")
-        init = keyed(found(**{theirs[argument]: value for argument, value in bound.items()}))
+        init = keyed(found(**{renamed[argument]: value for argument, value in bound.items()}))
         return functools.partial(_drawn, init)
 
-    own = [there[its].replace(name=argument) for argument, its in theirs.items()]
+    own = [known[its].replace(name=argument) for argument, its in renamed.items()]
     factory.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]  # for inspect.signature
     return factory
 
 
-def _renamed(name: str, there: Mapping[str, inspect.Parameter]) -> Iterator[tuple[str, str]]:
-    """Each argument of torch's function that is `there` too, in torch's order, with its name there."""
+def _renamed(name: str, known: Mapping[str, inspect.Parameter]) -> Iterator[tuple[str, str]]:
+    """Yield each argument of the torch function that the library has too, with the library's name."""
     for argument in torch_init.parameters(name):
         for its in (argument, *ARGUMENTS.get(argument, ())):
-            if its in there:
+            if its in known:
                 yield argument, its
                 break
 
 
 def _drawn(init: Init, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
-    """As the library draws by itself: under JAX's own rules of promotion, whatever the caller's are."""
+    """Draw under the default promotion rules of JAX, which the library was written for."""
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         return init(key, shape, dtype)
 
@@ -114,12 +114,12 @@ def _keras_on_jax() -> Any:
     import keras
 
     if keras.backend.backend() != "jax":
-        raise ImportError(f"keras draws with {keras.backend.backend()}; set KERAS_BACKEND=jax")
+        raise ImportError(f"keras draws with {keras.backend.backend()}. Set KERAS_BACKEND=jax")
     return keras.initializers
 
 
 def _seeded(initializer: Any) -> Init:
-    """keras: on JAX a seed may be a key, but the constructor takes only ints."""
+    """Give a Keras initializer a key. On JAX the seed may be a key, though the constructor accepts only ints."""
 
     def init(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
         seeded = copy.copy(initializer)
@@ -130,7 +130,7 @@ def _seeded(initializer: Any) -> Init:
 
 
 def _transformed(initializer: Any) -> Init:
-    """haiku: random numbers come from the key that a transformed function is applied to."""
+    """Give a Haiku initializer a key: that of the transformed function that calls it."""
     import haiku
 
     def init(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -149,4 +149,4 @@ LIBRARIES = {
     "keras.initializers": Library(_keras_on_jax, "keras", _seeded),
     "haiku": Library(_named("haiku.initializers"), "dm-haiku", _transformed),
 }
-"""By the name of the target."""
+"""The adapters, by the name of the target."""

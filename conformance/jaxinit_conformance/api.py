@@ -26,22 +26,22 @@ from .suite import Report
 
 
 def run(target: Any = "jaxinit", *, seed: int | None = None, quick: bool = True, select: str = "") -> Report:
-    """Checks a namespace of initializers against the installed torch.
+    """Check a namespace of initializers against the installed torch.
 
     Args:
-        target: a namespace with torch's names as factories, or the name of one to import; `torch`, and the
-            libraries of `adapters.LIBRARIES`, by their names.
-        seed: of all draws; a fresh one by default. Any seed must pass.
-        quick: fewer cases, at the same error rates.
-        select: a regular expression that the ids of the checks must match.
+        target: a namespace with torch's names as factories, or the name of one to import. `torch` and the
+            libraries of `adapters.LIBRARIES` have names too.
+        seed: the seed of all draws, a fresh one by default. Any seed must pass.
+        quick: whether to run fewer cases, at the same error rates.
+        select: a regular expression. Only checks whose id matches are run.
 
     Returns:
         The report: `.conforms`, `.failures`, and `.as_json()` with the content of report.json.
 
     Raises:
-        TargetError: `target` is a name that cannot be imported, or cannot be asked for its names.
-        TypeError: `target` is no namespace, or `seed` is no whole number.
-        ValueError: `seed` is out of range, or `select` matches no check or is no regular expression.
+        TargetError: `target` is a name that cannot be imported.
+        TypeError: `target` is not a namespace, or `seed` is not an integer.
+        ValueError: `seed` is out of range, or `select` matches no check or is not a regular expression.
 
     Example:
         >>> report = run("jaxinit", select="^(zeros|eye): equal")
@@ -69,10 +69,10 @@ def _target(target: Any) -> targets.Target:
 
 
 def _seed(seed: int | None) -> int:
-    """The seed that is given, or a fresh one."""
+    """Return the seed, or a fresh one for None."""
     if seed is None:
         return suite.fresh_seed()
-    rule = f"`seed` must be a whole number from 0 to {suite.SEEDS[-1]}, got {seed!r}"
+    rule = f"`seed` must be an integer from 0 to {suite.SEEDS[-1]}, got {seed!r}"
     if not hasattr(seed, "__index__"):
         raise TypeError(rule)
     if operator.index(seed) not in suite.SEEDS:
@@ -90,22 +90,22 @@ def assert_conforms(
     false_alarm: float = 1e-6,
     miss: float = 1e-6,
 ) -> None:
-    """Fails unless the entries that `init` draws are independent and distributed as claimed.
+    """Assert that the entries that `init` draws are independent, and distributed as claimed.
 
     Args:
         init: called with a key, a shape and a dtype.
-        distribution: of one entry, as `jaxinit`'s initializers answer `distribution(shape)`.
-        shape: of each array; each axis has 2 entries at least, or 1 where they are constant.
-        dtype: of each array; floating and real.
-        seed: of the keys; a fresh one by default.
-        false_alarm: the probability with which a conforming `init` fails.
-        miss: the probability with which a deviation of the promised size passes: 0.5% of a
-            standard deviation for the mean, 1% for the scale of a normal, 2e-5 of the width
-            for the bounds of a uniform, 0.01 for the distribution function.
+        distribution: the distribution of one entry, as `init.distribution(shape)` of jaxinit returns it.
+        shape: the shape of each array. Each axis has at least 2 entries, or 1 for a constant.
+        dtype: the dtype of each array, floating and real.
+        seed: the seed of the keys, a fresh one by default.
+        false_alarm: the probability that a conforming `init` fails.
+        miss: the probability that a deviation passes. Its size is 0.5% of a standard deviation for
+            the mean, 1% for the scale of a normal, 2e-5 of the width for the bounds of a uniform, and
+            0.01 for the distribution function.
 
     Raises:
-        AssertionError: one line for each claim that does not hold.
-        TypeError: `init` is not callable, `distribution` is no distribution, or `seed` is no whole number.
+        AssertionError: a claim does not hold. The message has one line for each.
+        TypeError: `init` is not callable, `distribution` is not a distribution, or `seed` is not an integer.
         ValueError: `shape`, `dtype`, `seed`, `false_alarm` or `miss` is out of range.
 
     Example:
@@ -138,7 +138,7 @@ def _random(sample: Sample, distribution: Any) -> list[PlannedCheck]:
 
 
 def _equal(sample: Sample, value: complex) -> PlannedCheck:
-    """The claim that every entry is `value`, rounded to the dtype."""
+    """Return the check that every entry is `value`, rounded to the dtype."""
 
     def evaluate() -> Result:
         arrays = sample.arrays(2)
@@ -155,7 +155,7 @@ _KINDS = typing.get_args(Kind)
 def _shape(shape: Sequence[int], least: int) -> tuple[int, ...]:
     sizes = tuple(shape) if isinstance(shape, Sequence) else ()
     if not sizes or not all(hasattr(size, "__index__") and operator.index(size) >= least for size in sizes):
-        raise ValueError(f"`shape` must be a sequence of sizes, one at least, each {least} or more, got {shape!r}")
+        raise ValueError(f"`shape` must be a sequence of at least one size, each at least {least}, got {shape!r}")
     return tuple(map(operator.index, sizes))
 
 
@@ -171,5 +171,5 @@ def _dtype(dtype: Any) -> str:
 
 def _probability(name: str, value: Any) -> float:
     if not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
-        raise ValueError(f"`{name}` must lie between 0 and 1, both excluded, got {value!r}")
+        raise ValueError(f"`{name}` must be between 0 and 1, both excluded, got {value!r}")
     return float(value)

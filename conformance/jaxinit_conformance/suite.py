@@ -1,4 +1,4 @@
-"""One run: plan the checks, split the error rates over them, evaluate each, collect the report."""
+"""One run: plan the checks, split the error rates over them, evaluate each, and collect the report."""
 
 import contextlib
 import dataclasses
@@ -23,10 +23,10 @@ from .statistics.tests import RATES, Rates
 from .targets import Target
 
 SEEDS = range(2**31)
-"""What a run can be seeded with."""
+"""The seeds that a run accepts."""
 
 QUICK_CHECKS = 300
-"""At least the statistical checks of a quick run; planted faults are caught at the rates of one of so many."""
+"""No fewer than the statistical checks of a quick run. A planted fault is judged at the rates of one of so many."""
 
 SECTIONS: dict[str, Callable[[Sample], Iterator[PlannedCheck]]] = {
     "elementwise": elementwise.checks,
@@ -39,7 +39,7 @@ SECTIONS: dict[str, Callable[[Sample], Iterator[PlannedCheck]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a run found."""
+    """The results of a run."""
 
     target: str
     versions: dict[str, str]
@@ -59,7 +59,7 @@ class Report:
         return not self.failures
 
     def as_json(self) -> dict[str, Any]:
-        """The content of report.json."""
+        """Return the content of report.json."""
         failed = len(self.failures)
         return {
             "target": self.target,
@@ -82,12 +82,12 @@ class Report:
 
 
 def fresh_seed() -> int:
-    """One of `SEEDS`, another each time."""
+    """Return a random seed."""
     return secrets.randbelow(len(SEEDS))
 
 
 def plan(target: Target, seed: int, quick: bool = False) -> tuple[list[PlannedCheck], list[Sample]]:
-    """The checks of a run, and the samples that they share."""
+    """Return the checks of a run, and the samples that they share."""
     samples: list[Sample] = []
     checks = list(interface.checks(target))
     for section, cases in everything(quick, target.knows_layouts).items():
@@ -111,7 +111,7 @@ def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[PlannedCheck
 
 
 def _planned(section: str, sample: Sample) -> list[PlannedCheck]:
-    """The checks of a case; one that fails if the target cannot even be built."""
+    """Return the checks of a case, or one that fails if the initializer cannot be built."""
     try:
         return list(SECTIONS[section](sample))
     except Exception as error:  # what a target raises is a finding, not the end of the run
@@ -130,25 +130,25 @@ def run(
     select: str = "",
     progress: Callable[[int, int, Check, Result], None] | None = None,
 ) -> Report:
-    """Checks `target` against the installed torch.
+    """Check `target` against the installed torch.
 
     Args:
         target: what `targets.load` returns.
-        seed: of all draws; any seed must pass.
-        quick: fewer cases, at the same error rates.
-        select: a regular expression that the ids of the checks must match.
-        progress: called after each check with the number done, the number of all, its subject and the result.
+        seed: the seed of all draws. Any seed must pass.
+        quick: whether to run fewer cases, at the same error rates.
+        select: a regular expression. Only checks whose id matches are run.
+        progress: called after each check with the number of checks done, the number of all, the check and its result.
     """
     start = time.perf_counter()
     with jax.enable_x64(True):
         planned, samples = plan(target, seed, quick)
-        # Split over all, so that a check is judged alone as it is in a whole run.
+        # Over all checks, so that a selected check is judged as in a whole run.
         rates = RATES.over(sum(check.statistical for check in planned))
         checks = [check for check in planned if re.search(select, check.id)]
         del planned
         results = []
         total = len(checks)
-        while checks:  # forgotten one by one, with the arrays that only they hold
+        while checks:  # popped one by one, which frees the arrays that a check holds
             check = checks.pop(0)
             results.append((check.identity, evaluate(check, rates)))
             if progress is not None:
@@ -159,23 +159,23 @@ def run(
 
 
 def evaluate(check: PlannedCheck, rates: Rates) -> Result:
-    """The result for one check, a failure if the target raises."""
+    """Return the result of one check, which fails if the target raises."""
     try:
         return check.evaluate(rates)
     except Exception as error:  # as above
         return _refused(error)
 
 
-# It reads the records of every installed package.
+# Cached, since it reads the records of every installed package.
 _packages = functools.cache(metadata.packages_distributions)
 
 
 def versions(target: str) -> dict[str, str]:
-    """What was run with what; the target's own package first, where it is installed as one."""
+    """Return the versions of torch, of the package of the target, and of the packages that draw."""
     adapted = [library.package for name, library in adapters.LIBRARIES.items() if name == target]
     own = adapted or _packages().get(target.partition(".")[0].partition(":")[0], [])
     found = {"torch": str(torch_init.version)}
     for package in (*own, "jaxinit", "jax", "jaxlib", "flax", "numpy", "scipy"):
-        with contextlib.suppress(metadata.PackageNotFoundError):  # only modules need flax
+        with contextlib.suppress(metadata.PackageNotFoundError):  # flax may be absent
             found.setdefault(package, metadata.version(package))
     return found

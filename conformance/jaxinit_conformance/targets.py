@@ -1,4 +1,4 @@
-"""What is under test: any namespace with torch's names as factories of JAX initializers."""
+"""Targets: namespaces that have torch's names as factories of JAX initializers."""
 
 import dataclasses
 import functools
@@ -17,16 +17,16 @@ from .axes import is_flax, layout_arguments
 from .reference import torch_init
 
 Init = Any
-"""Called with a key, a shape and a dtype; may answer `distribution(shape)`."""
+"""An initializer, called with a key, a shape and a dtype. It may have a method `distribution(shape)`."""
 
 
 class TargetError(Exception):
-    """The target cannot be tested at all."""
+    """The target cannot be tested."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A namespace under test, and what it is called."""
+    """A namespace under test, and its name in reports."""
 
     name: str
     namespace: Any
@@ -35,7 +35,7 @@ class Target:
         return callable(getattr(self.namespace, name, None))
 
     def build(self, name: str, arguments: torch_init.Arguments, axes: str | None = None) -> Init:
-        """The initializer `NAME(**arguments)`, with a layout where the axes are not Flax's."""
+        """Return the initializer `NAME(**arguments)`, with a layout if the axes are not those of Flax."""
         factory: Callable[..., Init] = getattr(self.namespace, name)
         if axes is None or is_flax(axes):
             return factory(**arguments)
@@ -47,16 +47,16 @@ class Target:
 
     @property
     def nnx(self) -> Any:
-        """Its namespace for whole models, or None without one that has `reset_parameters` and `load`."""
+        """The namespace for whole models, or None if `reset_parameters` or `load` is missing."""
         found = getattr(self.namespace, "nnx", None)
         return found if all(hasattr(found, name) for name in ("reset_parameters", "load")) else None
 
 
 def load(name: str) -> Target:
-    """The target of that name: `torch`, a library with an adapter, or anything importable.
+    """Return the target of that name: `torch`, a library with an adapter, or an importable namespace.
 
     Raises:
-        TargetError: nothing of that name can be imported, importing it fails, or it has nothing to check.
+        TargetError: the name cannot be imported, or the namespace has nothing to check.
     """
     adapted = {"torch": torch_namespace, **{each: library.namespace for each, library in adapters.LIBRARIES.items()}}
     find: Callable[[], Any] = adapted.get(name, functools.partial(pkgutil.resolve_name, name))
@@ -70,13 +70,13 @@ def load(name: str) -> Target:
 
 
 def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """One array for each key, stacked: mapped over the keys where the target is traceable, else one by one.
+    """Return one array for each key, stacked.
 
-    Not under jit, which would compile a program for each initializer; what a target
-    compiles of itself serves all of its cases.
+    Keys are mapped by `jax.vmap`, or one by one if the target cannot be traced. There is no `jax.jit`, which
+    would compile one program for each initializer.
 
     Raises:
-        ValueError: the arrays have another shape or dtype than was asked for.
+        ValueError: the target returns another shape or dtype.
     """
 
     def one(key: jax.Array) -> Any:
@@ -92,7 +92,7 @@ def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.
 
 
 def torch_namespace() -> types.SimpleNamespace:
-    """torch.nn.init itself as a target: a key seeds torch's generator."""
+    """Return torch.nn.init as a target. A key seeds the generator of torch."""
     factories = {name: _torch_factory(name) for name in torch_init.initializers()}
     return types.SimpleNamespace(**factories, calculate_gain=torch_init.function("calculate_gain"))
 
@@ -117,5 +117,5 @@ def _torch_factory(name: str) -> Callable[..., Init]:
 
 
 def seed(key: jax.Array) -> int:
-    """A seed for torch's generator, one for each key."""
+    """Return the seed of torch's generator for a key."""
     return zlib.crc32(np.asarray(jax.random.key_data(key)).tobytes())

@@ -121,7 +121,7 @@ def test_a_missing_library_ends_with_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, module, None)
     assert jaxinit(["report", "--target", target, "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"Error: cannot import the target {target!r}: it needs {module}; install it with: "
+        f"Error: cannot import the target {target!r}: it needs {module}. Install it with: "
         f"pip install {adapters.LIBRARIES[target].package}"
     ]
 
@@ -137,5 +137,5 @@ def test_keras_that_does_not_draw_with_jax_is_refused(monkeypatch: pytest.Monkey
     import keras
 
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(targets.TargetError, match="keras draws with torch; set KERAS_BACKEND=jax"):
+    with pytest.raises(targets.TargetError, match=r"keras draws with torch\. Set KERAS_BACKEND=jax"):
         targets.load("keras.initializers")

@@ -81,7 +81,7 @@ NORMAL = jaxinit.normal()
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"shape": ()}, ValueError, r"`shape` must be a sequence of sizes, one at least, each 2 or more, got \(\)"),
+        ({"shape": ()}, ValueError, r"`shape` must be a sequence of at least one size, each at least 2, got \(\)"),
         ({"shape": (0, 3)}, ValueError, r"`shape` must .* got \(0, 3\)"),
         ({"shape": (1, 3)}, ValueError, r"`shape` must .* got \(1, 3\)"),
         ({"shape": (2.0, 3)}, ValueError, r"`shape` must .* got \(2\.0, 3\)"),
@@ -91,11 +91,11 @@ NORMAL = jaxinit.normal()
         ({"init": None}, TypeError, "`init` must .* got None"),
         ({"distribution": None}, TypeError, r"`distribution` must be what `init.distribution\(shape\)` .* got None"),
         ({"distribution": NORMAL}, TypeError, "`distribution` must .* got jaxinit.normal"),
-        ({"false_alarm": 0}, ValueError, "`false_alarm` must lie between 0 and 1, both excluded, got 0"),
+        ({"false_alarm": 0}, ValueError, "`false_alarm` must be between 0 and 1, both excluded, got 0"),
         ({"false_alarm": float("nan")}, ValueError, "`false_alarm` must .* got nan"),
         ({"miss": 1.0}, ValueError, r"`miss` must .* got 1\.0"),
         ({"miss": "1e-6"}, ValueError, "`miss` must .* got '1e-6'"),
-        ({"seed": -1}, ValueError, "`seed` must be a whole number from 0 to 2147483647, got -1"),
+        ({"seed": -1}, ValueError, "`seed` must be an integer from 0 to 2147483647, got -1"),
         ({"seed": 1.5}, TypeError, r"`seed` must .* got 1\.5"),
     ],
 )
@@ -111,7 +111,7 @@ def test_arguments_that_mean_nothing_are_refused(
     ("arguments", "error", "message"),
     [
         ({"target": None}, TypeError, "`target` must be a namespace .* got None"),
-        ({"seed": 2**70}, ValueError, f"`seed` must be a whole number from 0 to 2147483647, got {2**70}"),
+        ({"seed": 2**70}, ValueError, f"`seed` must be an integer from 0 to 2147483647, got {2**70}"),
         ({"seed": "7"}, TypeError, "`seed` must .* got '7'"),
         ({"select": "zzz"}, ValueError, "`select` must match the id of a check, got 'zzz'"),
         ({"select": "("}, ValueError, r"`select` must be a regular expression, got '\('"),

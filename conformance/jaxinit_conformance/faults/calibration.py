@@ -1,4 +1,4 @@
-"""Both error rates of the suite, measured: over seeds, and over planted faults."""
+"""Measuring both error rates of the suite, over seeds and over planted faults."""
 
 import collections
 import dataclasses
@@ -11,7 +11,7 @@ from . import catch
 
 @dataclasses.dataclass
 class Tally:
-    """How often a claim was judged, and how often wrongly."""
+    """How often a claim was judged, and how often the verdict was wrong."""
 
     judged: int = 0
     wrong: int = 0
@@ -19,14 +19,14 @@ class Tally:
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """Tallies by claim: of true claims refused, and of planted faults missed."""
+    """Tallies of true claims that failed, and of planted faults that were missed, by name."""
 
     false_alarms: dict[str, Tally] = dataclasses.field(default_factory=lambda: collections.defaultdict(Tally))
     misses: dict[str, Tally] = dataclasses.field(default_factory=lambda: collections.defaultdict(Tally))
 
 
 def quick_runs(target: Target, seeds: list[int], into: Calibration) -> Iterator[int]:
-    """Runs the quick suite once for each seed, and yields each seed when done."""
+    """Run the quick suite once for each seed, and yield each seed when done."""
     for seed in seeds:
         report = suite.run(target, seed, quick=True)
         for check, result in report.results:
@@ -36,7 +36,7 @@ def quick_runs(target: Target, seeds: list[int], into: Calibration) -> Iterator[
 
 
 def planted(seeds: list[int], into: Calibration) -> Iterator[int]:
-    """Plants every fault once for each seed, and yields each seed when done."""
+    """Plant every fault once for each seed, and yield each seed when done."""
     for seed in seeds:
         for caught in catch.catch_all(seed):
             tally = into.misses[f"{caught.fault.name} ({caught.fault.initializer})"]

@@ -1,4 +1,4 @@
-"""Pictures of the draws, as SVG to be set into a page."""
+"""Histograms and Q-Q plots of the draws, as SVG."""
 
 import io
 import math
@@ -20,7 +20,7 @@ _SHOWN = 100_000
 
 
 def of_samples(samples: Iterable[Sample]) -> dict[str, str]:
-    """One picture for each initializer that draws, of a finely checked case or of its first, by name."""
+    """Return one picture for each initializer that draws: of a fine case, or of the first."""
     shown: dict[str, Sample] = {}
     for sample in samples:
         if sample.case.fine or sample.case.initializer in ("orthogonal", "sparse"):
@@ -29,7 +29,7 @@ def of_samples(samples: Iterable[Sample]) -> dict[str, str]:
 
 
 def _density(case: Case) -> Any:
-    """The distribution, scipy's, of an entry; of sparse, of one that is not zero."""
+    """Return scipy's distribution of an entry. For sparse, it is that of an entry that is not zero."""
     if case.initializer == "orthogonal":
         rows, *rest = case.torch_shape
         return haar_coordinate(max(rows, math.prod(rest)), case.keywords.get("gain", 1.0))
@@ -44,7 +44,7 @@ def _entries(case: Case, values: np.ndarray) -> np.ndarray:
 
 
 def _picture(sample: Sample) -> str:
-    """Histogram and Q-Q plot side by side."""
+    """Draw a histogram and a Q-Q plot side by side."""
     case = sample.case
     exact = _density(case)
     drawn = {"torch": sample.torch_values(_SHOWN), "target": sample.values(_SHOWN)}
@@ -56,7 +56,7 @@ def _picture(sample: Sample) -> str:
     for axes in (left, right):
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-    # A fixed salt and no date: equal runs make equal files.
+    # With a fixed salt and no date, equal runs make equal files.
     with mpl.rc_context({"svg.hashsalt": case.initializer, "svg.fonttype": "none"}):
         page = io.StringIO()
         figure.savefig(page, format="svg", transparent=True, metadata={"Date": None})
@@ -68,8 +68,8 @@ _COLOURS = {"torch": "#d9822b", "target": "#2f6fb5"}
 
 
 def _histogram(axes: Axes, distribution: Any, samples: dict[str, np.ndarray]) -> None:
-    """The draws as steps, over the exact density."""
-    # To the ends of a support that ends abruptly, else as far as one entry in 100000.
+    """Draw the histograms as steps over the exact density."""
+    # To a bound where the density jumps, else to the quantile 1e-5.
     low, high = (
         bound if distribution.pdf(bound) > 0 else distribution.ppf(at)
         for bound, at in zip(distribution.support(), (1e-5, 1 - 1e-5), strict=True)
@@ -84,7 +84,7 @@ def _histogram(axes: Axes, distribution: Any, samples: dict[str, np.ndarray]) ->
 
 
 def _quantiles(axes: Axes, distribution: Any, samples: dict[str, np.ndarray]) -> None:
-    """Sorted draws against the exact quantiles; on the diagonal they agree."""
+    """Draw the quantiles of the draws against the exact ones. On the diagonal both are equal."""
     chances = np.concatenate([[1e-4, 1e-3], np.linspace(0.005, 0.995, 199), [1 - 1e-3, 1 - 1e-4]])
     exact = distribution.ppf(chances)
     axes.plot(exact, exact, color="#9aa7b8", linewidth=1)

@@ -1,4 +1,4 @@
-"""report.json, report.html, report.md and junit.xml of one run."""
+"""Writing the files of one run: report.json, report.html, report.md and junit.xml."""
 
 import datetime
 import errno
@@ -25,7 +25,7 @@ from ..suite import Report
 from . import pictures
 
 _MARKDOWN = {ord(letter): f"&#{ord(letter)};" for letter in r"&<>@|\`*!"}
-"""What Markdown, and those who render it, take for more than a letter; none of it may come from a target."""
+"""Characters that Markdown interprets, as entities."""
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("jaxinit_conformance.report"),
@@ -39,15 +39,14 @@ _TEMPLATES.filters["short"] = lambda value: f"{value:.3g}" if isinstance(value, 
 _TEMPLATES.filters["cell"] = lambda text: str(text).translate(_MARKDOWN)
 _TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_id)}$")
 
-
 FILES = ("report.json", "junit.xml", "report.html", "report.md")
 
 
 def check_folder(out: Path) -> None:
-    """Finds out, before a run, whether `write` has a place to write to; creates nothing.
+    """Check before a run that the report can be written to `out`. Nothing is created.
 
     Raises:
-        OSError: `out` is not a folder, cannot become one, or one of the files in it is a folder.
+        OSError: `out` is not a folder and cannot become one, or one of the files is a folder.
     """
     place = next(path for path in (out, *out.parents) if os.path.lexists(path))
     if not place.is_dir():
@@ -59,10 +58,10 @@ def check_folder(out: Path) -> None:
 
 
 def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
-    """Writes all four files into `out`, with the planted faults that were `caught` beside the findings.
+    """Write the four files of a run into `out`, with the planted faults and what caught them.
 
     Raises:
-        OSError: `out` cannot be created, or a file in it cannot be written.
+        OSError: `out` cannot be created, or a file cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     content = _plain(report.as_json())
@@ -87,7 +86,7 @@ def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
 
 
 def _matrices(checks: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list[str]]]:
-    """Rows and claims of each table: of torch.nn.init's functions, torch's modules, whole models, torch's generator."""
+    """Return the rows and the claims of each table: initializers, modules, whole models, generator."""
     tables: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for check in checks:
         rows, claims = tables.setdefault(_kind(check["initializer"]), ({}, {}))
@@ -104,35 +103,28 @@ def _kind(name: str) -> str:
 
 
 def _fans(samples: Sequence[Sample]) -> list[tuple[str, ...]]:
-    """Each array of the run that has fans: its axes, shape, torch's shape, fan_in and fan_out."""
+    """Return the axes, the shape, the shape in torch, fan_in and fan_out of each array that has fans."""
     arrays = dict.fromkeys((s.case.axes, s.case.shape) for s in samples if s.case.initializer in FAN_SCHEMES)
     rows = [(axes, shape, torch_shape(shape, axes)) for axes, shape in arrays]
-    return [(axes, str(ours), str(torchs), *map(str, torch_init.fans(torchs))) for axes, ours, torchs in rows]
+    return [(axes, str(shape), str(in_torch), *map(str, torch_init.fans(in_torch))) for axes, shape, in_torch in rows]
 
 
 def _command(report: Report) -> str:
-    """Return the command that runs the checks of the report again; `--select` leaves one."""
+    """Return the command that runs the report again. With `--select` it runs one check, judged as here."""
     return f"jaxinit report --target {printable(report.target)} --seed {report.seed}{' --quick' * report.quick}"
 
 
 def fault_row(catch: Catch) -> tuple[str, ...]:
-    """A planted fault, its initializer, and the claim that caught it with what was seen, what expected, and samples."""
-    if catch.check is None or catch.result is None:
-        return catch.fault.name, catch.fault.initializer, "MISSED", "", "", ""
-    seen = catch.result
+    """Return the cells of a planted fault: name, initializer, claim that caught it, got, expected and samples."""
+    name, seen = (catch.fault.name, catch.fault.initializer), catch.result
+    if catch.check is None or seen is None:
+        return *name, "MISSED", "", "", ""
     observed = f"{seen.observed:.3g}" if isinstance(seen.observed, float) else str(seen.observed)
-    return (
-        catch.fault.name,
-        catch.fault.initializer,
-        catch.check.claim,
-        observed,
-        str(seen.expected),
-        str(seen.samples or ""),
-    )
+    return *name, catch.check.claim, observed, str(seen.expected), str(seen.samples or "")
 
 
 def _plain(value: Any) -> Any:
-    """`value` with NaN and infinities, which JSON lacks, as words, and with text that any file can hold."""
+    """Return `value` with printable text, and with NaN and infinities, which JSON lacks, as text."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -143,18 +135,13 @@ def _plain(value: Any) -> Any:
 
 
 def _junit(content: dict[str, Any]) -> bytes:
-    summary = content["summary"]
-    suite = ElementTree.Element(
-        "testsuite",
-        name=f"conformance of {content['target']}",
-        tests=str(summary["passed"] + summary["failed"]),
-        failures=str(summary["failed"]),
-        time=str(summary["seconds"]),
-    )
+    counts = {"tests": len(content["checks"]), "failures": content["summary"]["failed"]}
+    counts["time"] = content["summary"]["seconds"]
+    suite = ElementTree.Element("testsuite", name=f"conformance of {content['target']}")
+    suite.attrib.update({name: str(count) for name, count in counts.items()})
     for check in content["checks"]:
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=check["initializer"], name=f"{check['claim']} [{check['case']}]"
-        )
+        name = f"{check['claim']} [{check['case']}]"
+        case = ElementTree.SubElement(suite, "testcase", classname=check["initializer"], name=name)
         if not check["passed"]:
             message = f"got {check['observed']}, expected {check['expected']}"
             ElementTree.SubElement(case, "failure", message=message)

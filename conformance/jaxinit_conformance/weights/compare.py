@@ -1,106 +1,32 @@
-"""Whether entries come from a distribution, or from the same one as other entries.
+"""Two trees of arrays, parameter by parameter: were they drawn from the same distributions?
 
-Against a distribution that is known, see `Sample.fits`. Two trees are compared parameter by
-parameter: the distance of the two distribution functions (Dvoretzky-Kiefer-Wolfowitz, twice)
-and the ratio of the two scales (chi-square; exact for normals, cautious for lighter tails,
-widened for heavier ones). The false alarms of all parameters share one budget, and each row
-says which deviation its number of entries would have caught.
+The distance of the two distribution functions (Dvoretzky-Kiefer-Wolfowitz, twice) and the ratio
+of the two scales are tested. The test of the ratio is chi-square: exact for normals, cautious for
+lighter tails, widened for heavier ones. The tests of all parameters share one budget of false
+alarms. Each row says which deviation its number of entries detects.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 
-from ..reference.expected import Expected
-from ..statistics.deviations import kolmogorov_distance
-from ..statistics.tests import RATES, ChiSquare, Kolmogorov, Rates, UniformExtremes
-from . import files
+from ..statistics.tests import RATES, ChiSquare, Kolmogorov, Rates
+from .files import flatten
+from .sample import moments
 
-ARITHMETIC = 2.0**-21
-"""Rounding of a bound that was computed in float32, as a share of the width."""
-
-_SAMPLES = 2**17
 _PAIRS = 2**20
 _TESTS = 2
 
 Verdict = Literal["same", "differs", "undecided", "error"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Sample:
-    """The finite entries of an array, what tests ask of them, and the error rates of one test."""
-
-    finite: np.ndarray
-    distinct: int
-    rates: Rates
-
-    @functools.cached_property
-    def moments(self) -> tuple[float, float, float, float]:
-        return files.moments(self.finite)
-
-    @functools.cached_property
-    def ends(self) -> tuple[float, float]:
-        return (float(self.finite.min()), float(self.finite.max())) if self.finite.size else (math.nan, math.nan)
-
-    @functools.cached_property
-    def narrow(self) -> np.ndarray:
-        return files.narrowed(self.finite)
-
-    @functools.cached_property
-    def counts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Distinct values in increasing order with their counts, of a random part when there are many."""
-        part = self.narrow
-        if part.size > _SAMPLES:
-            part = part[np.random.default_rng(0).choice(part.size, _SAMPLES, replace=False, shuffle=False)]
-        return np.unique(part, return_counts=True)
-
-    def is_centred(self) -> bool:
-        mean, std, *_ = self.moments
-        freedom = self.finite.size - 1
-        return abs(mean) * math.sqrt(freedom) <= std * float(stats.t.isf(self.rates.false_alarm / 2, freedom))
-
-    def fits(self, expected: Expected) -> bool:
-        return self._scale_fits(expected) and self._ends_fit(expected) and self._shape_fits(expected)
-
-    def _scale_fits(self, expected: Expected) -> bool:
-        if expected.kind != "normal":
-            return True
-        mean, std, *_ = self.moments
-        ratio = math.hypot(std, mean - expected.loc) / expected.scale
-        grid = jnp.finfo(self.narrow.dtype)
-        rounding = max(float(grid.eps), float(grid.smallest_subnormal) / expected.scale) ** 2
-        return abs(ratio - 1) <= ChiSquare().threshold(self.finite.size, self.rates) + rounding
-
-    def _ends_fit(self, expected: Expected) -> bool:
-        """Neither short of where so many entries reach, nor beyond where any would lie."""
-        middle = sum(self.ends) / 2
-        ends = middle + (np.array(self.ends) - middle) * (1 - ARITHMETIC)
-        below, upto = expected.rounded_cdf(ends.astype(self.narrow.dtype))
-        short, outside = max(below[0], 1 - upto[1]), min(upto[0], 1 - below[1])
-        size = self.finite.size
-        return bool(short <= UniformExtremes().threshold(size, self.rates) and outside > self.rates.false_alarm / size)
-
-    def _shape_fits(self, expected: Expected) -> bool:
-        seen, counts = self.counts
-        distance = kolmogorov_distance(counts, *expected.rounded_cdf(seen))
-        return distance <= Kolmogorov().threshold(int(counts.sum()), self.rates)
-
-    def likelihood(self, expected: Expected) -> float:
-        """The logarithm of the probability of the rounded entries."""
-        seen, counts = self.counts
-        below, upto = expected.rounded_cdf(seen)
-        return float(counts @ np.log(np.maximum(upto - below, 2.0**-56)))
-
-
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One parameter in both trees; a distance of distribution functions and a ratio of standard deviations, B to A."""
+    """One parameter in both trees: the distance of the distribution functions, and the ratio of the stds, B to A."""
 
     name: str
     other: str
@@ -108,20 +34,20 @@ class Row:
     verdict: Verdict
     distance: float = math.nan
     detectable: float = math.nan
-    """The smallest distance that these entries would have shown, with both rates kept."""
+    """The smallest distance that so many entries detect at both error rates."""
     ratio: float = math.nan
     detectable_ratio: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """All parameters of two trees, and the names that only one of them has."""
+    """The parameters of two trees, and the names that only one tree has."""
 
     rows: tuple[Row, ...]
     missing: tuple[str, ...]
-    """In A without a partner in B."""
+    """Names that only A has."""
     unexpected: tuple[str, ...]
-    """In B without a partner in A."""
+    """Names that only B has."""
 
     @property
     def same(self) -> bool:
@@ -130,15 +56,15 @@ class Comparison:
 
 
 def compare(a: Any, b: Any, mapping: Mapping[str, str] | None = None) -> Comparison:
-    """Whether two trees of arrays were drawn from the same distributions.
+    """Compare the distributions of two trees of arrays, parameter by parameter.
 
     Args:
         a: any tree of arrays; see `jaxinit_conformance.weights.files.flatten`.
-        b: another; shapes may be transposed, as between layouts.
-        mapping: names of B by names of A, where they are not the same.
+        b: another tree. Shapes may be transposed, as between layouts.
+        mapping: names in A to names in B, where they differ.
 
     Returns:
-        A row for each parameter that both have, and the names that only one has.
+        A row for each parameter that both trees have, and the names that only one has.
 
     Raises:
         TypeError: a leaf is not an array of numbers.
@@ -151,17 +77,17 @@ def compare(a: Any, b: Any, mapping: Mapping[str, str] | None = None) -> Compari
         >>> row.verdict, round(row.ratio, 1)
         ('differs', 0.5)
     """
-    ours, theirs = files.flatten(a), files.flatten(b)
-    partners = {name: name for name in ours} | dict(mapping or {})
-    for tree, known, names in (("A", ours, mapping or {}), ("B", theirs, (mapping or {}).values())):
+    first, second = flatten(a), flatten(b)
+    partners = {name: name for name in first} | dict(mapping or {})
+    for tree, known, names in (("A", first, mapping or {}), ("B", second, (mapping or {}).values())):
         if absent := [name for name in names if name not in known]:
             raise ValueError(f"`mapping` must name parameters of {tree}, got {absent[0]!r}")
-    pairs = [(name, partners[name]) for name in ours if partners[name] in theirs]
+    pairs = [(name, partners[name]) for name in first if partners[name] in second]
     rates = RATES.over(_TESTS * len(pairs))
-    rows = tuple(_row(name, other, ours[name], theirs[other], rates) for name, other in pairs)
-    missing = tuple(name for name in ours if partners[name] not in theirs)
+    rows = tuple(_row(name, other, first[name], second[other], rates) for name, other in pairs)
+    missing = tuple(name for name in first if partners[name] not in second)
     met = {other for _, other in pairs}
-    return Comparison(rows, missing, tuple(name for name in theirs if name not in met))
+    return Comparison(rows, missing, tuple(name for name in second if name not in met))
 
 
 def _row(name: str, other: str, a: np.ndarray, b: np.ndarray, rates: Rates) -> Row:
@@ -183,7 +109,7 @@ def _row(name: str, other: str, a: np.ndarray, b: np.ndarray, rates: Rates) -> R
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The entries of both as float64, rounded to the dtype of fewer digits."""
+    """Return the entries of both as float64, rounded to the dtype with fewer digits."""
     parts = [values.reshape(-1) for values in (a, b)]
     parts = [values.view(values.real.dtype) if np.iscomplexobj(values) else values for values in parts]
     floating = [values.dtype for values in parts if jnp.issubdtype(values.dtype, jnp.floating)]
@@ -195,7 +121,7 @@ def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _part(values: np.ndarray) -> np.ndarray:
-    """All entries in order, or those of a random part when there are many; NaN last."""
+    """Return all entries sorted, or a random part of many. NaN comes last."""
     if values.size > _PAIRS:
         values = values[np.random.default_rng(0).choice(values.size, _PAIRS, replace=False, shuffle=False)]
     return np.sort(values)
@@ -208,7 +134,7 @@ def _distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _constants(a: np.ndarray, b: np.ndarray) -> Verdict | None:
-    """Whether constants are equal, which needs no statistics; None where nothing is constant."""
+    """Compare constants, which needs no statistics. Return None if neither array is constant."""
     values = [each[0] if (each == each[0]).all() else None for each in (a, b)]
     if a.size == 1 or values == [None, None]:
         return None
@@ -216,8 +142,8 @@ def _constants(a: np.ndarray, b: np.ndarray) -> Verdict | None:
 
 
 def _scales(a: np.ndarray, b: np.ndarray, rates: Rates) -> tuple[float, float, float]:
-    """The ratio of the standard deviations, how far its logarithm may lie from 0, and how far it is sure to be seen."""
-    (_, std_a, _, kurtosis_a), (_, std_b, _, kurtosis_b) = (files.moments(each) for each in (a, b))
+    """Return the ratio of the stds, the limit of its absolute logarithm, and the detectable one."""
+    (_, std_a, _, kurtosis_a), (_, std_b, _, kurtosis_b) = (moments(each) for each in (a, b))
     if not (std_a > 0 and std_b > 0 and math.isfinite(std_a + std_b)):
         return math.nan, math.inf, math.inf
     heavier = math.sqrt(max(kurtosis_a - 1, kurtosis_b - 1, 2.0) / 2)
@@ -229,5 +155,5 @@ def _scales(a: np.ndarray, b: np.ndarray, rates: Rates) -> tuple[float, float, f
 
 
 def _atanh(share: float) -> float:
-    """Half of log((1 + share) / (1 - share)), the ratio of two scales off by `share` in opposite directions."""
+    """Return half the log of the ratio of two scales that are off by `share` in opposite directions."""
     return math.atanh(share) if share < 1 else math.inf

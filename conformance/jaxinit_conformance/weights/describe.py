@@ -1,11 +1,10 @@
-"""What an array of weights looks like, and which initializer it may have come from.
+"""The statistics of an array of weights, and the initializers that may have drawn it.
 
-Candidates are jaxinit's own initializers, asked for the distribution of one entry of that
-shape. One fits when the distance of the distribution functions (Dvoretzky-Kiefer-Wolfowitz),
-the extremes and, for a normal, the scale (chi-square) stay within what chance explains.
-Among several, those remain whose likelihood is not hopeless: by Markov's inequality a false
-distribution is 1 / p times as likely as the true one with probability p at most. All tests
-of all arrays share one budget of false alarms.
+Candidates are jaxinit's initializers, by the distribution of one entry. A candidate fits if chance
+explains the distance of the distribution functions (Dvoretzky-Kiefer-Wolfowitz), the extremes
+and, for a normal, the scale (chi-square). Of several that fit, those of hopeless likelihood are
+dropped: by Markov's inequality a false distribution is 1 / p times as likely as the true one with
+probability at most p. The tests of all arrays share one budget of false alarms.
 """
 
 import contextlib
@@ -22,16 +21,16 @@ import jaxinit
 
 from ..reference.expected import Expected
 from ..statistics.tests import RATES, Rates
-from . import files
-from .compare import ARITHMETIC, Sample
+from .files import flatten
+from .sample import ARITHMETIC, Sample, distinct, exponent
 
 _TESTS = 7  # shape, two of the extremes, scale, likelihood, mean, right angles
-_ENOUGH = 100  # entries, for what rests on an approximation or a count
+_ENOUGH = 100  # entries, for tests that use an approximation
 
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """One array: statistics of its finite entries, NaN where there are none, and what it resembles."""
+    """The statistics of the finite entries of one array, NaN without any, and the nearest distributions."""
 
     name: str
     shape: tuple[int, ...]
@@ -46,22 +45,22 @@ class Description:
     histogram: str
     nearest: str
     others: tuple[str, ...]
-    """Distributions that these entries do not tell from the nearest."""
+    """Distributions that fit as well as the nearest one."""
     wrong: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Candidate:
     name: str
-    distribution: Any = None  # none for arrays that are given as a whole
+    distribution: Any = None  # None for initializers that fill an array as a whole
 
 
 def describe(tree: Any, layout: jaxinit.Layout = jaxinit.FLAX) -> list[Description]:
-    """What each array of a tree looks like, and the distribution nearest to it.
+    """Describe each array of a tree, and name the nearest distribution.
 
     Args:
         tree: any tree of arrays; see `jaxinit_conformance.weights.files.flatten`.
-        layout: which axes are torch's, for the fans; `jaxinit.TORCH` for a state_dict.
+        layout: which axes the fans are read off. For a torch state_dict use `jaxinit.TORCH`.
 
     Returns:
         A description of each array, in the order of their paths.
@@ -76,7 +75,7 @@ def describe(tree: Any, layout: jaxinit.Layout = jaxinit.FLAX) -> list[Descripti
         dense.bias - zeros
         dense.kernel - xavier_uniform(), fans 100+300
     """
-    arrays = files.flatten(tree)
+    arrays = flatten(tree)
     rates = RATES.over(_TESTS * len(arrays))
     return [_describe(name, array, layout, rates) for name, array in arrays.items()]
 
@@ -84,7 +83,7 @@ def describe(tree: Any, layout: jaxinit.Layout = jaxinit.FLAX) -> list[Descripti
 def _describe(name: str, array: np.ndarray, layout: jaxinit.Layout, rates: Rates) -> Description:
     values = array.reshape(-1)
     values = values.view(values.real.dtype) if np.iscomplexobj(values) else values
-    sample = Sample(values[np.isfinite(values)], files.distinct(values), rates)
+    sample = Sample(values[np.isfinite(values)], distinct(values), rates)
     candidates = _candidates(array, sample, layout)
     numbers = (*sample.moments, *sample.ends, sample.distinct, _histogram(sample.finite))
     nearest, *others = (candidate.name for candidate in candidates)
@@ -95,14 +94,14 @@ def _describe(name: str, array: np.ndarray, layout: jaxinit.Layout, rates: Rates
 def _histogram(finite: np.ndarray) -> str:
     if not finite.size or float(finite.min()) == float(finite.max()):
         return ""
-    values = np.ldexp(finite.astype(np.float64), -files.exponent(finite))
+    values = np.ldexp(finite.astype(np.float64), -exponent(finite))
     values -= values.min()
     counts = np.histogram(values / values.max(), bins=12, range=(0, 1))[0]
     return "".join("▁▂▃▄▅▆▇█"[round(7 * count / counts.max())] for count in counts)
 
 
 def _candidates(array: np.ndarray, sample: Sample, layout: jaxinit.Layout) -> list[_Candidate]:
-    """All that the array may have come from, the nearest first; never empty."""
+    """Return the candidates that fit, the nearest first. There is always one."""
     if whole := _as_a_whole(array, sample, layout):
         return [_Candidate(whole)]
     if not sample.finite.size or array.dtype.kind in "iub" or not _is_told_apart(sample):
@@ -113,13 +112,13 @@ def _candidates(array: np.ndarray, sample: Sample, layout: jaxinit.Layout) -> li
         if rated:
             least = max(rate for _, rate in rated) + math.log(sample.rates.false_alarm / len(rated))
             kept = [pair for pair in rated if pair[1] >= least]
-            # Equal distributions differ by rounding alone; the table has the usual name first.
+            # Equal distributions differ by rounding alone. The sort is stable, and usual names are first.
             return [candidate for candidate, _ in sorted(kept, key=lambda pair: -round(pair[1], 1))]
     return [_Candidate(_UNKNOWN)]
 
 
 def _is_told_apart(sample: Sample) -> bool:
-    """Whether the entries, in 32 bits, are finite and more than one."""
+    """Return whether the entries in 32 bits are finite, and not all equal."""
     return sample.counts[0].size > 1 and bool(np.isfinite(sample.counts[0]).all())
 
 
@@ -138,10 +137,10 @@ _XAVIER = {"": 1.0, "gain=sqrt(2)": math.sqrt(2), "gain=5/3": 5 / 3}
 
 
 def _named(shape: tuple[int, ...], layout: jaxinit.Layout) -> Iterator[_Candidate]:
-    """The distributions that have a name, those most used first."""
+    """Yield the distributions that have a name, the usual ones first."""
     for init in _PLAIN:
         yield _Candidate(repr(init).removeprefix("jaxinit.").replace("mean=0.0, ", ""), init.distribution(shape))
-    with contextlib.suppress(ValueError):  # no fans without the axes that the layout names
+    with contextlib.suppress(ValueError):  # the array lacks axes of the layout
         fans = jaxinit.calculate_fan_in_and_fan_out(shape, layout)
         for mode, fan in zip(("fan_in", "fan_out"), fans, strict=True):
             where = "" if mode == "fan_in" else "mode='fan_out'"
@@ -155,7 +154,7 @@ def _named(shape: tuple[int, ...], layout: jaxinit.Layout) -> Iterator[_Candidat
 
 
 def _scaled(init: Any, label: str, shape: tuple[int, ...]) -> Iterator[_Candidate]:
-    """The scheme and, of a normal one, what jax.nn.initializers makes of it: truncated, with the same variance."""
+    """Yield a scheme and, for a normal, the truncated one of equal variance that jax.nn.initializers draws."""
     name, distribution = f"{type(init).__name__}{label}", init.distribution(shape)
     yield _Candidate(name, distribution)
     if distribution.kind == "normal":
@@ -170,20 +169,20 @@ _KEPT = _truncated(1.0).std
 
 
 def _fitted(sample: Sample) -> Iterator[_Candidate]:
-    """The kinds of distribution, with the numbers that the entries suggest."""
+    """Yield each kind of distribution, with the numbers that the entries suggest."""
     (mean, std, *_), (low, high) = sample.moments, sample.ends
     mean, about = (0.0, "") if sample.is_centred() else (mean, f"mean {mean:.3g}, ")
     yield _Candidate(f"normal, {about}std {std:.3g}", jaxinit.normal(mean, std).distribution(()))
     bound = max(-low, high)
     name = f"uniform, {low:.3g} to {high:.3g}" if about else f"uniform, bound {bound:.3g}"
     yield _Candidate(name, jaxinit.uniform(*((low, high) if about else (-bound, bound))).distribution(()))
-    # Its bounds, a little wider than the extremes, say more of its scale than its spread does.
+    # The extremes are a better estimate of the scale of a truncated normal than the std.
     widest = max(high - mean, mean - low) / 2 * (1 + ARITHMETIC)
     yield _Candidate(f"normal truncated at 2 sigma, {about}std {std:.3g}", _truncated(widest, mean))
 
 
 def _as_a_whole(array: np.ndarray, sample: Sample, layout: jaxinit.Layout) -> str | None:
-    """The name of an initializer that gives all entries at once."""
+    """Return the name of an initializer that fills the array as a whole, or None."""
     if not array.size or sample.finite.size < array.size or np.iscomplexobj(array):
         return None
     if sample.distinct == 1:
@@ -199,7 +198,7 @@ def _as_a_whole(array: np.ndarray, sample: Sample, layout: jaxinit.Layout) -> st
 
 
 def _orthogonal(array: np.ndarray, layout: jaxinit.Layout, rates: Rates) -> float | None:
-    """The length of rows, or columns, that have one length and right angles, to a rounding chance cannot explain."""
+    """Return the length of rows or columns at right angles, if chance does not explain them, or None."""
     if array.dtype.kind in "iub" or array.ndim < 2:
         return None
     with contextlib.suppress(ValueError), np.errstate(over="ignore", invalid="ignore"):
@@ -210,7 +209,7 @@ def _orthogonal(array: np.ndarray, layout: jaxinit.Layout, rates: Rates) -> floa
         products = rows @ rows.T
         square = products.trace() / len(rows)
         rounding = 1e-4 + 8 * float(jnp.finfo(array.dtype).eps) / math.sqrt(long)
-        # Each product of independent rows is that close with a probability of about `odds`.
+        # The logarithm of the probability that a product of independent rows is as close to 0.
         odds = math.log(rounding * math.sqrt(long))
         if odds * (len(rows) * (len(rows) + 1) / 2 - 1) < math.log(rates.false_alarm):
             off = np.abs(products - square * np.eye(len(rows))).max()
@@ -219,7 +218,7 @@ def _orthogonal(array: np.ndarray, layout: jaxinit.Layout, rates: Rates) -> floa
 
 
 def _wrong(array: np.ndarray, values: np.ndarray, sample: Sample, candidates: list[_Candidate]) -> Iterator[str]:
-    """What looks wrong."""
+    """Yield what looks wrong."""
     if not values.size:
         yield "zero-size"
     for count, word in ((np.isnan(values).sum(), "NaN"), (np.isinf(values).sum(), "infinite")):
@@ -243,7 +242,7 @@ def _wrong(array: np.ndarray, values: np.ndarray, sample: Sample, candidates: li
 
 
 def _expected_distinct(values: np.ndarray) -> float:
-    """How many different values a good sampler leaves at least; most dtypes have more, in several binades."""
+    """Return the number of distinct values of a good sampler, or fewer: most dtypes have several binades."""
     if values.size < _ENOUGH or values.dtype.kind in "iub":
         return 0.0
     digits = int(jnp.finfo(values.dtype).nmant)

@@ -1,10 +1,8 @@
-"""Trees of arrays, from files or from Python, as arrays by name; and the plain statistics of one array.
+"""Trees of arrays, from files or from Python, as arrays by name.
 
-Files may be hostile: none is ever unpickled, nothing is unpacked far beyond the size of
-its archive, and whatever is wrong with one is told in a single line.
+A file may be hostile: it is never unpickled, and an error is one line.
 """
 
-import math
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,18 +32,16 @@ _DTYPES = {
     "F8_E8M0": np.dtype(ml_dtypes.float8_e8m0fnu),
 }
 
-_CHUNK = 2**20
-
 
 class WeightsError(Exception):
-    """The file holds no weights that can be read."""
+    """The file has no weights that can be read."""
 
 
 def read(path: Path) -> Weights:
-    """The arrays of a file by name.
+    """Return the arrays of a file by name.
 
     Args:
-        path: a .safetensors file, or a .npz archive of numpy arrays.
+        path: a .safetensors file, or a .npz archive of NumPy arrays.
 
     Returns:
         The arrays, in the order of the file.
@@ -63,14 +59,14 @@ def read(path: Path) -> Weights:
     """
     formats = {".safetensors": _safetensors, ".npz": _npz}
     if path.suffix.lower() not in formats:
-        raise WeightsError(f"cannot read {path}: not a .safetensors or .npz file (pickles are never loaded)")
+        raise WeightsError(f"cannot read {path}: it is not a .safetensors or .npz file, and pickles are never loaded")
     if path.exists() and not path.is_file():
-        raise WeightsError(f"cannot read {path}: not a file")
+        raise WeightsError(f"cannot read {path}: it is not a file")
     try:
         found = dict(formats[path.suffix.lower()](path))
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
-    except Exception as error:  # what a damaged file makes its parsers raise is not documented
+    except Exception as error:  # parsers do not document what a damaged file raises
         raise WeightsError(f"cannot read {path}: {printable(_reason(error))}") from None
     if not found:
         raise WeightsError(f"cannot read {path}: it holds no arrays")
@@ -78,14 +74,14 @@ def read(path: Path) -> Weights:
 
 
 def flatten(tree: Any) -> Weights:
-    """The leaves of a tree by path, as numpy arrays.
+    """Return the leaves of a tree by path, as NumPy arrays.
 
     Args:
-        tree: any tree of arrays that JAX knows: dicts, sequences, variables of Linen, modules and
-            states of NNX; also of NumPy arrays, numbers and torch's tensors.
+        tree: any JAX pytree, for example dicts, sequences, Linen variables, NNX modules and NNX states.
+            The leaves are JAX arrays, NumPy arrays, torch tensors or numbers.
 
     Returns:
-        The arrays; their names are paths joined by dots.
+        The arrays. A name is the path, joined by dots.
 
     Raises:
         TypeError: a leaf is not an array of numbers.
@@ -97,7 +93,7 @@ def flatten(tree: Any) -> Weights:
     """
     found: Weights = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        # The box around an array of NNX or Linen is no part of its name.
+        # NNX and Linen box an array. The name leaves the box out.
         inner = path[:-1] if _is_box(path) else path
         name = jax.tree_util.keystr(inner, simple=True, separator=".")
         if name in found:
@@ -123,7 +119,7 @@ def _array(name: str, leaf: Any) -> np.ndarray:
 
 
 def is_numeric(array: np.ndarray) -> bool:
-    """Whether the entries are numbers or truth values."""
+    """Return whether the entries are numbers or booleans."""
     return array.dtype.kind != "m" and any(jnp.issubdtype(array.dtype, kind) for kind in (np.number, np.bool_))
 
 
@@ -136,7 +132,7 @@ def _reason(error: Exception) -> str:
 
 
 def _safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    # safe_open knows no float8 without torch; the bytes are plain.
+    # safe_open reads float8 only with torch, so the bytes are read here.
     for name, tensor in safetensors.deserialize(path.read_bytes()):
         if tensor["dtype"] not in _DTYPES:
             raise WeightsError(f"{name} has dtype {tensor['dtype']}, expected one of {', '.join(_DTYPES)}")
@@ -154,66 +150,9 @@ def _npz(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _npy(array: np.ndarray) -> np.ndarray:
-    """An array as numpy read it, in native byte order; numpy stores bfloat16 as two bytes without a name."""
+    """Return an array in native byte order. NumPy stores bfloat16 as two bytes without a dtype name."""
     if array.dtype == np.dtype("V2"):
         return array.view(ml_dtypes.bfloat16)
     if not is_numeric(array):
         raise WeightsError(f"it holds an array of {array.dtype}, which are not numbers")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def moments(values: np.ndarray) -> tuple[float, float, float, float]:
-    """Mean, standard deviation, skewness and kurtosis (3 for a normal), in float64; NaN where there is none.
-
-    Example:
-        >>> moments(np.array([1.0, 1.0, -1.0, -1.0]))
-        (0.0, 1.0, 0.0, 1.0)
-    """
-    if not values.size:
-        return math.nan, math.nan, math.nan, math.nan
-    scale = exponent(values)
-    (mean,) = _averages(values, scale, 0.0, 1.0, 1)
-    std = math.sqrt(_averages(values, scale, mean, 1.0, 2)[0]) if values.min() < values.max() else 0.0
-    skewness, kurtosis = _averages(values, scale, mean, std, 3, 4) if std else (math.nan, math.nan)
-    with np.errstate(over="ignore"):  # by the rounding of an average alone
-        return float(np.ldexp(mean, scale)), float(np.ldexp(std, scale)), skewness, kurtosis
-
-
-def exponent(values: np.ndarray) -> int:
-    """The least power of two above all magnitudes; divided by it, entries neither overflow nor vanish.
-
-    Example:
-        >>> exponent(np.array([-3.0, 1.0]))
-        2
-    """
-    return math.frexp(max(abs(float(values.min())), abs(float(values.max()))))[1]
-
-
-def _averages(values: np.ndarray, scale: int, about: float, unit: float, *orders: int) -> list[float]:
-    """The averages of powers of (x / 2**scale - about) / unit, a chunk at a time."""
-    sums = np.zeros(len(orders))
-    with np.errstate(over="ignore"):
-        for start in range(0, values.size, _CHUNK):
-            chunk = (np.ldexp(values[start : start + _CHUNK].astype(np.float64), -scale) - about) / unit
-            sums += [(chunk**order).sum() for order in orders]
-    averages: list[float] = (sums / values.size).tolist()
-    return averages
-
-
-def distinct(values: np.ndarray) -> int:
-    """The number of different entries; by their bits, which sort faster than bfloat16 does."""
-    if values.dtype.itemsize > 8:
-        return int(np.unique(values).size)
-    one_zero = np.where(values == 0, np.zeros((), values.dtype), values)
-    return int(np.unique(one_zero.view(f"u{values.dtype.itemsize}")).size)
-
-
-def narrowed(values: np.ndarray) -> np.ndarray:
-    """The values in bfloat16 or float16 if either holds them all, else in 32 bits at most."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        for dtype in (ml_dtypes.bfloat16, np.float16):
-            few, narrow = values[:1000], np.dtype(dtype)
-            # The first entries decide nearly always.
-            if values.itemsize > 2 and (few.astype(narrow) == few).all() and (values.astype(narrow) == values).all():
-                return values.astype(narrow)
-        return values.astype(np.float32) if values.itemsize > 4 else values

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -76,7 +75,11 @@ def test_a_bad_file_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.npz").mkdir()
-    for name, reason in (("missing.npz", "No such file"), ("missing.safetensors", "No such"), ("folder.npz", "not a")):
+    for name, reason in (
+        ("missing.npz", "No such file"),
+        ("missing.safetensors", "No such"),
+        ("folder.npz", "it is not a file"),
+    ):
         with pytest.raises(files.WeightsError, match=rf"^cannot read .*{name}: {reason}"):
             files.read(tmp_path / name)
 
@@ -151,27 +154,3 @@ def test_what_is_no_number_is_refused(leaf: object) -> None:
 def test_a_name_given_twice_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`tree` must give every leaf a name of its own, got 'a\.b' twice"):
         files.flatten({"a": {"b": 1.0}, "a.b": 2.0})
-
-
-def test_moments_are_those_of_the_definition(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_CHUNK", 100)
-    values = rng.normal(3.0, 2.0, size=950)
-    mean, std, skewness, kurtosis = files.moments(values)
-    standardized = (values - values.mean()) / values.std()
-    assert (mean, std) == pytest.approx((values.mean(), values.std()))
-    assert (skewness, kurtosis) == pytest.approx(((standardized**3).mean(), (standardized**4).mean()))
-    assert np.isnan(files.moments(values[:0])).all()
-    assert np.isnan(files.moments(np.full(3, 0.1))[2:]).all()
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int16", "bool"])
-def test_distinct_counts_values_not_bits(dtype: str) -> None:
-    assert files.distinct(np.array([0.0, -0.0, 1.0, 1.0]).astype(jnp.dtype(dtype))) == 2
-
-
-def test_narrowed_keeps_every_value(rng: np.random.Generator) -> None:
-    values = rng.normal(size=3000)
-    for dtype, narrow in ((np.float64, np.float32), (ml_dtypes.bfloat16, ml_dtypes.bfloat16), (np.float16, np.float16)):
-        found = files.narrowed(values.astype(dtype).astype(np.float64))
-        assert found.dtype == narrow
-        np.testing.assert_array_equal(found, values.astype(narrow))
