@@ -76,6 +76,18 @@ def close(observed: float, allowed: float) -> Result:
     return Result(bool(observed <= allowed), float(observed), f"at most {allowed:.3g}", allowed)
 
 
+def judged(
+    observed: float, statistic: Statistic, promised: float, samples: int, rates: Rates, where: str = ""
+) -> Result:
+    """Return a result that passes if the deviation is below the threshold, and the promised one is detected."""
+    threshold, detectable = statistic.threshold(samples, rates), statistic.detectable(samples, rates)
+    # Too few samples fail: a small deviation then proves nothing.
+    passed = bool(observed <= threshold and detectable <= promised)
+    return Result(
+        passed, f"{observed:.3g}{where}" if where else observed, f"at most {threshold:.3g}", detectable, samples
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class StatisticalCheck:
     """A claim with a statistic, the deviation that it must detect, and how to measure one."""
@@ -90,11 +102,7 @@ class StatisticalCheck:
 
     def evaluate(self, rates: Rates) -> Result:
         observed, samples = self.measure(samples_for(self.statistic, self.deviation, rates))
-        threshold = self.statistic.threshold(samples, rates)
-        detectable = self.statistic.detectable(samples, rates)
-        # Too few samples fail: a small deviation then proves nothing.
-        passed = bool(observed <= threshold and detectable <= self.deviation)
-        return Result(passed, float(observed), f"at most {threshold:.3g}", detectable, samples)
+        return judged(float(observed), self.statistic, self.deviation, samples, rates)
 
 
 class Sample:

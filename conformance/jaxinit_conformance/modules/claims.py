@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..checks.check import PlannedCheck, Result, close, exact
+from ..checks.check import PlannedCheck, Result, close, exact, judged
 from ..reference.expected import Expected, constant
 from ..statistics import deviations
 from ..statistics.tests import Average, ChiSquare, Kolmogorov, Rates, Statistic, UniformExtremes, samples_for
@@ -109,10 +109,7 @@ class _PairChecks:
         arrays = self._drawn.values(list(found), samples_for(claim.statistic, promised, rates))
         seen = [claim.distance(array.ravel(), wanted) for array, wanted in zip(arrays, found.values(), strict=True)]
         samples, worst = min(array.size for array in arrays), int(np.argmax(seen))
-        threshold, detectable = (f(samples, rates) for f in (claim.statistic.threshold, claim.statistic.detectable))
-        observed = f"{seen[worst]:.3g} in {list(found)[worst].name}"
-        passed = bool(seen[worst] <= threshold and detectable <= promised)
-        return Result(passed, observed, f"at most {threshold:.3g}", detectable, samples)
+        return judged(seen[worst], claim.statistic, promised, samples, rates, f" in {list(found)[worst].name}")
 
     def _wrong(self, kinds: frozenset[str], count: int, distance: Distance, what: str) -> Result:
         """Name the parts whose distance is not 0."""

@@ -1,6 +1,7 @@
 """Torch modules that NNX has a layer for, with and without options."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,22 +18,16 @@ def everything() -> tuple[ModelPair, ...]:
     return (*_dense(), *_convolutions(), *_transposed(), *_embeddings(), *_norms(), _prelu())
 
 
+def _layer(name: str, case: str, layer: Any, sizes: tuple[int, ...], shape: tuple[int, ...], **options: Any) -> Any:
+    """Return the pair of `torch.nn.NAME(*sizes)` and `layer(rngs=rngs)`, called with an array of a shape."""
+    module = partial(getattr(torch.nn, name), *sizes)
+    return ModelPair(f"nn.{name}", case, module, lambda rngs: layer(rngs=rngs), (shape,), **options)
+
+
 def _dense() -> Iterator[ModelPair]:
-    yield ModelPair(
-        "nn.Linear",
-        "nnx.Linear, 24 -> 96",
-        lambda: torch.nn.Linear(24, 96),
-        lambda rngs: nnx.Linear(24, 96, rngs=rngs),
-        ((7, 24),),
-        quick=True,
-    )
-    yield ModelPair(
-        "nn.Linear",
-        "nnx.LinearGeneral, 24 -> 4x24",
-        lambda: torch.nn.Linear(24, 96),
-        lambda rngs: nnx.LinearGeneral(24, (4, 24), rngs=rngs),
-        ((7, 24),),
-    )
+    linear, general = partial(nnx.Linear, 24, 96), partial(nnx.LinearGeneral, 24, (4, 24))
+    yield _layer("Linear", "nnx.Linear, 24 -> 96", linear, (24, 96), (7, 24), quick=True)
+    yield _layer("Linear", "nnx.LinearGeneral, 24 -> 4x24", general, (24, 96), (7, 24))
 
 
 def _convolutions() -> Iterator[ModelPair]:
@@ -74,23 +69,20 @@ def _transposed() -> Iterator[ModelPair]:
 
 def _conv_transpose(axes: int, transpose_kernel: bool, *, quick: bool = False, **options: Any) -> ModelPair:
     kernel = KERNELS[:axes]
-    own = {
-        "strides": options.get("stride", 1),
-        "padding": _cut(kernel, options),
-        "kernel_dilation": options.get("dilation", 1),
-    }
+    own = {"strides": options.get("stride", 1), "kernel_dilation": options.get("dilation", 1)}
+    own |= {"padding": _padding(kernel, options), "transpose_kernel": transpose_kernel}
     return ModelPair(
         f"nn.ConvTranspose{axes}d",
         f"nnx.ConvTranspose{', transpose_kernel' * transpose_kernel}, 12 -> 96{_listed(options)}",
         lambda: getattr(torch.nn, f"ConvTranspose{axes}d")(12, 96, kernel, **options),
-        lambda rngs: nnx.ConvTranspose(12, 96, kernel, transpose_kernel=transpose_kernel, **own, rngs=rngs),
+        lambda rngs: nnx.ConvTranspose(12, 96, kernel, **own, rngs=rngs),
         ((2, 12, *SPATIAL[:axes]),),
         images=True,
         quick=quick,
     )
 
 
-def _cut(kernel: tuple[int, ...], options: dict[str, Any]) -> list[tuple[int, int]]:
+def _padding(kernel: tuple[int, ...], options: dict[str, Any]) -> list[tuple[int, int]]:
     """Return the padding of Flax, which adds to the dilated input. The padding of torch removes from the output."""
 
     def each(name: str, default: int) -> tuple[int, ...]:
@@ -106,59 +98,30 @@ def _cut(kernel: tuple[int, ...], options: dict[str, Any]) -> list[tuple[int, in
 
 
 def _embeddings() -> Iterator[ModelPair]:
-    yield ModelPair(
-        "nn.Embedding",
-        "nnx.Embed, 60 x 24",
-        lambda: torch.nn.Embedding(60, 24),
-        lambda rngs: nnx.Embed(60, 24, rngs=rngs),
-        ((7, 5),),
-        tokens=60,
-        quick=True,
-    )
-    yield ModelPair(
-        "nn.EmbeddingBag",
-        "nnx.Embed, 60 x 24, mean of 5",
-        lambda: torch.nn.EmbeddingBag(60, 24),
-        lambda rngs: nnx.Embed(60, 24, rngs=rngs),
-        ((7, 5),),
-        tokens=60,
-        call_flax=lambda model, tokens: model(tokens).mean(axis=1),
-    )
+    def mean(model: Any, tokens: Any) -> Any:
+        return model(tokens).mean(axis=1)
+
+    embed = partial(nnx.Embed, 60, 24)
+    yield _layer("Embedding", "nnx.Embed, 60 x 24", embed, (60, 24), (7, 5), tokens=60, quick=True)
+    yield _layer("EmbeddingBag", "nnx.Embed, 60 x 24, mean of 5", embed, (60, 24), (7, 5), tokens=60, call_flax=mean)
 
 
 def _norms() -> Iterator[ModelPair]:
     for axes in (1, 2, 3):
         yield _per_channel(f"BatchNorm{axes}d", nnx.BatchNorm, axes, quick=axes == 2)
         yield _per_channel(f"InstanceNorm{axes}d", nnx.InstanceNorm, axes, affine=True)
-    yield ModelPair(
-        "nn.GroupNorm",
-        "nnx.GroupNorm, 24, 4 groups",
-        lambda: torch.nn.GroupNorm(4, 24),
-        lambda rngs: nnx.GroupNorm(24, 4, epsilon=1e-5, rngs=rngs),
-        ((4, 24, 5, 6),),
-        images=True,
-    )
-    yield ModelPair(
-        "nn.LayerNorm",
-        "nnx.LayerNorm, 24",
-        lambda: torch.nn.LayerNorm(24),
-        lambda rngs: nnx.LayerNorm(24, epsilon=1e-5, rngs=rngs),
-        ((4, 5, 24),),
-    )
-    yield ModelPair(
-        "nn.RMSNorm",
-        "nnx.RMSNorm, 24",
-        lambda: torch.nn.RMSNorm(24),
-        lambda rngs: nnx.RMSNorm(24, epsilon=float(jnp.finfo(jnp.float32).eps), rngs=rngs),
-        ((4, 5, 24),),
-    )
+    grouped = partial(nnx.GroupNorm, 24, 4, epsilon=1e-5)
+    yield _layer("GroupNorm", "nnx.GroupNorm, 24, 4 groups", grouped, (4, 24), (4, 24, 5, 6), images=True)
+    eps = float(jnp.finfo(jnp.float32).eps)
+    yield _layer("LayerNorm", "nnx.LayerNorm, 24", partial(nnx.LayerNorm, 24, epsilon=1e-5), (24,), (4, 5, 24))
+    yield _layer("RMSNorm", "nnx.RMSNorm, 24", partial(nnx.RMSNorm, 24, epsilon=eps), (24,), (4, 5, 24))
 
 
 def _per_channel(name: str, layer: Any, axes: int, *, quick: bool = False, **options: Any) -> ModelPair:
     return ModelPair(
         f"nn.{name}",
         f"nnx.{layer.__name__}, 24",
-        lambda: getattr(torch.nn, name)(24, **options),
+        partial(getattr(torch.nn, name), 24, **options),
         lambda rngs: layer(24, epsilon=1e-5, rngs=rngs),
         ((4, 24, *SPATIAL[:axes]),),
         images=True,
