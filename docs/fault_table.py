@@ -1,4 +1,4 @@
-"""Writes the table of docs/faults.md: `python docs/fault_table.py`."""
+"""Write the table of docs/faults.md: `python docs/fault_table.py`."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ HEAD = ("fault", "initializer", "caught by", "got", "expected", "samples")
 
 
 def write(path: Path) -> None:
-    """Plants every fault once, and writes what caught it as a Markdown table."""
+    """Plant every fault once, and write what caught it as a Markdown table."""
     caught = catch.catch_all(suite.fresh_seed())
     rows = [HEAD, ["---"] * len(HEAD), *map(fault_row, caught)]
     path.parent.mkdir(parents=True, exist_ok=True)
