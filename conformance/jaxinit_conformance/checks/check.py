@@ -77,12 +77,12 @@ def close(observed: float, allowed: float) -> Result:
 
 
 def judged(
-    observed: float, statistic: Statistic, promised: float, samples: int, rates: Rates, where: str = ""
+    observed: float, statistic: Statistic, detected: float, samples: int, rates: Rates, where: str = ""
 ) -> Result:
-    """Return a result that passes if the deviation is below the threshold, and the promised one is detected."""
+    """Return a result that passes if the deviation is below the threshold, and the wanted one is detectable."""
     threshold, detectable = statistic.threshold(samples, rates), statistic.detectable(samples, rates)
     # Too few samples fail: a small deviation then proves nothing.
-    passed = bool(observed <= threshold and detectable <= promised)
+    passed = bool(observed <= threshold and detectable <= detected)
     return Result(
         passed, f"{observed:.3g}{where}" if where else observed, f"at most {threshold:.3g}", detectable, samples
     )

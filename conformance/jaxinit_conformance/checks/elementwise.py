@@ -15,7 +15,7 @@ from ..statistics.tests import Average, Binomial, ChiSquare, DistinctValues, Kol
 from . import independence
 from .check import PlannedCheck, Result, Sample, StatisticalCheck, close, exact
 
-PROMISED = {
+DETECTED = {
     "mean": (0.005, 0.02),
     "scale": (0.01, 0.02),
     "bounds": (2e-5, 3e-4),
@@ -104,7 +104,7 @@ def _of_values(
         values = sample.values(count)
         return distance(values), values.size
 
-    return StatisticalCheck(claim, statistic, sample.case.choice(PROMISED[claim]) + slack, measure)
+    return StatisticalCheck(claim, statistic, sample.case.choice(DETECTED[claim]) + slack, measure)
 
 
 def _moment(sample: Sample, expected: Expected, order: int) -> StatisticalCheck:
@@ -128,7 +128,7 @@ def _beside_torch(sample: Sample) -> StatisticalCheck:
         return float(np.abs(np.subtract(*shares)).max()), count
 
     claim = "shape beside torch"
-    return StatisticalCheck(claim, Kolmogorov(sides=2), sample.case.choice(PROMISED[claim]), measure)
+    return StatisticalCheck(claim, Kolmogorov(sides=2), sample.case.choice(DETECTED[claim]), measure)
 
 
 def _distinct(sample: Sample, expected: Expected) -> StatisticalCheck:

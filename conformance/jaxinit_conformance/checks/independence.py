@@ -11,7 +11,7 @@ from ..statistics.deviations import standardized
 from ..statistics.tests import Average, Binomial, Statistic
 from .check import Measure, PlannedCheck, Result, Sample, StatisticalCheck, exact
 
-PROMISED = {
+DETECTED = {
     "neighbours": (0.02, 0.05),
     "halves": (0.02, 0.05),
     "leaves of a model": (0.02, 0.05),
@@ -60,8 +60,8 @@ def _differ(first: np.ndarray, second: np.ndarray) -> Result:
 
 def _check(sample: Sample, claim: str, measure: Measure, statistic: Statistic | None = None) -> StatisticalCheck:
     """Return a check of an average product of standardized values, or of another statistic."""
-    promised = sample.case.choice(PROMISED[claim.split(" along ")[0]])
-    return StatisticalCheck(claim, statistic or Average(1.0), promised, measure)
+    detected = sample.case.choice(DETECTED[claim.split(" along ")[0]])
+    return StatisticalCheck(claim, statistic or Average(1.0), detected, measure)
 
 
 def _neighbours(sample: Sample, expected: Expected, axis: int | None) -> StatisticalCheck:

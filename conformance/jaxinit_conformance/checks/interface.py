@@ -134,7 +134,7 @@ def _default(value: Any) -> Any:
 
 
 def _refusal(target: Target, call: Call) -> Result:
-    """The target raises where torch raises: ValueError if torch does, else any exception."""
+    """Check that the target raises where torch raises: ValueError if torch does, else any exception."""
     expected, observed = torch_outcome(call), target_outcome(target, call)
     wanted = "ValueError" if expected == "ValueError" else "an exception"
     refused = not any(each == "returns" or each.startswith("warns ") for each in (observed, expected))

@@ -56,23 +56,23 @@ def _orthonormal(sample: Sample) -> Result:
     return close(float(np.abs(products - np.eye(products.shape[-1])).max()), ROUNDING[case.dtype])
 
 
-def _marginals(sample: Sample, promised: float) -> Iterator[PlannedCheck]:
+def _marginals(sample: Sample, detected: float) -> Iterator[PlannedCheck]:
     """Yield a check of the entry in each corner. A missing sign after the QR shows in the first."""
     rows, *rest = sample.case.torch_shape
     columns = math.prod(rest)
     coordinate = haar_coordinate(max(rows, columns), sample.case.keywords.get("gain", 1.0))
     for row, column in sorted({(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1)}):
-        yield _marginal(sample, row, column, coordinate, promised).planned(sample.case)
+        yield _marginal(sample, row, column, coordinate, detected).planned(sample.case)
 
 
-def _marginal(sample: Sample, row: int, column: int, coordinate: Any, promised: float) -> StatisticalCheck:
+def _marginal(sample: Sample, row: int, column: int, coordinate: Any, detected: float) -> StatisticalCheck:
     def measure(count: int) -> tuple[float, int]:
         values, counts = np.unique(_matrices(sample, count)[:count, row, column], return_counts=True)
         claimed = coordinate.cdf(values)
         return kolmogorov_distance(counts, claimed, claimed), count
 
     corner = [0 if index == 0 else -1 for index in (row, column)]
-    return StatisticalCheck(f"Haar marginal {corner}", Kolmogorov(), promised, measure)
+    return StatisticalCheck(f"Haar marginal {corner}", Kolmogorov(), detected, measure)
 
 
 def _determinant(sample: Sample) -> StatisticalCheck:

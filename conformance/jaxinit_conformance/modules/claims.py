@@ -37,7 +37,7 @@ class Claim:
     statistic: Statistic
     distance: Distance
     kinds: frozenset[str]
-    promised: tuple[float, float]
+    detected: tuple[float, float]
 
 
 RANDOM = frozenset({"uniform", "triangular", "normal"})
@@ -105,11 +105,11 @@ class _PairChecks:
     def _judge(self, claim: Claim, rates: Rates) -> Result:
         """Judge the worst of the parameters, which share the rates."""
         found = self._of(claim.kinds)
-        rates, promised = rates.over(len(found)), claim.promised[self.pair.is_model]
-        arrays = self._drawn.values(list(found), samples_for(claim.statistic, promised, rates))
+        rates, detected = rates.over(len(found)), claim.detected[self.pair.is_model]
+        arrays = self._drawn.values(list(found), samples_for(claim.statistic, detected, rates))
         seen = [claim.distance(array.ravel(), wanted) for array, wanted in zip(arrays, found.values(), strict=True)]
         samples, worst = min(array.size for array in arrays), int(np.argmax(seen))
-        return judged(seen[worst], claim.statistic, promised, samples, rates, f" in {list(found)[worst].name}")
+        return judged(seen[worst], claim.statistic, detected, samples, rates, f" in {list(found)[worst].name}")
 
     def _wrong(self, kinds: frozenset[str], count: int, distance: Distance, what: str) -> Result:
         """Name the parts whose distance is not 0."""

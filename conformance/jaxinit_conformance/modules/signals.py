@@ -23,7 +23,7 @@ from .pairs.compile import compile_unoptimized
 from .pairs.pair import ModelPair
 
 SEEDS = 32
-PROMISED = {"activations": math.log(3), "gradients": math.log(8)}
+DETECTED = {"activations": math.log(3), "gradients": math.log(8)}
 """Logarithms of ratios. A gain that is off by 5% in each of 50 layers changes the gradient of the first twelvefold."""
 
 Signals = dict[str, np.ndarray]
@@ -141,13 +141,13 @@ def checks(pair: ModelPair, reset: Any, seed: int) -> Iterator[PlannedCheck]:
 
     def judge(which: int, claim: str, rates: Rates) -> Result:
         in_torch, in_flax = signals()
-        return _compared(in_torch[which], in_flax[which], PROMISED[claim], rates)
+        return _compared(in_torch[which], in_flax[which], DETECTED[claim], rates)
 
-    for which, claim in enumerate(PROMISED):
+    for which, claim in enumerate(DETECTED):
         yield PlannedCheck(pair.name, claim, pair.case, functools.partial(judge, which, claim), statistic=TwoMeans.name)
 
 
-def _compared(in_torch: Signals, in_flax: Signals, promised: float, rates: Rates) -> Result:
+def _compared(in_torch: Signals, in_flax: Signals, detected: float, rates: Rates) -> Result:
     """Judge the worst of the layers, which share the rates."""
     if set(in_torch) != set(in_flax):
         return Result(False, f"layers {sorted(in_flax)}", f"layers {sorted(in_torch)}")
@@ -158,7 +158,7 @@ def _compared(in_torch: Signals, in_flax: Signals, promised: float, rates: Rates
     detectable = TwoMeans(max(spreads.values())).detectable(samples, rates)
     largest, worst = (max(gaps, key=by) for by in (gaps.__getitem__, lambda name: gaps[name] / thresholds[name]))
     return Result(
-        gaps[worst] <= thresholds[worst] and detectable <= promised,
+        gaps[worst] <= thresholds[worst] and detectable <= detected,
         f"ratio {math.exp(gaps[largest]):.3f} of {largest}, the largest of {len(gaps)}",
         f"at most {math.exp(thresholds[worst]):.3f} of {worst}",
         f"ratio {math.exp(detectable):.3g}",

@@ -20,7 +20,7 @@ from scipy import stats
 
 @dataclasses.dataclass(frozen=True)
 class Rates:
-    """The probabilities of the two errors: a true claim fails, a deviation of the promised size passes."""
+    """The probabilities of the two errors: a true claim fails, or a deviation of the detectable size passes."""
 
     false_alarm: float
     miss: float
@@ -44,15 +44,15 @@ class Statistic(Protocol):
     def detectable(self, samples: int, rates: Rates) -> float: ...
 
 
-def samples_for(statistic: Statistic, promised: float, rates: Rates) -> int:
-    """Return the fewest samples with which `statistic` detects a deviation of `promised`, to 0.1%."""
+def samples_for(statistic: Statistic, detected: float, rates: Rates) -> int:
+    """Return the fewest samples with which `statistic` detects a deviation of size `detected`, to 0.1%."""
     most = 2
-    while statistic.detectable(most, rates) > promised:
+    while statistic.detectable(most, rates) > detected:
         most *= 2
     fewest = most // 2
     while most - fewest > max(1, most // 1000):
         middle = (most + fewest) // 2
-        fewest, most = (fewest, middle) if statistic.detectable(middle, rates) <= promised else (middle, most)
+        fewest, most = (fewest, middle) if statistic.detectable(middle, rates) <= detected else (middle, most)
     return most
 
 

@@ -60,7 +60,7 @@ def test_each_claim_can_fail(name: str, claim: str, nnx: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "claim"), sorted({(name, claim) for name, claim, _ in WRONG}))
-def test_and_passes_without_a_mistake(name: str, claim: str) -> None:
+def test_and_passes_without_a_fault(name: str, claim: str) -> None:
     seen = judged(name, claim, jaxinit.nnx)
     assert seen.passed, seen
 

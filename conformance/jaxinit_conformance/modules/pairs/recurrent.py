@@ -10,11 +10,11 @@ from .pair import ModelPair, State
 
 INTO = 24
 STATES = {"RNN": 96, "LSTM": 24, "GRU": 32}
-"""So that the gates have 96 rows together: as many numbers a model make few models enough."""
+"""The gates have 96 rows together, so that few models have enough numbers."""
 
 
 def gru_cell(into: int, state: int, *, rngs: nnx.Rngs) -> Any:
-    """nnx.GRUCell with torch's second bias of the new state, by a layer for the state that has biases."""
+    """Return an nnx.GRUCell with the second bias of torch: the layer of the state has biases."""
     cell = nnx.GRUCell(into, state, rngs=rngs)
     cell.dense_h = nnx.Linear(state, 3 * state, rngs=rngs)
     return cell
@@ -28,7 +28,7 @@ def everything() -> Iterator[ModelPair]:
 
 
 def _both(kind: str, name: str, layer: Any, quick: bool = False, **options: Any) -> Iterator[ModelPair]:
-    """The cell, and the sequence of its steps."""
+    """Yield the pair of the cell, and the pair of the layer over a sequence."""
     state = STATES[kind]
 
     def call_torch(module: Any, x: Any, state: Any, memory: Any) -> Any:

@@ -19,9 +19,11 @@ def pairs() -> tuple[ModelPair, ...]:
     )
 
 
-def _pair(name: str, case: str, theirs: Callable[[], torch.nn.Module], ours: Callable[[nnx.Rngs], Any]) -> ModelPair:
+def _pair(
+    name: str, case: str, build_torch: Callable[[], torch.nn.Module], build_flax: Callable[[nnx.Rngs], Any]
+) -> ModelPair:
     case = f"{LAYERS} layers of {STATE}, {case}"
-    return ModelPair(name, case, theirs, ours, ((3, 6),), tokens=TOKENS, is_model=True)
+    return ModelPair(name, case, build_torch, build_flax, ((3, 6),), tokens=TOKENS, is_model=True)
 
 
 class TorchTagger(torch.nn.Module):

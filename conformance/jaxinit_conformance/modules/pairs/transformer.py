@@ -11,7 +11,7 @@ SIZE, HEADS, INNER, LAYERS, TOKENS = 48, 4, 80, 3, 60
 
 
 def layers() -> tuple[ModelPair, ...]:
-    """What is in it, each by itself."""
+    """Return the pairs of attention, of an encoder layer and of a decoder layer."""
     own: Any = {"dropout": 0.0, "batch_first": True}
     return (
         _attention_alone(SIZE, quick=True),
@@ -96,7 +96,7 @@ class TorchEncoder(torch.nn.Module):
         super().__init__()
         self.embed = torch.nn.Embedding(TOKENS, SIZE)
         layer = torch.nn.TransformerEncoderLayer(SIZE, HEADS, INNER, dropout=0.0, batch_first=True)
-        # torch copies its one layer: all start with the same numbers, each drawn as that one.
+        # torch copies this one layer, so that all layers start equal.
         self.encoder = torch.nn.TransformerEncoder(layer, LAYERS, torch.nn.LayerNorm(SIZE))
         self.head = torch.nn.Linear(SIZE, TOKENS)
 
