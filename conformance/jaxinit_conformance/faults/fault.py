@@ -21,6 +21,7 @@ from ..targets import Target
 
 Wrong = Callable[..., Any]
 Factory = Callable[..., Any]
+Arguments = dict[str, Any]
 Plant = Callable[[str, str, str], Callable[[Wrong], Wrong]]
 """A decorator, of the name of a fault, the row of the report, and a regular expression over claims."""
 
@@ -67,62 +68,50 @@ def factory(initializer: str, wrong: Wrong) -> dict[str, Any]:
     return {"Layout": jaxinit.Layout, initializer: wrong}
 
 
-def _kind(wrap: Callable[[Factory, Wrong], Factory]) -> Plant:
-    """Return a decorator whose faults change the right factory, and keep its signature."""
+def change(init: Callable[[Factory, Wrong, Arguments], Any], **names: Any) -> Plant:
+    """Return a decorator that keeps the signature of the right factory, and builds `init(right, wrong, arguments)`."""
 
     def build(initializer: str, wrong: Wrong) -> dict[str, Any]:
-        right = getattr(jaxinit, initializer)
-        return {"Layout": jaxinit.Layout, initializer: functools.wraps(right)(wrap(right, wrong))}
+        right: Factory = getattr(jaxinit, initializer)
+        factory = functools.wraps(right)(lambda **given: init(right, wrong, given))
+        return {"Layout": jaxinit.Layout, initializer: factory, **names}
 
     return kind(build)
 
 
-@_kind
-def arguments(right: Factory, wrong: Wrong) -> Factory:
+@change
+def arguments(right: Factory, wrong: Wrong, given: Arguments) -> Any:
     """Plant a change of the arguments, a dict."""
-
-    def build(**given: Any) -> Any:
-        init = right(**wrong(given))
-        return lambda key, shape, dtype: init(key, shape, dtype)
-
-    return build
+    return _bare(right(**wrong(given)))
 
 
-@_kind
-def layout(right: Factory, wrong: Wrong) -> Factory:
+@change
+def layout(right: Factory, wrong: Wrong, given: Arguments) -> Any:
     """Plant a change of the layout."""
-
-    def build(**given: Any) -> Any:
-        init = right(**{**given, "layout": wrong(given.get("layout", jaxinit.FLAX))})
-        return lambda key, shape, dtype: init(key, shape, dtype)
-
-    return build
+    return _bare(right(**{**given, "layout": wrong(given.get("layout", jaxinit.FLAX))}))
 
 
-@_kind
-def draw(right: Factory, wrong: Wrong) -> Factory:
+@change
+def draw(right: Factory, wrong: Wrong, given: Arguments) -> Any:
     """Plant another way to draw: a function of the initializer, the key, the shape and the dtype."""
-    return lambda **given: functools.partial(wrong, right(**given))
+    return functools.partial(wrong, right(**given))
 
 
-@_kind
-def array(right: Factory, wrong: Wrong) -> Factory:
+@change
+def array(right: Factory, wrong: Wrong, given: Arguments) -> Any:
     """Plant a change of what is drawn: a function of the array and the initializer."""
-
-    def build(**given: Any) -> Any:
-        init = right(**given)
-        return lambda key, shape, dtype: wrong(init(key, shape, dtype), init).astype(dtype)
-
-    return build
+    init = right(**given)
+    return lambda key, shape, dtype: wrong(init(key, shape, dtype), init).astype(dtype)
 
 
-@_kind
-def scale(right: Factory, wrong: Wrong) -> Factory:
+@change
+def scale(right: Factory, wrong: Wrong, given: Arguments) -> Any:
     """Plant a factor: a function of the initializer and the shape."""
+    init = right(**given)
+    factor = functools.partial(wrong, init)
+    return lambda key, shape, dtype: init(key, shape, dtype) * np.float32(factor(shape)).astype(jnp.dtype(dtype))
 
-    def build(**given: Any) -> Any:
-        init = right(**given)
-        factor = functools.partial(wrong, init)
-        return lambda key, shape, dtype: init(key, shape, dtype) * np.float32(factor(shape)).astype(jnp.dtype(dtype))
 
-    return build
+def _bare(init: Any) -> Any:
+    """Return the initializer as a function, which states no distribution."""
+    return lambda key, shape, dtype: init(key, shape, dtype)

@@ -11,7 +11,7 @@ import numpy as np
 import jaxinit
 from jaxinit import TorchGenerator
 
-from .fault import Plant, Wrong, kind
+from .fault import Plant, Wrong, change, kind
 
 Shape = tuple[int, ...]
 
@@ -51,12 +51,8 @@ def sine_forgotten(own: Any, mean: float, std: float, shape: Shape, dtype: Any =
     return drawn
 
 
-@kind
-def order(initializer: str, wrong: Wrong) -> dict[str, Any]:
-    """Plant another way to draw from a generator: a function of the initializer, the generator, shape and dtype."""
-    right: Callable[..., Any] = getattr(jaxinit, initializer)
-    factory = functools.wraps(right)(lambda **given: functools.partial(wrong, right(**given)))
-    return {"Layout": jaxinit.Layout, "TorchGenerator": TorchGenerator, initializer: factory}
+order = change(lambda right, wrong, given: functools.partial(wrong, right(**given)), TorchGenerator=TorchGenerator)
+"""Plant another way to draw from a generator: a function of the initializer, the generator, the shape and the dtype."""
 
 
 @order("drawn in the order of Flax's array", "kaiming_uniform", "replay")
