@@ -94,6 +94,7 @@ def plan(target: Target, seed: int, quick: bool = False) -> tuple[list[PlannedCh
         for case in cases:
             if not target.has(case.initializer):
                 continue
+            # A key of its own, so that a case draws the same arrays whichever other cases run.
             key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{case.initializer} {case.label}".encode()))
             samples.append(Sample(target, case, key))
             checks.extend(_planned(section, samples[-1]))

@@ -83,7 +83,7 @@ def draw(init: Init, keys: jax.Array, shape: tuple[int, ...], dtype: str) -> np.
         return init(key, shape, jnp.dtype(dtype))
 
     try:
-        arrays = np.asarray(jax.vmap(one)(keys))
+        arrays = np.asarray(jax.vmap(one)(keys))  # raises JAXTypeError if the target uses NumPy on a traced key
     except jax.errors.JAXTypeError:
         arrays = np.stack([np.asarray(one(key)) for key in keys])
     if (arrays.shape[1:], arrays.dtype) != (shape, jnp.dtype(dtype)):

@@ -94,7 +94,7 @@ def variance(given: Given) -> Given:
 @draw("truncated at two sigma", "kaiming_normal", DRAWN)
 @draw("truncated at two sigma", "xavier_normal", DRAWN)
 def truncated(init: Any, key: jax.Array, shape: Shape, dtype: Any) -> Any:
-    std = init.distribution(shape).std / 0.87962566103423978
+    std = init.distribution(shape).std / 0.87962566103423978  # the std of a normal truncated at 2 sigma
     return jaxinit.trunc_normal(0.0, std, -2 * std, 2 * std)(key, shape, dtype)
 
 

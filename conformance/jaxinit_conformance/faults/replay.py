@@ -31,7 +31,7 @@ def halves_exchanged(own: Any, low: float, high: float, shape: Shape, dtype: Any
     if np.dtype(dtype) != np.float64:
         return TorchGenerator.uniform(own, low, high, shape, dtype)
     points = (TorchGenerator.uniform(own, 0.0, 1.0, shape, dtype) * 2.0**53).astype(np.int64)
-    exchanged = (points & (2**21 - 1)) << 32 | points >> 32
+    exchanged = (points & (2**21 - 1)) << 32 | points >> 32  # 53 bits: 21 of the first draw, 32 of the second
     return low + (high - low) * exchanged * 2.0**-53
 
 

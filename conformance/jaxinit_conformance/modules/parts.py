@@ -81,6 +81,7 @@ def parts(pair: ModelPair, load: Any) -> list[Part]:
 
 def _split(path: str, array: np.ndarray, codes: Mapping[str, float], matched: Mapping[str, Any]) -> Iterator[Part]:
     names = matched.get(path, ())
+    # Tensors are filled with different integers, so a sum of few of them tells which.
     sums = {
         sum(codes[name] for name in some): some
         for size in range(1, len(names) + 1)

@@ -65,7 +65,7 @@ def fill(name: str, arguments: Arguments, shape: Shape, dtype: str, count: int =
     tensors = torch.empty((count, *shape), dtype=getattr(torch, dtype))
     for tensor in tensors:
         function(name)(tensor, **arguments)
-    if dtype == "bfloat16":
+    if dtype == "bfloat16":  # torch does not convert bfloat16, since NumPy itself has none
         return tensors.float().numpy().astype(ml_dtypes.bfloat16)
     return tensors.numpy()
 
@@ -90,6 +90,7 @@ def expected(name: str, arguments: Arguments, shape: Shape) -> Expected:
     standard = _standard(kind, shape)
     with seeded(0):
         drawn = fill(name, arguments, shape, "float64")[0]
+    # The entries farthest apart give the scale with the least rounding error, and the one nearest 0 the shift.
     least, most = standard.argmin(), standard.argmax()
     scale = float((drawn.flat[most] - drawn.flat[least]) / (standard.flat[most] - standard.flat[least]))
     nearest = abs(standard).argmin()

@@ -96,6 +96,7 @@ class _Recorder(TorchDispatchMode):
 
     def _note(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: torch.Tensor) -> None:
         name = func.overloadpacket.__name__
+        # copy.deepcopy clones a tensor: its entries are drawn like those of the original. See TransformerEncoder.
         if name == "clone" and _is_whole(args[0]):
             self._calls[_memory(made)] = list(self.calls(args[0]))
         elif name in ("uniform_", "normal_", "fill_"):

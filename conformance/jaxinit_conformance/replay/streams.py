@@ -37,6 +37,7 @@ def checks(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[Plan
     for sizes, numbers in (FEW if quick else SIZES).items():
         steps = [Step(n=n) for n in numbers]
         yield exact("randperm", "replay", f"n {sizes}", functools.partial(_followed, target, seeds[0], steps))
+    # torch draws fewer than 16 normals in pairs, and keeps the second one of a pair in its state.
     pairs = [Step(calls.vector("normal", {}, size, dtype)) for size in (1, 3, 2, 1, 5) for dtype in DTYPES]
     handed = [each for step in pairs for each in (step, Step())]
     following = functools.partial(_followed, target, seeds[0], handed)

@@ -33,6 +33,7 @@ def coincidence(expected: Expected, dtype: str) -> float:
     """Return the probability that two draws are equal, or a bound of it."""
     if is_narrow(dtype):
         return float((chances(expected, dtype) ** 2).sum())
+    # Both draws fall into one interval of rounding: the integral of pdf(x)^2 times the ulp of x.
     spacing = expected.average(lambda x: expected.scipy.pdf(x) * np.abs(np.spacing(x.astype(dtype)).astype(np.float64)))
     return spacing + COARSEST
 
@@ -45,6 +46,7 @@ def ends(expected: Expected, dtype: str) -> float:
     """
     if not is_narrow(dtype) or not math.isfinite(expected.high - expected.low):
         return 0.0
+    # torch rounds a uniform to nearest, which is half an ulp. A truncated normal has values from both sides of a bound.
     share = 0.5 if expected.kind == "uniform" else 1.0
     low, high = (np.asarray(bound).astype(dtype) for bound in (expected.low, expected.high))
     steps = [abs(float(end) - float(np.nextafter(end, other))) for end, other in ((low, high), (high, low))]

@@ -46,6 +46,7 @@ class Statistic(Protocol):
 
 def samples_for(statistic: Statistic, detected: float, rates: Rates) -> int:
     """Return the fewest samples with which `statistic` detects a deviation of size `detected`, to 0.1%."""
+    # Doubling, then bisection. No formula: the detectable deviation of a binomial is a step function.
     most = 2
     while statistic.detectable(most, rates) > detected:
         most *= 2
@@ -102,11 +103,13 @@ class Average:
 
     def threshold(self, samples: int, rates: Rates) -> float:
         z = _two_sided(rates)
+        # Cornish-Fisher: https://en.wikipedia.org/wiki/Cornish-Fisher_expansion
         bend = abs(self.skewness) * (z * z - 1) / (6 * math.sqrt(samples))
         return self.slack + self.spread * (z + bend) / math.sqrt(samples)
 
     def detectable(self, samples: int, rates: Rates) -> float:
         drift = self.spread * float(stats.norm.isf(rates.miss)) / math.sqrt(samples)
+        # The d with d = threshold + drift * (1 + growth * d). There is none if the spread grows as fast as d.
         if drift * self.growth >= 1:
             return math.inf
         return (self.threshold(samples, rates) + drift) / (1 - drift * self.growth)
@@ -205,6 +208,7 @@ class Pearson:
 
     def detectable(self, samples: int, rates: Rates) -> float:
         critical = self.threshold(samples, rates) * samples
+        # The statistic of a wrong distribution is noncentral chi-square.
         shift = critical
         while stats.ncx2.cdf(critical, self.cells - 1, shift) > rates.miss:
             shift *= 1.05

@@ -147,6 +147,7 @@ def _scales(a: np.ndarray, b: np.ndarray, rates: Rates) -> tuple[float, float, f
     if not (std_a > 0 and std_b > 0 and math.isfinite(std_a + std_b)):
         return math.nan, math.inf, math.inf
     heavier = math.sqrt(max(kurtosis_a - 1, kurtosis_b - 1, 2.0) / 2)
+    # Both scales may be off in opposite directions, so their ratio may be off by twice the limit of one.
     limit, drift = (
         2 * heavier * _atanh(ChiSquare().threshold(a.size - 1, Rates(rate / 2, 1.0)))
         for rate in (rates.false_alarm, rates.miss)

@@ -44,6 +44,7 @@ class Sample:
         """Distinct values in increasing order with their counts. Of many entries a random part is used."""
         part = self.narrow
         if part.size > _SAMPLES:
+            # A fixed seed: equal files give equal descriptions.
             part = part[np.random.default_rng(0).choice(part.size, _SAMPLES, replace=False, shuffle=False)]
         return np.unique(part, return_counts=True)
 
@@ -84,6 +85,7 @@ class Sample:
         """Return the logarithm of the probability of the rounded entries."""
         seen, counts = self.counts
         below, upto = expected.rounded_cdf(seen)
+        # The cdf is rounded to 2**-53, so a smaller probability is noise. Zero would rule out a candidate.
         return float(counts @ np.log(np.maximum(upto - below, 2.0**-56)))
 
 
