@@ -165,9 +165,7 @@ def _truncated(std: float, mean: float = 0.0) -> Any:
     return jaxinit.trunc_normal(mean, std, mean - 2 * std, mean + 2 * std).distribution(())
 
 
-# The share of the std that is left after truncation at 2 sigma. jax.nn.initializers divides by it too:
-# https://github.com/jax-ml/jax/blob/main/jax/_src/nn/initializers.py
-_KEPT = _truncated(1.0).std
+_KEPT = _truncated(1.0).std  # of a normal cut at 2 sigma; jax.nn.initializers divides by it
 
 
 def _fitted(sample: Sample) -> Iterator[_Candidate]:
