@@ -18,7 +18,7 @@ from .checks import constants, elementwise, interface, orthogonal, sparse
 from .checks.cases import everything
 from .checks.check import Check, PlannedCheck, Result, Sample
 from .reference import torch_init
-from .replay import claims
+from .replay.claims import checks as replay_checks
 from .statistics.tests import RATES, Rates
 from .targets import Target
 
@@ -99,16 +99,16 @@ def plan(target: Target, seed: int, quick: bool = False) -> tuple[list[PlannedCh
             samples.append(Sample(target, case, key))
             checks.extend(_planned(section, samples[-1]))
     checks.extend(_of_modules(target, seed, quick))
-    checks.extend(claims.checks(target, seed, quick))
+    checks.extend(replay_checks(target, seed, quick))
     return checks, samples
 
 
 def _of_modules(target: Target, seed: int, quick: bool) -> Iterator[PlannedCheck]:
     """Yield the checks of whole modules, for a target that has some. Only these need flax."""
     if target.nnx:
-        from .modules import claims
+        from .modules.claims import checks
 
-        yield from claims.checks(target.nnx, seed, quick)
+        yield from checks(target.nnx, seed, quick)
 
 
 def _planned(section: str, sample: Sample) -> list[PlannedCheck]:
