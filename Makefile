@@ -10,10 +10,10 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 report: .venv/report ## check jaxinit against the installed torch; writes report/report.html
-	$(BIN)/python -m conformance run --quick --out report
+	$(BIN)/jaxinit report --quick --out report
 
 report-full: .venv/report ## the same with every case
-	$(BIN)/python -m conformance run --out report
+	$(BIN)/jaxinit report --out report
 
 test: .venv/test ## run every test and every example of the documentation
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

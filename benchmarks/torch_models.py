@@ -21,7 +21,7 @@ import torch
 from flax import nnx
 
 import jaxinit
-from conformance.twins import resnet
+from jaxinit_conformance.modules.pairs import resnet
 
 
 class Model(NamedTuple):
@@ -79,7 +79,7 @@ class Recurrent(nnx.Module):
 
 
 MODELS = (
-    Model("ResNet-50 with decoder", resnet.twin(width=64).theirs, resnet.twin(width=64).ours),
+    Model("ResNet-50 with decoder", resnet.pair(width=64).build_torch, resnet.pair(width=64).build_flax),
     Model("encoder, the size of BERT-base", TorchEncoder, Encoder),
     Model(f"LSTM, 2 layers of {STATE}", TorchRecurrent, Recurrent),
 )

@@ -1,16 +1,18 @@
-"""Writes the table of docs/faults.md: `python docs/fault_table.py`."""
+"""Write the table of docs/faults.md: `python docs/fault_table.py`."""
 
 from pathlib import Path
 
-from conformance import faults, report, suite
+from jaxinit_conformance import suite
+from jaxinit_conformance.faults import catch
+from jaxinit_conformance.report.write import fault_row
 
 HEAD = ("fault", "initializer", "caught by", "got", "expected", "samples")
 
 
 def write(path: Path) -> None:
-    """Plants every fault once, and writes what caught it as a Markdown table."""
-    caught = faults.catch_all(suite.fresh_seed())
-    rows = [HEAD, ["---"] * len(HEAD), *map(report.fault_row, caught)]
+    """Plant every fault once, and write what caught it as a Markdown table."""
+    caught = catch.catch_all(suite.fresh_seed())
+    rows = [HEAD, ["---"] * len(HEAD), *map(fault_row, caught)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in rows))
 

@@ -1,10 +1,9 @@
-"""Writes the table of docs/same_name.md: the same call in each library that the suite has an adapter for.
+"""Write the table of docs/same_name.md: the same call in each library that has an adapter.
 
     python docs/same_name.py
 
-A row is a call of the suite's cases; a cell is what the library's report says of it. No
-cell depends on the seed, because it says only what every seed shows; so a test can hold
-the page against fresh reports, and does.
+A row is a call of the suite's cases. A cell is what the report of the library says about it. A
+cell says only what every seed shows, so a test can compare the page with fresh reports.
 """
 
 import math
@@ -14,19 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance import adapters, reference, suite, targets
-from conformance.cases import ELEMENTWISE, FAN_SCHEMES, Case, everything
-from conformance.checks import Evidence, Sample
+from jaxinit_conformance import adapters, suite, targets
+from jaxinit_conformance.checks.cases import ELEMENTWISE, FAN_SCHEMES, Case, everything
+from jaxinit_conformance.checks.check import Result, Sample
+from jaxinit_conformance.reference import torch_init
+from jaxinit_conformance.reference.expected import Expected
 
 PAGE = Path(__file__).parent / "same_name.md"
 HEAD = "| call | torch |"
 TARGETS = ("jaxinit", *adapters.LIBRARIES)
 WIDEST = 3.5
-"""Standard deviations: some of so many normals lie farther out, none of truncated or uniform ones."""
+"""In standard deviations. Some normals of a sample are farther out, but no truncated or uniform number is."""
 
 
 def rows() -> dict[str, list[Case]]:
-    """The cases of each call: every set of arguments once, and what a narrow dtype makes of the defaults."""
+    """Return the cases of each call: every set of arguments once, and the defaults in a narrow dtype."""
     chosen: dict[tuple[str, ...], Case] = {}
     for kind, cases in everything(quick=False, knows_layouts=False).items():
         for case in sorted(cases, key=lambda case: not case.quick):
@@ -34,19 +35,19 @@ def rows() -> dict[str, list[Case]]:
             if is_told and not is_uncut(case):
                 chosen.setdefault((kind, case.initializer, case.dtype, *case.keywords), case)
     calls: dict[str, list[Case]] = {}
-    for case in sorted(chosen.values(), key=lambda case: reference.initializers().index(case.initializer)):
+    for case in sorted(chosen.values(), key=lambda case: torch_init.initializers().index(case.initializer)):
         calls.setdefault(call(case), []).append(case)
     return calls
 
 
 def is_uncut(case: Case) -> bool:
-    """Whether bounds cut nothing in standard deviations either: what is drawn at them then shows in few reports."""
-    given = reference.parameters(case.initializer) | case.keywords
+    """Return whether bounds are far out in standard deviations too, so that few reports show what is drawn there."""
+    given = torch_init.parameters(case.initializer) | case.keywords
     return case.initializer == "trunc_normal" and min(-given["a"], given["b"]) > WIDEST
 
 
 def call(case: Case) -> str:
-    """What a user writes, for which array where that matters."""
+    """Return the call that a user writes, with the shape if it matters."""
     given = (
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value!r}" for name, value in case.arguments
     )
@@ -56,14 +57,14 @@ def call(case: Case) -> str:
 
 
 def column(target: str, seed: int) -> dict[str, str]:
-    """What a target does on each call."""
+    """Return what a target does on each call."""
     labels = "|".join(re.escape(f"[{case.label}]") for cases in rows().values() for case in cases)
     report = suite.run(targets.load(target), seed, select=f"({labels})$")
     return {text: cell(report, cases) for text, cases in rows().items()}
 
 
 def cell(report: suite.Report, cases: list[Case]) -> str:
-    """That the target lacks it, that nothing differs, what it raises, or what differs."""
+    """Return that the call is absent, that nothing differs, what it raises, or what differs."""
     asked = [(case.initializer, case.label) for case in cases]
     found = {check.claim: seen for check, seen in report.results if (check.initializer, check.case) in asked}
     failed = [claim for claim, seen in found.items() if not seen.passed]
@@ -75,20 +76,20 @@ def cell(report: suite.Report, cases: list[Case]) -> str:
     return ", ".join(text for sample in samples for text in differences(sample, found)) or ", ".join(failed)
 
 
-def differences(sample: Sample, found: dict[str, Evidence]) -> Iterator[str]:
-    """What the entries show that is not torch's: an interval, a scale, few values."""
+def differences(sample: Sample, found: dict[str, Result]) -> Iterator[str]:
+    """Yield what differs from torch: an interval, a scale, few values."""
     values = sample.values(found["shape"].samples or 0)
     case = sample.case
-    yield from spread(values.astype(np.float64), reference.expected(case.initializer, case.keywords, case.torch_shape))
+    yield from spread(values.astype(np.float64), torch_init.expected(case.initializer, case.keywords, case.torch_shape))
     if "distinct values" in found and not found["distinct values"].passed:
         yield f"{np.unique(values).size} distinct values"
 
 
-def spread(values: np.ndarray, expected: reference.Expected) -> Iterator[str]:
-    """The ends of a sample that has some and its standard deviation, where they are not torch's.
+def spread(values: np.ndarray, expected: Expected) -> Iterator[str]:
+    """Yield the bounds and the standard deviation of a sample if they are not torch's.
 
-    A sample's extremes settle fast, its standard deviation slowly: one digit of it is told, and a cut is measured in
-    what is told, or in torch's.
+    The extremes of a sample converge fast and the standard deviation slowly, so it has one digit. A cut is
+    measured in that standard deviation, or in torch's.
     """
     std, ends, wanted = values.std(), interval(values.min(), values.max()), interval(expected.low, expected.high)
     bounded = abs(values - values.mean()).max() < WIDEST * std or std == 0
@@ -101,8 +102,8 @@ def spread(values: np.ndarray, expected: reference.Expected) -> Iterator[str]:
 
 
 def interval(low: float, high: float) -> str:
-    """Both ends, to a hundredth of the width or a tenth, so that the extremes of a sample give its bounds."""
-    if low == high:  # which one may depend on the version that rounds
+    """Return both ends to 1% or 10% of the width, so that the extremes of a sample give the bounds."""
+    if low == high:  # the value may depend on the version, by rounding
         return "one value"
     if math.isinf(high - low):
         return f"{low:.2g} to {high:.2g}"
@@ -111,17 +112,17 @@ def interval(low: float, high: float) -> str:
 
 
 def torchs(case: Case) -> str:
-    """The distribution of torch's entries, where they are drawn one by one."""
+    """Return torch's distribution of an entry, if entries are drawn one by one."""
     if case not in ELEMENTWISE:
         return "yes"
-    expected = reference.expected(case.initializer, case.keywords, case.torch_shape)
+    expected = torch_init.expected(case.initializer, case.keywords, case.torch_shape)
     if expected.kind == "normal":
         return f"normal, mean {round(expected.loc, 9) + 0.0:.3g}, std {expected.scale:.3g}"
     return f"{expected.kind.replace('_', ' ')}, {interval(expected.low, expected.high)}"
 
 
 def table(seed: int) -> str:
-    """The whole table, in Markdown."""
+    """Return the table in Markdown."""
     columns = [column(target, seed) for target in TARGETS]
     lines = [f"{HEAD} {' | '.join(TARGETS)} |", "|---" * (2 + len(TARGETS)) + "|"]
     for text, cases in rows().items():

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from conformance import adapters, reference, suite, targets
-from conformance.cli import main
+from jaxinit_conformance import adapters, suite, targets
+from jaxinit_conformance.reference import torch_init
+from tests.conformance.command import jaxinit
 
 SHAPE = (6, 4)
 
@@ -95,8 +96,10 @@ def test_an_argument_without_counterpart_is_named(
 
 
 def test_every_synonym_is_torchs_on_one_side_and_some_librarys_on_the_other() -> None:
-    assert set(adapters.NAMES) <= set(reference.initializers())
-    assert set(adapters.ARGUMENTS) <= {each for name in reference.initializers() for each in reference.parameters(name)}
+    assert set(adapters.NAMES) <= set(torch_init.initializers())
+    assert set(adapters.ARGUMENTS) <= {
+        each for name in torch_init.initializers() for each in torch_init.parameters(name)
+    }
     found = [vars(library.find()) for library in adapters.LIBRARIES.values()]
     used = [
         space[its] for space in found for name, more in adapters.NAMES.items() for its in (name, *more) if its in space
@@ -116,9 +119,9 @@ def test_a_missing_library_ends_with_the_command_that_installs_it(
     target: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    assert main(["run", "--target", target, "--out", str(tmp_path)]) == 2
+    assert jaxinit(["report", "--target", target, "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"conformance: cannot import the target {target!r}: it needs {module}; install it with: "
+        f"Error: cannot import the target {target!r}: it needs {module}. Install it with: "
         f"pip install {adapters.LIBRARIES[target].package}"
     ]
 
@@ -134,5 +137,5 @@ def test_keras_that_does_not_draw_with_jax_is_refused(monkeypatch: pytest.Monkey
     import keras
 
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(targets.TargetError, match="keras draws with torch; set KERAS_BACKEND=jax"):
+    with pytest.raises(targets.TargetError, match=r"keras draws with torch\. Set KERAS_BACKEND=jax"):
         targets.load("keras.initializers")

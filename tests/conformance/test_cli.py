@@ -1,29 +1,36 @@
 """The command as a user runs it: files, exit statuses, one clear line when it cannot run."""
 
 import json
+import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
+import numpy as np
 import pytest
 
-from conformance import reference, report
-from conformance.cli import main
+from jaxinit_conformance import adapters, cli, suite
+from jaxinit_conformance.__main__ import SEED as SEEDS
+from jaxinit_conformance.__main__ import main
+from jaxinit_conformance.reference import torch_init
 from tests import seeds
+from tests.conformance.command import jaxinit
 
 SEED = str(seeds.fresh(__name__))
 CHEAP = r"^(zeros|eye|calculate_gain|kaiming_normal: (distribution|refusal))"
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text())
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 
 
 def test_a_conforming_target_exits_0_and_leaves_four_reports(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", "--quick", "--select", CHEAP, "--seed", SEED, "--out", str(tmp_path)]) == 0
+    assert jaxinit(["report", "--quick", "--select", CHEAP, "--seed", SEED, "--out", str(tmp_path)]) == 0
     content = json.loads((tmp_path / "report.json").read_text())
     jsonschema.validate(content, SCHEMA)
     assert content["target"] == "jaxinit"
@@ -41,16 +48,18 @@ def test_a_conforming_target_exits_0_and_leaves_four_reports(
 
 
 def test_the_report_shows_what_every_initializer_drew_beside_torch(tmp_path: Path) -> None:
-    assert main(["run", "--quick", "--select", r"^[a-z_]+: (mean|orthonormal|scale) ", "--out", str(tmp_path)]) == 0
+    assert (
+        jaxinit(["report", "--quick", "--select", r"^[a-z_]+: (mean|orthonormal|scale) ", "--out", str(tmp_path)]) == 0
+    )
     page = (tmp_path / "report.html").read_text()
-    drawn = {name for name in reference.initializers() if name not in ("constant", "ones", "zeros", "eye", "dirac")}
+    drawn = {name for name in torch_init.initializers() if name not in ("constant", "ones", "zeros", "eye", "dirac")}
     assert set(re.findall("<figcaption>(.*?)</figcaption>", page)) == drawn
 
 
 def test_a_deviating_target_exits_1_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     select = r"^kaiming_normal: (shape|signature)"
-    arguments = ["run", "--quick", "--target", "jax.nn.initializers", "--select", select, "--out", str(tmp_path)]
-    assert main(arguments) == 1
+    arguments = ["report", "--quick", "--target", "jax.nn.initializers", "--select", select, "--out", str(tmp_path)]
+    assert jaxinit(arguments) == 1
     content = json.loads((tmp_path / "report.json").read_text())
     jsonschema.validate(content, SCHEMA)
     # JAX truncates its kaiming_normal at two standard deviations; beside a sample of torch's that shows in most runs.
@@ -68,22 +77,16 @@ def test_a_deviating_target_exits_1_and_says_where(tmp_path: Path, capsys: pytes
         (["--target", "no.such.thing"], "no.such.thing"),
         (["--select", "matches nothing"], "matches nothing"),
         (["--select", "("], "regular expression"),
-        (["--seed", "-1"], "whole number from 0 to 2147483647, got '-1'"),
-        (["--seed", "2147483648"], "whole number from 0 to 2147483647, got '2147483648'"),
-        (["--seed", "²"], "whole number from 0 to 2147483647, got '²'"),
-        (["--seed", "٣"], "whole number from 0 to 2147483647, got '٣'"),
-        (["--seed", "9" * 5000], "whole number from 0 to 2147483647, got '9999"),
+        (["--seed", "-1"], "-1 is not in the range 0<=x<=2147483647"),
+        (["--seed", "2147483648"], "2147483648 is not in the range 0<=x<=2147483647"),
+        (["--seed", "²"], "'²' is not a valid integer range"),
         (["--nonsense"], "--nonsense"),
     ],
 )
 def test_what_cannot_run_exits_2_with_the_reason(
     arguments: list[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        status = main(["run", "--quick", "--out", str(tmp_path / "out"), *arguments])
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    assert status == 2
+    assert jaxinit(["report", "--quick", "--out", str(tmp_path / "out"), *arguments]) == 2
     assert line in capsys.readouterr().err.splitlines()[-1]
 
 
@@ -94,7 +97,7 @@ def test_out_that_cannot_be_written_is_found_before_the_run(
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("nowhere")
     (tmp_path / "folder" / "report.json").mkdir(parents=True)
-    assert main(["run", "--out", str(tmp_path / out)]) == 2
+    assert jaxinit(["report", "--out", str(tmp_path / out)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     (line,) = printed.err.splitlines()
@@ -104,38 +107,96 @@ def test_out_that_cannot_be_written_is_found_before_the_run(
 def test_out_that_becomes_unwritable_during_the_run_exits_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(report, "expect_folder", lambda out: None)
+    monkeypatch.setattr(cli, "check_folder", lambda out: None)
     (tmp_path / "report.md").mkdir()
-    assert main(["run", "--quick", "--select", "^zeros: present", "--out", str(tmp_path)]) == 2
+    assert jaxinit(["report", "--quick", "--select", "^zeros: present", "--out", str(tmp_path)]) == 2
     assert "--out must be a folder that reports can be written to" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("count", ["0", "²", "1.5"])
-def test_runs_are_counted_in_whole_numbers(count: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["calibrate", "--runs", count])
-    assert f"must be a whole number above 0, got '{count}'" in capsys.readouterr().err
+@pytest.mark.parametrize(("count", "reason"), [("0", "0 is not in the range x>=1"), ("1.5", "'1.5' is not a valid")])
+def test_runs_are_counted_in_whole_numbers(count: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert jaxinit(["calibrate", "--runs", count]) == 2
+    assert reason in capsys.readouterr().err
 
 
 def test_nothing_selected_leaves_no_folder(tmp_path: Path) -> None:
-    assert main(["run", "--quick", "--select", "matches nothing", "--out", str(tmp_path / "out")]) == 2
+    assert jaxinit(["report", "--quick", "--select", "matches nothing", "--out", str(tmp_path / "out")]) == 2
     assert not (tmp_path / "out").exists()
 
 
-def test_without_torch_it_exits_2_and_names_the_command_that_installs_it() -> None:
-    code = "import sys, runpy; sys.modules['torch'] = None; runpy.run_module('conformance', run_name='__main__')"
-    ended = subprocess.run([sys.executable, "-c", code, "run"], capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines() == [
-        "conformance: needs torch; install it with: pip install 'jaxinit[conformance]'"
+EXTRAS = ("torch", "flax", "scipy", "matplotlib", "jinja2", "rich", "safetensors")
+BLOCKED = "import runpy, sys; sys.modules.update(dict.fromkeys({names!r}.split())); "
+COMMAND = "runpy.run_module('jaxinit_conformance', run_name='__main__')"
+
+
+def ended(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A fresh process that ran Python code with these arguments."""
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("command", ["", *main.commands])
+def test_help_needs_no_extra(command: str) -> None:
+    code = BLOCKED.format(names=" ".join(EXTRAS)) + COMMAND
+    shown = ended(code, *filter(None, [command]), "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith(f"Usage: jaxinit {command}".rstrip())
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments"),
+    [
+        ("torch", ["report"]),
+        ("rich", ["report"]),
+        ("torch", ["faults"]),
+        ("scipy", ["calibrate"]),
+        ("safetensors", ["describe", "x.npz"]),
+        ("rich", ["describe", "x.npz"]),
+        ("scipy", ["compare", "x.npz", "y.npz"]),
+    ],
+)
+def test_a_missing_extra_exits_2_and_one_line_says_what_installs_it(
+    missing: str, arguments: list[str], tmp_path: Path
+) -> None:
+    for name in ("x.npz", "y.npz"):
+        np.savez(tmp_path / name, a=np.ones(3))
+    given = [str(tmp_path / each) if each.endswith(".npz") else each for each in arguments]
+    shown = ended(BLOCKED.format(names=missing) + COMMAND, *given)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr.splitlines() == [
+        f"Error: `jaxinit {arguments[0]}` needs the package {missing}, which is not installed. "
+        "Install it with: pip install 'jaxinit[conformance]'"
     ]
 
 
 def test_without_flax_whole_models_cannot_be_checked_and_the_line_says_what_to_install(tmp_path: Path) -> None:
-    code = "import sys, runpy; sys.modules['flax'] = None; runpy.run_module('conformance', run_name='__main__')"
-    arguments = [sys.executable, "-c", code, "run", "--quick", "--select", "^zeros", "--out", str(tmp_path)]
-    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines() == [
-        "conformance: jaxinit.nnx needs flax; install it with: pip install 'jaxinit[flax]'"
-    ]
+    arguments = ["report", "--quick", "--select", "^zeros", "--out", str(tmp_path)]
+    shown = ended(BLOCKED.format(names="flax") + COMMAND, *arguments)
+    assert shown.returncode == 2
+    assert shown.stderr.splitlines() == ["Error: jaxinit.nnx needs flax; install it with: pip install 'jaxinit[flax]'"]
+
+
+def test_describe_and_compare_load_neither_torch_nor_flax(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", kernel=np.random.default_rng(0).normal(size=(30, 40)))
+    (tmp_path / "x.json").write_text("{}")
+    code = """
+import sys
+from jaxinit_conformance.__main__ import main
+file, names = sys.argv[1:]
+commands = ["describe", file], ["compare", file, file, "--map", names]
+print([main(command, standalone_mode=False) for command in commands])
+print(sorted({"torch", "flax", "matplotlib", "jinja2"} & set(sys.modules)))
+"""
+    shown = ended(code, str(tmp_path / "x.npz"), str(tmp_path / "x.json"))
+    assert shown.stdout.splitlines()[-2:] == ["[0, 0]", "[]"], shown.stderr
+
+
+def test_the_console_script_is_the_command() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert {name: pkgutil.resolve_name(path) for name, path in scripts.items()} == {"jaxinit": main}
+
+
+def test_help_says_what_the_suite_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert jaxinit(["report", "--help"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert all(name in printed for name in ("torch", *adapters.LIBRARIES))
+    assert range(SEEDS.min or 0, (SEEDS.max or 0) + 1) == suite.SEEDS

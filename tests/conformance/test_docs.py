@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 import jaxinit
-from conformance import elementwise, faults, independence, reference, suite
-from conformance.targets import Target
+from jaxinit_conformance import suite
+from jaxinit_conformance.checks import elementwise, independence
+from jaxinit_conformance.faults import catch
+from jaxinit_conformance.reference import torch_init
+from jaxinit_conformance.targets import Target
 
 DOCS = Path(__file__).parents[2] / "docs"
-PROMISED = elementwise.PROMISED | independence.PROMISED
+DETECTED = elementwise.DETECTED | independence.DETECTED
 JAXINIT = Target("jaxinit", jaxinit)
 
 
@@ -25,19 +28,19 @@ def test_every_statistic_and_promise_is_told() -> None:
     found = {
         (re.sub(r" (along axis \d+|\[.*\])", "", check.claim), check.statistic)
         for check in checks
-        if check.statistic and check.initializer in reference.initializers()
+        if check.statistic and check.initializer in torch_init.initializers()
     }
     told = rows("conformance.md", "| claim | statistic | deviation | caught |")
     assert {(claim, statistic) for claim, statistic, _, _ in told} == found
-    promised = {claim: f"{fine:g}, {coarse:g}" for claim, (fine, coarse) in PROMISED.items()}
-    assert {claim: caught for claim, _, _, caught in told if claim in promised} == promised
+    detected = {claim: f"{fine:g}, {coarse:g}" for claim, (fine, coarse) in DETECTED.items()}
+    assert {claim: caught for claim, _, _, caught in told if claim in detected} == detected
 
 
 @pytest.mark.parametrize("heading", ["| claim | judged | false alarms |", "| fault | judged | misses |"])
 def test_every_claim_and_fault_was_calibrated(heading: str) -> None:
     checks, _ = suite.plan(JAXINIT, 0, quick=True)
     claims = {check.claim for check in checks}
-    mistakes = {f"{fault.name} ({fault.initializer})" for fault in faults.FAULTS}
+    faults = {f"{fault.name} ({fault.initializer})" for fault in catch.FAULTS}
     told = rows("calibration.md", heading)
-    assert {name for name, _, _ in told} == (claims if "claim" in heading else mistakes)
+    assert {name for name, _, _ in told} == (claims if "claim" in heading else faults)
     assert {wrong for _, _, wrong in told} == {"0"}

@@ -20,10 +20,10 @@ import torch
 from flax import nnx
 
 import jaxinit
-from conformance import recording
 from jaxinit import TORCH, defaults
 from jaxinit._initializers.base import Elementwise
 from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
+from jaxinit_conformance.reference import torch_modules
 
 NAMES = [
     name
@@ -139,14 +139,14 @@ def numbers(init: Elementwise, shape: Shape) -> tuple[str, float, float]:
     return distribution.kind, distribution.mean, distribution.std
 
 
-def torchs_numbers(recorded: recording.Recorded) -> tuple[str, float, float]:
+def torchs_numbers(recorded: torch_modules.Recorded) -> tuple[str, float, float]:
     expected = recorded.expected
     if expected.kind == "uniform":
         return "uniform", expected.low, expected.high
     return expected.kind, expected.loc, expected.scale
 
 
-def assert_is_torchs(init: Any, shape: Shape, tensors: list[recording.Recorded]) -> None:
+def assert_is_torchs(init: Any, shape: Shape, tensors: list[torch_modules.Recorded]) -> None:
     match init:
         case sum_of_uniforms(a=a, b=b):
             assert [torchs_numbers(tensor) for tensor in tensors] == [("uniform", a, b)] * 2
@@ -168,7 +168,7 @@ def assert_is_torchs(init: Any, shape: Shape, tensors: list[recording.Recorded])
 
 @each_case
 def test_distributions_are_torchs_to_the_last_bit(case: Case) -> None:
-    _, recorded = recording.record(case.torch)
+    _, recorded = torch_modules.record(case.torch)
     inits = case.inits()
     assert set(inits) == set(case.wanted)
     for keyword, (shape, names) in case.wanted.items():

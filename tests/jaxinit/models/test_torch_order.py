@@ -11,8 +11,8 @@ import torch
 from flax import nnx
 
 import jaxinit
-from conformance.twins import transformer
 from jaxinit import TorchGenerator
+from jaxinit_conformance.modules.pairs import transformer
 from tests.jaxinit.models.nnx.test_models import arrays
 from tests.jaxinit.torch_generator.torch_streams import as_on_avx2, assert_same_state
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.replay_calls import NEAR
 from jaxinit import TorchGenerator
 from jaxinit._torch_generator import trunc_normal
+from jaxinit_conformance.replay.calls import NEAR
 from tests.jaxinit.torch_generator.torch_streams import (
     DTYPES,
     as_on_avx2,

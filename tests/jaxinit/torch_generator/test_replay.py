@@ -18,8 +18,8 @@ import torch
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxinit
-from conformance.replay_calls import NEAR
 from jaxinit import TorchGenerator
+from jaxinit_conformance.replay.calls import NEAR
 from tests.jaxinit import cases
 from tests.jaxinit.torch_generator.torch_streams import DTYPES, as_on_avx2, assert_same_state
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.replay_calls import SAME_BITS
 from jaxinit import TorchGenerator
+from jaxinit_conformance.replay.calls import SAME_BITS
 
 DTYPES = {
     "float32": torch.float32,

@@ -1,0 +1,21 @@
+"""Check that JAX initializers draw what the installed `torch.nn.init` draws.
+
+For the tests of another project::
+
+    jaxinit_conformance.run("my_package.initializers", quick=True).conforms
+    jaxinit_conformance.assert_conforms(init, distribution, shape)
+
+Both load the packages of `pip install 'jaxinit[conformance]'` when they are first used.
+"""
+
+from typing import Any
+
+__all__ = ["assert_conforms", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from . import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'jaxinit_conformance' has no attribute {name!r}")

@@ -1,0 +1,47 @@
+"""What every command prints, and how one says that it cannot run."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+
+class CannotRun(click.ClickException):
+    """The command cannot run: one line, and exit status 2."""
+
+    exit_code = 2
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(printable(reason))
+
+
+def printable(text: object) -> str:
+    r"""Return the text on one line, with every character escaped that could steer a terminal.
+
+    Example:
+        >>> print(printable("kernel\x1b[2J"))
+        kernel\x1b[2J
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+
+
+def console(width: int = 200) -> Any:
+    """Return rich's console: as wide as the terminal, else `width` characters."""
+    from rich.console import Console
+
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=width)
+
+
+def print_table(columns: list[str], rows: Iterable[Sequence[str]], width: int = 200) -> None:
+    """Print a table that fits the terminal, or as Markdown where there is none."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    out = console(width)
+    table = Table(*columns, box=box.SIMPLE_HEAD if out.is_terminal else box.MARKDOWN)
+    for row in rows:
+        cells = map(printable, row)
+        table.add_row(*(escape(cell if out.is_terminal else cell.replace("|", r"\|")) for cell in cells))
+    out.print(table)

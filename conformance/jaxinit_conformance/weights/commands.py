@@ -1,0 +1,101 @@
+"""The commands about weights in files: `jaxinit describe FILE` and `jaxinit compare A B`."""
+
+import json
+import math
+from pathlib import Path
+
+import click
+
+import jaxinit
+
+from ..console import CannotRun, print_table, printable
+from .compare import Row
+from .compare import compare as compare_trees
+from .describe import Description
+from .describe import describe as describe_tree
+from .files import Weights, WeightsError, read
+
+LAYOUTS = {"flax": jaxinit.FLAX, "torch": jaxinit.TORCH}
+USUAL = {".safetensors": "torch", ".npz": "flax"}
+
+COLUMNS = (
+    *("parameter", "shape", "dtype", "mean", "std", "skew", "kurtosis", "min", "max", "distinct"),
+    *("histogram", "nearest"),
+)
+
+WIDE = 100_000
+"""Where there is no terminal a row is one line, whatever its length."""
+
+
+def describe(file: Path, layout: str | None) -> int:
+    """Print a row for each array of a file."""
+    arrays = _read(file)
+    found = describe_tree(arrays, LAYOUTS[layout or USUAL[file.suffix.lower()]])
+    print_table([*COLUMNS, "looks wrong"], [_described(each) for each in found], WIDE)
+    click.echo(f"{len(found)} parameters, {sum(bool(each.wrong) for each in found)} of which look wrong")
+    return 0
+
+
+def _described(found: Description) -> list[str]:
+    numbers = (found.mean, found.std, found.skewness, found.kurtosis, found.low, found.high)
+    nearest = " or ".join((found.nearest, *found.others))
+    if len(found.others) > 2:
+        nearest = f"{found.nearest} or {len(found.others)} others"
+    start = [found.name, str(found.shape), found.dtype, *map(_number, numbers), str(found.distinct)]
+    return [*start, found.histogram, nearest, "; ".join(found.wrong)]
+
+
+def compare(a: Path, b: Path, names: Path | None) -> int:
+    """Print a row for each array that two files have, and the names that only one has."""
+    try:
+        found = compare_trees(_read(a), _read(b), _mapping(names))
+    except ValueError as error:
+        raise CannotRun(error) from None
+    columns = ["parameter", "in B", "shape", "in B", "distance", "detectable", "std ratio", "detectable", "verdict"]
+    print_table(columns, [_compared(row) for row in found.rows], WIDE)
+    for word, absent in (("missing in B", found.missing), ("only in B", found.unexpected)):
+        for name in absent:
+            click.echo(f"{word}: {printable(name)}")
+    same = sum(row.verdict == "same" for row in found.rows)
+    click.echo(
+        f"{same} of {len(found.rows)} parameters show no difference; "
+        f"{len(found.missing)} are missing in B, {len(found.unexpected)} are only in B"
+    )
+    return 0 if found.same else 1
+
+
+def _compared(row: Row) -> list[str]:
+    verdict = {"error": "numbers of elements differ", "undecided": "too few entries to tell"}
+    numbers = (row.distance, row.detectable, row.ratio, row.detectable_ratio)
+    names = [row.name, "" if row.name == row.other else row.other]
+    return [*names, *map(str, row.shapes), *map(_number, numbers), verdict.get(row.verdict, row.verdict)]
+
+
+def _read(path: Path) -> Weights:
+    try:
+        return read(path)
+    except WeightsError as error:
+        raise CannotRun(error) from None
+
+
+def _mapping(path: Path | None) -> dict[str, str]:
+    """Return the JSON object in a file, from names to names.
+
+    Raises:
+        CannotRun: the file cannot be read, or holds something else.
+    """
+    if path is None:
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CannotRun(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise CannotRun(f"cannot read {path}: it is not JSON") from None
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content.values()):
+        raise CannotRun(f"cannot read {path}: expected an object from names of A to names of B")
+    return content
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4g}"

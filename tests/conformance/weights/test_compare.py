@@ -1,0 +1,169 @@
+"""Two trees: both error rates kept, names and sizes matched, what differs said."""
+
+import json
+import math
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from jaxinit_conformance.weights.compare import Row, compare
+from tests.conformance.command import jaxinit
+
+pytestmark = pytest.mark.usefixtures("rare_errors")
+
+
+def _row(a: np.ndarray, b: np.ndarray) -> Row:
+    (row,) = compare({"a": a}, {"a": b}).rows
+    return row
+
+
+def test_the_same_distribution_is_the_same(rng: np.random.Generator) -> None:
+    a = {str(index): rng.normal(0.0, 0.02, (20, 50)) for index in range(100)}
+    b = {str(index): rng.normal(0.0, 0.02, (50, 20)).astype(np.float32) for index in range(100)}
+    found = compare(a, b)
+    assert found.same
+    assert {row.verdict for row in found.rows} == {"same"}
+
+
+def test_light_tails_raise_no_false_alarm(rng: np.random.Generator) -> None:
+    a, b = ({str(index): rng.uniform(-1, 1, (20, 50)) for index in range(100)} for _ in range(2))
+    assert compare(a, b).same
+
+
+def test_coarser_dtypes_do_not_differ_for_their_rounding(rng: np.random.Generator) -> None:
+    for dtype in (ml_dtypes.bfloat16, np.float16, ml_dtypes.float8_e4m3fn):
+        assert _row(rng.normal(size=(60, 100)), rng.normal(size=(60, 100)).astype(dtype)).verdict == "same"
+
+
+def test_what_is_said_to_be_detectable_is_detected(rng: np.random.Generator) -> None:
+    size = (60, 100)
+    same = _row(rng.normal(size=size), rng.normal(size=size))
+    assert same.verdict == "same"
+    ratio = same.detectable_ratio * 1.01  # the widening for heavy tails differs between samples
+    for factor in (ratio, 1 / ratio):
+        row = _row(rng.normal(size=size), factor * rng.normal(size=size))
+        assert row.verdict == "differs"
+        assert row.ratio == pytest.approx(factor, rel=0.2)
+    # Its distribution function is off by so much in the middle.
+    shifted = np.where(rng.random(size) < 2 * same.detectable, 0.5, rng.random(size))
+    assert _row(rng.random(size), shifted).verdict == "differs"
+
+
+def test_a_shape_of_the_same_scale_differs(rng: np.random.Generator) -> None:
+    size = (200, 300)
+    uniform = rng.uniform(-math.sqrt(3), math.sqrt(3), size)
+    row = _row(rng.normal(size=size), uniform)
+    assert row.verdict == "differs"
+    assert row.ratio == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict"),
+    [
+        (np.zeros(4), np.zeros(4), "same"),
+        (np.zeros(4), np.ones(4), "differs"),
+        (np.zeros(4), np.array([0.0, 0.1, 0.2, 0.3]), "differs"),
+        (np.array([0.0, 0.1, 0.2, 0.3]), np.array([0.0, 9.0, 0.2, 0.3]), "undecided"),
+        (np.ones(()), np.zeros(()), "undecided"),
+        (np.ones(4), np.ones(5), "error"),
+        (np.ones((0, 3)), np.ones((3, 0)), "same"),
+        (np.full(4, np.nan), np.full(4, np.nan), "undecided"),
+        (np.arange(99.0), np.append(np.arange(98.0), np.nan), "differs"),
+        (np.full(4, np.inf), np.full(4, np.inf), "same"),
+        (np.ones(4, np.int32), np.ones(4, bool), "same"),
+    ],
+)
+def test_small_and_constant_arrays(a: np.ndarray, b: np.ndarray, verdict: str) -> None:
+    assert _row(a, b).verdict == verdict
+
+
+def test_nan_on_one_side_differs(rng: np.random.Generator) -> None:
+    values = rng.normal(size=4000)
+    assert _row(values, np.where(values < 0, np.nan, values)).verdict == "differs"
+
+
+def test_many_entries_are_compared_in_part(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jaxinit_conformance.weights.compare._PAIRS", 5000)
+    row = _row(rng.normal(size=20_000), rng.normal(size=20_000))
+    assert row.verdict == "same"
+    assert row.detectable == pytest.approx(_row(rng.normal(size=5000), rng.normal(size=5000)).detectable)
+
+
+def test_names_are_matched_and_the_others_listed() -> None:
+    ones = np.ones(4)
+    a, b = {"x": ones, "only_a": ones, "old": ones}, {"x": ones, "only_b": ones, "new": ones}
+    found = compare(a, b, {"old": "new"})
+    assert [(row.name, row.other) for row in found.rows] == [("old", "new"), ("x", "x")]
+    assert (found.missing, found.unexpected) == (("only_a",), ("only_b",))
+    assert not found.same
+    assert compare({"a": ones}, [ones], {"a": "0"}).same
+    assert compare({}, {}).same
+
+
+@pytest.mark.parametrize(("mapping", "tree"), [({"absent": "b"}, "A"), ({"a": "absent"}, "B")])
+def test_a_mapping_that_names_what_is_absent_is_refused(mapping: dict[str, str], tree: str) -> None:
+    with pytest.raises(ValueError, match=rf"`mapping` must name parameters of {tree}, got 'absent'"):
+        compare({"a": np.ones(2)}, {"b": np.ones(2)}, mapping)
+
+
+def _files(folder: Path, rng: np.random.Generator, scale: float) -> list[str]:
+    np.savez(folder / "a.npz", kernel=rng.normal(size=(30, 40)), same=np.ones(3))
+    np.savez(folder / "b.npz", weight=scale * rng.normal(size=(40, 30)), same=np.ones(3))
+    (folder / "map.json").write_text(json.dumps({"kernel": "weight"}))
+    return ["compare", str(folder / "a.npz"), str(folder / "b.npz")]
+
+
+def test_compare_exits_0_where_nothing_differs(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = _files(tmp_path, rng, 1.0)
+    assert jaxinit([*command, "--map", str(tmp_path / "map.json")]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split("|")[-2].strip() for line in lines if line.startswith("|")][2:] == ["same", "same"]
+    assert lines[-1] == "2 of 2 parameters show no difference; 0 are missing in B, 0 are only in B"
+    assert jaxinit(command) == 1
+    assert "missing in B: kernel\nonly in B: weight\n" in capsys.readouterr().out
+
+
+def test_compare_exits_1_where_something_differs(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert jaxinit([*_files(tmp_path, rng, 3.0), "--map", str(tmp_path / "map.json")]) == 1
+    assert "| differs |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", "map.json: it is not JSON"),
+        (b"\xff\xfe", "map.json: it is not JSON"),
+        (b"[" * 100_000, "map.json: it is not JSON"),
+        (b"[]", "map.json: expected an object from names of A to names of B"),
+        (b'{"kernel": 1}', "map.json: expected an object from names of A to names of B"),
+        (b'{"absent": "weight"}', "`mapping` must name parameters of A, got 'absent'"),
+        (b'{"kernel": "absent"}', "`mapping` must name parameters of B, got 'absent'"),
+        (None, "map.json: No such file or directory"),
+    ],
+)
+def test_a_bad_map_exits_2_with_one_line(
+    content: bytes | None,
+    line: str,
+    tmp_path: Path,
+    rng: np.random.Generator,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = _files(tmp_path, rng, 1.0)
+    (tmp_path / "map.json").unlink() if content is None else (tmp_path / "map.json").write_bytes(content)
+    assert jaxinit([*command, "--map", str(tmp_path / "map.json")]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("Error: ")
+    assert printed.err.endswith(f"{line}\n")
+    assert len(printed.err.splitlines()) == 1
+
+
+def test_a_missing_file_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert jaxinit(["compare", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]) == 2
+    assert "a.npz: No such file or directory" in capsys.readouterr().err
