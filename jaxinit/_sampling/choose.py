@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxinit._sampling.bits import bits
 from jaxinit.layouts import View
 
 # Rows decided from one random word. A choice of probability p costs log2(1 / p) of its
@@ -29,7 +30,7 @@ def choose(key: jax.Array, count: int, view: View) -> jax.Array:
     below_one = np.float32(1 - 2.0**-24)
 
     rows_per_word = _ROWS_PER_WORD if _FEW <= count / rows <= 1 - _FEW else 1
-    words = jax.random.bits(key, (-(-rows // rows_per_word), *columns), jnp.uint32)
+    words = bits(key, (-(-rows // rows_per_word), *columns), jnp.uint32)
 
     def step(carry: Pair, word: jax.Array) -> tuple[Pair, list[jax.Array]]:
         needed, left = carry

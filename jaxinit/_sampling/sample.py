@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxinit import _arguments
 from jaxinit._sampling import dtypes, kernels
+from jaxinit._sampling.bits import bits
 from jaxinit._sampling.sharding import OutSharding, jit_sharded, resolve
 from jaxinit.distributions import Constant, Distribution, Normal, Random, Uniform
 
@@ -36,8 +37,7 @@ def sample(
         return jit_sharded(_fill, sharding)(dtypes.cast(distribution.value, dtype), shape=shape)
     _arguments.check_key(key)
     kernel, operands = _plan(distribution, dtype)
-    flat = sharding is None and not _arguments.is_staged() and _counts(key)
-    return jit_sharded(_draw, sharding)(key, *operands, kernel=kernel, shape=shape, dtype=dtype, flat=flat)
+    return jit_sharded(_draw, sharding)(key, *operands, kernel=kernel, shape=shape, dtype=dtype)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -63,11 +63,6 @@ def _component(distribution: Random, dtype: np.dtype) -> Random:
     raise ValueError(f"`dtype` must be real for a {distribution.kind} distribution, as in torch, got {dtype}")
 
 
-def _counts(key: jax.Array) -> bool:
-    """Return whether the bits of an entry depend on the key and on its index in the flat array alone."""
-    return str(jax.random.key_impl(key)) == "threefry2x32"
-
-
 def _fill(value: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
     return jnp.broadcast_to(value, shape)
 
@@ -88,23 +83,11 @@ def _opaque(number: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _draw(
-    key: jax.Array,
-    *numbers: jax.Array,
-    kernel: kernels.Kernel,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    flat: bool,
+    key: jax.Array, *numbers: jax.Array, kernel: kernels.Kernel, shape: tuple[int, ...], dtype: np.dtype
 ) -> jax.Array:
-    """Draw the array. With `flat`, draw one row of all entries and reshape it.
-
-    XLA compiles a row in a third of the time of a convolution's four axes, as it unrolls
-    short inner loops. Only an eager call may do so. A sharded array has to be drawn in its
-    own axes, and under a caller's `jit` only the compiler knows whether it is sharded.
-    """
-    least, greatest, *rest = (_opaque(number, key) for number in numbers)
+    least, greatest, *params = (_opaque(number, key) for number in numbers)
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
     word = jnp.uint64 if least.dtype == jnp.float64 else jnp.uint32
-    axes = (math.prod(shape),) if flat else shape
-    bits = jax.random.bits(key, (2, *axes) if is_complex else axes, word)
-    values = jnp.clip(kernel(bits, *rest), least, greatest)
-    return (jax.lax.complex(values[0], values[1]) if is_complex else values.astype(dtype)).reshape(shape)
+    words = bits(key, (2, *shape) if is_complex else shape, word)
+    values = jnp.clip(kernel(words, *params), least, greatest)
+    return jax.lax.complex(values[0], values[1]) if is_complex else values.astype(dtype)
