@@ -155,5 +155,7 @@ def _far(
     The mass beyond the far end is `ratio = 1 - lost` of the mass beyond the near end.
     """
     u, rest = _shares(bits, bound)
-    log_ratio = -jnp.where(u * lost < 0.5, normal_quantile.log1p(-u * lost), jnp.log(rest + unfused(u * ratio)))
+    log_ratio = -jnp.where(
+        u * lost < 0.5, normal_quantile.log1p(-unfused(u * lost)), normal_quantile.log(rest + unfused(u * ratio))
+    )
     return bound + unfused(scale * normal_quantile.tail_ppf(near, per_near, per_hazard, log_ratio))
