@@ -1,10 +1,9 @@
-"""What torch's modules draw when they are built, as keyword arguments for the Flax layers that play their parts.
+"""torch's module defaults, biases included, as keyword arguments for the Flax layers that correspond to them.
 
     nnx.Linear(64, 256, **jaxinit.defaults.linear(64), rngs=rngs)
 
-Each function is one torch module's `reset_parameters`, biases included, and takes what
-torch's formula looks at. `jaxinit.nnx` and `jaxinit.linen` read the same numbers off a
-whole model's shapes.
+Each function is the `reset_parameters` of one torch module. It takes the sizes that torch's
+formula needs. `jaxinit.nnx` and `jaxinit.linen` read the same sizes off a whole model.
 """
 
 import math
@@ -21,7 +20,7 @@ Keywords = dict[str, Initializer]
 
 
 def linear(in_features: int, *, layout: Layout = FLAX) -> Keywords:
-    """torch.nn.Linear::
+    """Return the initializers of torch.nn.Linear::
 
         weight, bias ~ U(-bound, bound),  bound = 1 / sqrt(in_features)
 
@@ -45,13 +44,13 @@ def linear(in_features: int, *, layout: Layout = FLAX) -> Keywords:
 
 
 def conv(in_channels: int, kernel_size: int | Sequence[int], groups: int = 1) -> Keywords:
-    """torch.nn.Conv1d to Conv3d::
+    """Return the initializers of torch.nn.Conv1d to Conv3d::
 
         weight, bias ~ U(-bound, bound),  bound = 1 / sqrt(in_channels / groups * prod(kernel_size))
 
     Args:
         in_channels: channels of the input, of all groups.
-        kernel_size: along each spatial axis; an integer for one axis.
+        kernel_size: size along each spatial axis, or an integer for one axis.
         groups: Flax's `feature_group_count`.
 
     Returns:
@@ -72,14 +71,14 @@ def conv(in_channels: int, kernel_size: int | Sequence[int], groups: int = 1) ->
 def conv_transpose(
     out_channels: int, kernel_size: int | Sequence[int], groups: int = 1, *, transpose_kernel: bool = False
 ) -> Keywords:
-    """torch.nn.ConvTranspose1d to ConvTranspose3d, whose fan_in counts the *outputs*::
+    """Return the initializers of torch.nn.ConvTranspose1d to ConvTranspose3d, whose fan_in counts the *outputs*::
 
         weight, bias ~ U(-bound, bound),  bound = 1 / sqrt(out_channels / groups * prod(kernel_size))
 
     Args:
         out_channels: channels of the output, of all groups.
-        kernel_size: along each spatial axis; an integer for one axis.
-        groups: of torch's convolution; Flax's has one.
+        kernel_size: size along each spatial axis, or an integer for one axis.
+        groups: of torch's convolution. Flax's has one group.
         transpose_kernel: as given to Flax's layer.
 
     Returns:
@@ -99,7 +98,7 @@ def conv_transpose(
 
 
 def bilinear(in1_features: int) -> Keywords:
-    """torch.nn.Bilinear::
+    """Return the initializers of torch.nn.Bilinear::
 
         weight, bias ~ U(-bound, bound),  bound = 1 / sqrt(in1_features)
 
@@ -107,7 +106,7 @@ def bilinear(in1_features: int) -> Keywords:
         in1_features: size of the first input.
 
     Returns:
-        `kernel_init` and `bias_init`; Flax has no such layer, an Einsum can play its part.
+        `kernel_init` and `bias_init`. Flax has no such layer, but an Einsum computes the same.
 
     Raises:
         ValueError: `in1_features` is negative.
@@ -121,12 +120,12 @@ def bilinear(in1_features: int) -> Keywords:
 
 
 def embedding(padding_idx: int | None = None) -> Keywords:
-    """torch.nn.Embedding and EmbeddingBag::
+    """Return the initializer of torch.nn.Embedding and EmbeddingBag::
 
         weight ~ N(0, 1),  weight[padding_idx] = 0
 
     Args:
-        padding_idx: the row of zeros, if there is one.
+        padding_idx: the row of zeros, or None for no such row.
 
     Returns:
         `embedding_init`, for Flax's Embed.
@@ -146,11 +145,11 @@ def embedding(padding_idx: int | None = None) -> Keywords:
 
 
 def rnn(hidden_size: int) -> Keywords:
-    """torch.nn.RNN and RNNCell::
+    """Return the initializers of torch.nn.RNN and RNNCell::
 
         every weight and bias ~ U(-bound, bound),  bound = 1 / sqrt(hidden_size)
 
-    Flax has one bias where torch adds two.
+    Flax has one bias where torch adds two, so it is drawn as their sum.
 
     Args:
         hidden_size: size of the state.
@@ -172,7 +171,7 @@ def rnn(hidden_size: int) -> Keywords:
 
 
 def lstm(hidden_size: int) -> Keywords:
-    """torch.nn.LSTM and LSTMCell: `rnn`, for all four gates.
+    """Return the initializers of torch.nn.LSTM and LSTMCell: those of `rnn`, for all four gates.
 
     Args:
         hidden_size: size of the state.
@@ -191,17 +190,17 @@ def lstm(hidden_size: int) -> Keywords:
 
 
 def gru(hidden_size: int) -> Keywords:
-    """torch.nn.GRU and GRUCell: `rnn`, but for the bias of the new state, which torch does not add.
+    """Return the initializers of torch.nn.GRU and GRUCell: those of `rnn`, except for the bias of the new state.
 
-    The reset gate multiplies torch's second bias there, so the first stays alone.
+    There the reset gate multiplies torch's second bias, so Flax's one bias is torch's first.
 
     Args:
         hidden_size: size of the state.
 
     Returns:
         `kernel_init`, `recurrent_kernel_init` and `bias_init`, for NNX's GRUCell, whose bias
-        holds all three gates. Linen's GRUCell has one `bias_init` for biases of two
-        distributions: `jaxinit.linen` sets each.
+        holds all three gates. Linen's GRUCell has one `bias_init` for two distributions.
+        There, use `jaxinit.linen`, which sets each bias.
 
     Raises:
         ValueError: `hidden_size` is negative.
@@ -215,14 +214,14 @@ def gru(hidden_size: int) -> Keywords:
 
 
 def multihead_attention(embed_dim: int, kdim: int | None = None, vdim: int | None = None) -> Keywords:
-    """torch.nn.MultiheadAttention::
+    """Return the initializers of torch.nn.MultiheadAttention::
 
         in_proj_weight ~ U(-bound, bound),  bound = sqrt(6 / (embed_dim + 3 * embed_dim))
         out_proj.weight ~ U(-1 / sqrt(embed_dim), 1 / sqrt(embed_dim)),  biases 0
 
-    torch packs query, key and value into one matrix, whose fans are not those of its
-    parts. With another `kdim` or `vdim` each part is xavier_uniform by itself. Flax's
-    layers draw their kernels as matrices, with all heads on one axis.
+    torch packs query, key and value into one matrix, and takes the fans of the whole. With
+    another `kdim` or `vdim`, each part has its own xavier_uniform. Flax's layers draw
+    their kernels as matrices, with all heads on one axis.
 
     Args:
         embed_dim: size of the queries and of the output.
@@ -253,10 +252,10 @@ def multihead_attention(embed_dim: int, kdim: int | None = None, vdim: int | Non
 
 
 def batch_norm() -> Keywords:
-    """torch.nn.BatchNorm1d to BatchNorm3d: scale 1, bias 0, running mean 0, running variance 1.
+    """Return the initializers of torch.nn.BatchNorm1d to BatchNorm3d: scale 1, bias 0.
 
     Returns:
-        `scale_init` and `bias_init`, for Flax's BatchNorm; its statistics start as torch's.
+        `scale_init` and `bias_init`, for Flax's BatchNorm. Its statistics start as torch's.
 
     Example:
         >>> jaxinit.defaults.batch_norm()
@@ -266,7 +265,7 @@ def batch_norm() -> Keywords:
 
 
 def layer_norm() -> Keywords:
-    """torch.nn.LayerNorm: scale 1, bias 0, as `batch_norm`.
+    """Return the initializers of torch.nn.LayerNorm: scale 1, bias 0.
 
     Returns:
         `scale_init` and `bias_init`, for Flax's LayerNorm.
@@ -279,7 +278,7 @@ def layer_norm() -> Keywords:
 
 
 def group_norm() -> Keywords:
-    """torch.nn.GroupNorm: scale 1, bias 0, as `batch_norm`.
+    """Return the initializers of torch.nn.GroupNorm: scale 1, bias 0.
 
     Returns:
         `scale_init` and `bias_init`, for Flax's GroupNorm.
@@ -292,7 +291,7 @@ def group_norm() -> Keywords:
 
 
 def instance_norm() -> Keywords:
-    """torch.nn.InstanceNorm1d to InstanceNorm3d with `affine=True`: scale 1, bias 0, as `batch_norm`.
+    """Return the initializers of torch.nn.InstanceNorm1d to InstanceNorm3d with `affine=True`: scale 1, bias 0.
 
     Returns:
         `scale_init` and `bias_init`, for Flax's InstanceNorm.
@@ -305,7 +304,7 @@ def instance_norm() -> Keywords:
 
 
 def rms_norm() -> Keywords:
-    """torch.nn.RMSNorm: scale 1.
+    """Return the initializer of torch.nn.RMSNorm: scale 1.
 
     Returns:
         `scale_init`, for Flax's RMSNorm.
@@ -318,7 +317,7 @@ def rms_norm() -> Keywords:
 
 
 def prelu() -> dict[str, float]:
-    """torch.nn.PReLU: slope 0.25.
+    """Return the initializer of torch.nn.PReLU: slope 0.25.
 
     Returns:
         `negative_slope_init`, a number, for Flax's PReLU.

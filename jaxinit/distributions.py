@@ -33,7 +33,7 @@ class _Symmetric:
 
 @dataclasses.dataclass(frozen=True)
 class Uniform(_Symmetric):
-    """U(low, high): density `1 / (high - low)` on `[low, high)`.
+    """Represent U(low, high): density `1 / (high - low)` on `[low, high)`.
 
     Example:
         >>> Uniform(-1.0, 1.0).std
@@ -49,7 +49,7 @@ class Uniform(_Symmetric):
 
 @dataclasses.dataclass(frozen=True)
 class Triangular(_Symmetric):
-    """The sum of two independent U(low / 2, high / 2): a density that rises linearly to the middle, then falls.
+    """Represent the sum of two independent U(low / 2, high / 2): a density that rises linearly, then falls.
 
     Example:
         >>> Triangular(-1.0, 1.0).std == Uniform(-0.5, 0.5).std * math.sqrt(2)
@@ -65,7 +65,7 @@ class Triangular(_Symmetric):
 
 @dataclasses.dataclass(frozen=True)
 class Normal:
-    """N(mean, std²): density `exp(-((x - mean) / std)² / 2) / (std * sqrt(2 pi))`.
+    """Represent N(mean, std²): density `exp(-((x - mean) / std)² / 2) / (std * sqrt(2 pi))`.
 
     Example:
         >>> Normal(0.0, 0.02).support
@@ -83,7 +83,7 @@ class Normal:
 
 @dataclasses.dataclass(frozen=True)
 class TruncatedNormal:
-    """N(loc, scale²) given that it falls in `[low, high]`. The bounds are absolute, not in sigmas.
+    """Represent N(loc, scale²) given that it falls in `[low, high]`. The bounds are absolute, not in sigmas.
 
     `mean` and `std` are those of the truncated variable. `loc` and `scale` are those before truncation.
 
@@ -121,7 +121,7 @@ class TruncatedNormal:
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
-    """Every entry is `value`.
+    """Represent a value that every entry has.
 
     Example:
         >>> Constant(0.25).std

@@ -34,7 +34,7 @@ class Roles(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Name the axes of your array that are torch's: `in_axis` is torch's axis 1, `out_axis` its axis 0.
+    """Name the axes of your array that are torch's: `in_axis` for axis 1, `out_axis` for axis 0.
 
     Axes in `batch_axis` hold stacked, independent weights (scanned layers, experts,
     ensembles) and are never counted. Every axis that is not named is spatial::

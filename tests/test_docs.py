@@ -39,6 +39,13 @@ def named(name: str) -> Any:
     return operator.attrgetter(name)(jaxinit)
 
 
+DISTRIBUTIONS = [name for name in public(jaxinit.distributions) if name[0] != "_"]
+METHODS = [
+    f"{name}.{method}"
+    for name in ("TorchGenerator", "Layout", "Initializer")
+    for method, value in vars(named(name)).items()
+    if inspect.isroutine(value) and not method.startswith("_")
+]
 CALLABLES = [name for name in NAMES if callable(named(name))]
 WITH_EQUATION = [name for name in CALLABLES if name not in MODELS]
 WITH_ARGUMENTS = [
@@ -87,6 +94,40 @@ def test_has_its_equation_above_it(name: str) -> None:
 @pytest.mark.parametrize("name", CALLABLES)
 def test_has_an_example(name: str) -> None:
     assert ">>> " in section(name, "Example")
+
+
+VERBS = {
+    "Apply", "Build", "Describe", "Draw", "Fill", "Load", "Name", "Put", "Register", "Represent", "Reset", "Return",
+    "Start",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*CALLABLES, *DISTRIBUTIONS, *METHODS])
+def test_its_first_line_starts_with_a_verb(name: str) -> None:
+    assert docstring(name).split()[0] in VERBS
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.stem
+)
+def test_inline_code_names_what_exists(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    names = {
+        found
+        for code in re.findall(r"`([^`\n]+)`", prose)
+        for found in re.findall(r"(?<![\w./-])jaxinit\.([a-zA-Z_]\w*(?:\.\w+)*)", code)
+    }
+    assert not {name for name in names if not exists(name)}
+
+
+def exists(name: str) -> bool:
+    """Return whether jaxinit has the dotted name, or a class on the way has such a field."""
+    try:
+        named(name)
+    except AttributeError:
+        owner, _, last = name.rpartition(".")
+        return bool(owner) and last in getattr(named(owner), "__annotations__", {})
+    return True
 
 
 @pytest.mark.parametrize("name", WITH_ARGUMENTS)

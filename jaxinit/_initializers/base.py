@@ -28,7 +28,7 @@ class _Value:
 
 
 class Initializer(_Value, abc.ABC):
-    """The base class: JAX's `Initializer` protocol as an immutable value.
+    """Draw arrays by JAX's `Initializer` protocol: the base class, an immutable value.
 
     The same key, shape and dtype give the same array eagerly, under `jit` and `vmap`, and on
     any number of devices. Initializers with equal arguments are equal. They have the same hash
