@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help report report-full test test-oldest lint docs bench clean
+.PHONY: help report report-full test test-oldest test-newest lint docs bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 OLDEST_JAX := $(shell sed -n 's/^dependencies.*"jax>=\([0-9.]*\)".*/\1/p' pyproject.toml)
+NEWEST_PYTHON ?= $(shell PYTHON=$(PYTHON) .ci/newest-python)
 OLDEST_FLAX := $(shell sed -n 's/^flax = \["flax>=\([0-9.]*\)".*/\1/p' pyproject.toml)
 
 help: ## list the targets
@@ -21,6 +22,10 @@ test: .venv/test ## run every test and every example of the documentation
 test-oldest: .venv-oldest/test ## the same with the oldest jax and flax that pyproject admits
 	.venv-oldest/bin/python -m pytest --numprocesses 2 --dist loadfile
 
+test-newest: ## the same with the newest Python here, and nothing pinned
+	@if [ -z "$(NEWEST_PYTHON)" ]; then echo "test-newest: no Python newer than $(PYTHON) on the path or in pyenv"; \
+	else $(MAKE) --no-print-directory .venv-newest/test && .venv-newest/bin/python -m pytest --numprocesses 2 --dist loadfile; fi
+
 lint: .venv/lint ## format check, lint and strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -33,7 +38,7 @@ bench: .venv/test ## speed and quality, as ratios to jax.nn.initializers and tor
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-oldest report docs/_build
+	rm -rf .venv .venv-oldest .venv-newest report docs/_build
 
 # One environment; each stamp adds what its target needs. Versions come from constraints.txt.
 INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt
@@ -66,4 +71,10 @@ INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 	.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/constraints.txt --upgrade pip
 	.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/constraints.txt \
 		--editable '.[conformance,flax]' --group test
+	@touch $@
+
+.venv-newest/test: pyproject.toml
+	$(NEWEST_PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade pip
+	.venv-newest/bin/python -m pip install --quiet --editable '.[conformance,flax]' --group test
 	@touch $@
