@@ -1,10 +1,12 @@
 """Uniform numbers between two bounds, rounded as torch rounds them."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from jaxinit._sampling import dtypes
 from jaxinit._torch_generator import fma
-from jaxinit._torch_generator.mt19937 import Mersenne
+from jaxinit._torch_generator.mt19937 import Chunk, Mersenne
 
 
 def fill(values: np.ndarray, stream: Mersenne, low: float, high: float) -> None:
@@ -14,11 +16,15 @@ def fill(values: np.ndarray, stream: Mersenne, low: float, high: float) -> None:
     low, high = float(real.type(low)), float(real.type(high))
     lowest, highest = values.dtype.type(low), values.dtype.type(high)
     reaches = _between(np.array([2**digits - 1]), low, high, digits, real).astype(values.dtype) == highest
-    for places, points in stream.chunks(values.size, digits):
-        part = values[places]
-        part[...] = _between(points, low, high, digits, real)
-        if reaches:
-            np.copyto(part, lowest, where=part == highest)
+
+    def fill_chunks(chunks: Iterator[Chunk]) -> None:
+        for places, points in chunks:
+            part = values[places]
+            part[...] = _between(points, low, high, digits, real)
+            if reaches:
+                np.copyto(part, lowest, where=part == highest)
+
+    stream.share_chunks(values.size, digits, fill_chunks)
 
 
 def _between(points: np.ndarray, low: float, high: float, digits: int, real: np.dtype) -> np.ndarray:
@@ -29,7 +35,8 @@ def _between(points: np.ndarray, low: float, high: float, digits: int, real: np.
         points -= points.dtype.type(zero)
     share = points.astype(real)
     share *= real.type(2.0**-digits)
-    return fma.multiply_add(share, width, low if zero is None else 0.0)
+    fma.multiply_add(share, width, low if zero is None else 0.0)
+    return share
 
 
 def _steps_to_zero(low: float, width: float, grid: int) -> int | None:
