@@ -1,11 +1,10 @@
 """Whole models from one seed: how long does it take beside torch's constructors, and how much is equal?
 
 Seconds: torch building the model after `torch.manual_seed`; `jaxinit.nnx.init` building its
-twin in a trace and filling it from a TorchGenerator; `reset_parameters`, which draws alone,
-also with `exact`. Each the best of some rounds.
+twin in a trace and filling it from a TorchGenerator; `reset_parameters`, which draws alone.
+Each the best of some rounds.
 
-Equal: arrays, and numbers in them, that are torch's to the bit; the rest are normal numbers
-of embeddings, in a last bit.
+Equal: arrays, and numbers in them, that are torch's to the bit.
 
 Run: python benchmarks/torch_models.py [rounds]
 """

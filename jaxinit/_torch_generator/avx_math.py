@@ -65,10 +65,11 @@ class AvxMath:
 
     def radius(self, points: np.ndarray) -> np.ndarray:
         """Return sqrt(-2 log(1 - points / 2**24)) in float32, for 32-bit integers below 2**24."""
-        result = self._results[2, : points.size]
+        result: np.ndarray = self._results[2, : points.size]
         self._log(points, result)
         result *= np.float32(-2)
-        return np.sqrt(result, out=result)
+        np.sqrt(result, out=result)
+        return result
 
     def cos_sin(self, points: np.ndarray) -> np.ndarray:
         """Return cos and sin of 2 pi points / 2**24 in float32, shape (2, n), for 32-bit integers below 2**24."""

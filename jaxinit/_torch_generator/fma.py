@@ -6,55 +6,64 @@ sum would differ from torch's result in every other last bit.
 
 import numpy as np
 
+from jaxinit._torch_generator import aligned
+
 # A float64 is halfway between two float32 if, of the bits that float32 drops, only the first is set.
 _DROPPED, _HALFWAY = 2**29 - 1, 2**28
 
 # Veltkamp's factor: splits 53 bits into 26 and 27.
 _SPLIT = 2.0**27 + 1
 
-# Temporary arrays of this many float64 are so small that freeing them returns no pages to the system.
-_BLOCK = 2**13
-
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-def multiply_add(x: np.ndarray, scale: float, offset: float) -> None:
-    """Replace a flat array by x * scale + offset, rounded once. A zero of the result is positive.
+class MultiplyAdd:
+    """Replace flat arrays by x * scale + offset, rounded once. A zero of the result is positive.
 
-    `scale` and `offset` are first rounded to the dtype of `x`, float32 or float64.
+    Args:
+        dtype: that of the arrays, float32 or float64. `scale` and `offset` are first rounded to it.
+        scale: the factor.
+        offset: the summand.
+        size: the greatest size of an array. Buffers of this size are allocated once.
 
     Example:
         >>> x = np.array([1 + 2.0**-23], np.float32)
         >>> x * x - np.float32(1 + 2.0**-22)
         array([0.], dtype=float32)
-        >>> multiply_add(x, float(x[0]), -(1 + 2.0**-22))
+        >>> MultiplyAdd(x.dtype, float(x[0]), -(1 + 2.0**-22), 1)(x)
         >>> x
         array([1.4210855e-14], dtype=float32)
     """
-    scale, offset = float(x.dtype.type(scale)), float(x.dtype.type(offset))
-    if offset == 0:
-        if scale != 1:
-            x *= x.dtype.type(scale)
-        x += 0
-        return
-    fuse = _in_double if x.dtype == np.float32 else _by_parts
-    for start in range(0, x.size, _BLOCK):
-        part = x[start : start + _BLOCK]
-        part[...] = fuse(part, scale, offset)
 
+    def __init__(self, dtype: np.dtype, scale: float, offset: float, size: int) -> None:
+        self._scale, self._offset = float(dtype.type(scale)), float(dtype.type(offset))
+        has_buffers = dtype == np.float32 and self._offset != 0
+        self._sums, self._dropped = aligned.empty((2, size if has_buffers else 0), np.dtype(np.float64))
 
-def _in_double(x: np.ndarray, scale: float, offset: float) -> np.ndarray:
-    """Compute in float64, where the product is exact.
+    def __call__(self, x: np.ndarray) -> None:
+        if self._offset == 0:
+            if self._scale != 1:
+                x *= x.dtype.type(self._scale)
+            x += 0
+        elif x.dtype == np.float32:
+            self._in_double(x)
+        else:
+            x[...] = _by_parts(x, self._scale, self._offset)
 
-    Rounding the sum twice matters only if it lies halfway between two float32.
-    """
-    total = x.astype(np.float64)
-    total *= scale
-    total += offset
-    (halfway,) = ((total.view(np.int64) & _DROPPED) == _HALFWAY).nonzero()
-    if halfway.size:
-        total[halfway] = _rounded_to_odd(*_two_sum(x[halfway].astype(np.float64) * scale, offset))
-    return total
+    def _in_double(self, x: np.ndarray) -> None:
+        """Compute in float64, where the product is exact.
+
+        Rounding the sum twice matters only if it lies halfway between two float32.
+        """
+        total, dropped = self._sums[: x.size], self._dropped[: x.size].view(np.int64)
+        total[...] = x
+        total *= self._scale
+        total += self._offset
+        np.bitwise_and(total.view(np.int64), _DROPPED, out=dropped)
+        (halfway,) = (dropped == _HALFWAY).nonzero()
+        if halfway.size:
+            total[halfway] = _rounded_to_odd(*_two_sum(x[halfway].astype(np.float64) * self._scale, self._offset))
+        x[...] = total
 
 
 def _by_parts(x: np.ndarray, scale: float, offset: float) -> np.ndarray:

@@ -15,8 +15,8 @@ from jaxinit._torch_generator import workers
 # Where in an array some points belong, and the points.
 Chunk = tuple[slice, np.ndarray]
 
-# So many numbers at a time stay in the processor's cache, and are work enough for a thread.
-CHUNK = 2**16
+# Some megabytes of buffers a thread. In smaller chunks, the threads mostly wait for the interpreter lock.
+CHUNK = 2**18
 
 _WORDS = 624
 

@@ -24,17 +24,17 @@ def fill(values: np.ndarray, stream: Mersenne, mean: float, std: float, where: n
     """Draw N(mean, std**2) for every place of a flat array, and with `where` keep only those that it marks."""
     if values.size < _BLOCK:
         drawn = _one_by_one(stream, values.size)
-        fma.multiply_add(drawn, std, mean)
+        fma.MultiplyAdd(drawn.dtype, std, mean, drawn.size)(drawn)
         # torch narrows by way of float32.
         narrowed = drawn.astype(dtypes.compute_dtype(values.dtype)).astype(values.dtype)
         np.copyto(values, narrowed, where=True if where is None else where)
         return
 
     def fill_chunks(chunks: Iterator[Chunk]) -> None:
-        transform = _Transform(min(values.size, CHUNK), values.dtype)
+        transform = _Transform(values.dtype, mean, std, min(values.size, CHUNK))
         for places, points in chunks:
             kept = None if where is None else where[places]
-            drawn = transform(points, mean, std, kept)
+            drawn = transform(points, kept)
             np.copyto(values[places], drawn, where=True if kept is None else kept, casting="unsafe")
 
     digits = 53 if values.dtype == np.float64 else 24
@@ -64,16 +64,17 @@ def _next(stream: Mersenne) -> float:
 class _Transform:
     """Box-Muller for up to `size` points at a time. The next call overwrites the result."""
 
-    def __init__(self, size: int, dtype: np.dtype) -> None:
+    def __init__(self, dtype: np.dtype, mean: float, std: float, size: int) -> None:
         real = dtypes.compute_dtype(dtype)
         self._pairs = _float64_pairs if real == np.float64 else _Float32Pairs(size // 2)
-        self._points = aligned.empty((size,), np.dtype(f"i{real.itemsize}"))
-        self._normals = aligned.empty((size,), real)
+        self._multiply_add = fma.MultiplyAdd(real, std, mean, size)
+        self._values = aligned.empty((size,), real)
 
-    def __call__(self, points: np.ndarray, mean: float, std: float, kept: np.ndarray | None) -> np.ndarray:
+    def __call__(self, points: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
         """Return the normal numbers in the order of blocks; only those of the pairs that `kept` needs have values."""
-        halves = _split(points, self._points[: points.size])
-        result = self._normals[: points.size]
+        result = self._values[: points.size]
+        # The points by halves, in the same memory. They are not needed when the result is written.
+        halves = _split(points, result.view(points.dtype))
         if kept is None:
             _merge(self._pairs(*halves), result)
         else:
@@ -81,7 +82,7 @@ class _Transform:
             normals = np.zeros(halves.shape, result.dtype)
             normals[:, needed] = self._pairs(*halves[:, needed])
             _merge(normals, result)
-        fma.multiply_add(result, std, mean)
+        self._multiply_add(result)
         return result
 
 

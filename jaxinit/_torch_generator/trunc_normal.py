@@ -7,7 +7,7 @@ with the probability density there over that at the peak.
 The second way compares logarithms. torch takes them from MKL, whose code depends on the
 vendor of the processor: float32 logarithms are an ulp from the nearest float32 for 0.1% of
 the arguments on Intel and for 7.5% on AMD. Here they are the nearest. That changes a
-decision at most once in 10**9 numbers.
+decision less than once in 10**8 numbers.
 """
 
 import math

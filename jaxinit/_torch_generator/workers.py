@@ -8,8 +8,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# The stream of words is sequential. More threads than this would wait for words.
-_MOST = 4
+# More threads would wait for each other: the words are drawn one chunk at a time, and NumPy
+# takes the interpreter lock between its operations.
+_MOST = 2
 
 
 def share(items: Iterator[T], work: Callable[[Iterator[T]], None]) -> None:
