@@ -1,11 +1,10 @@
 """Whole models from one seed: how long does it take beside torch's constructors, and how much is equal?
 
 Seconds: torch building the model after `torch.manual_seed`; `jaxinit.nnx.init` building its
-twin in a trace and filling it from a TorchGenerator; `reset_parameters`, which draws alone,
-also with `exact`. Each the best of some rounds.
+twin in a trace and filling it from a TorchGenerator; `reset_parameters`, which draws alone.
+Each the best of some rounds.
 
-Equal: arrays, and numbers in them, that are torch's to the bit; the rest are normal numbers
-of embeddings, in a last bit.
+Equal: arrays, and numbers in them, that are torch's to the bit.
 
 Run: python benchmarks/torch_models.py [rounds]
 """
@@ -96,8 +95,8 @@ def filled(model: Model, seed: int) -> Any:
     return drawn
 
 
-def redrawn(twin: Any, seed: int, exact: bool = False) -> Any:
-    jaxinit.nnx.reset_parameters(twin, jaxinit.TorchGenerator(seed, exact=exact))
+def redrawn(twin: Any, seed: int) -> Any:
+    jaxinit.nnx.reset_parameters(twin, jaxinit.TorchGenerator(seed))
     return jax.block_until_ready(state(twin))
 
 
@@ -126,18 +125,17 @@ def row(model: Model, rounds: int, seed: int) -> list[str]:
         lambda: torchs(model, seed),
         lambda: filled(model, seed),
         lambda: redrawn(twin, seed),
-        lambda: redrawn(twin, seed, exact=True),
     )
     best = [min(seconds(build) for _ in range(rounds)) for build in contenders]
     loaded = filled(model, seed + 1)
     jaxinit.nnx.load(loaded, {name: tensor.numpy() for name, tensor in torchs(model, seed).state_dict().items()})
-    shares = [*equal(redrawn(twin, seed), state(loaded)), equal(redrawn(twin, seed, exact=True), state(loaded))[0]]
+    shares = equal(redrawn(twin, seed), state(loaded))
     return [model.name, *(f"{value:.2f} s" for value in best), *shares]
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if sys.argv[1:] else 3
-    columns = "model", "torch", "init", "reset_parameters", "exact", "arrays equal", "numbers equal", "arrays, exact"
+    columns = "model", "torch", "init", "reset_parameters", "arrays equal", "numbers equal"
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for model in MODELS:
         print(f"| {' | '.join(row(model, rounds, seed=0))} |", flush=True)

@@ -1,50 +1,39 @@
-"""torch's CPU generator, without torch."""
+"""The class `TorchGenerator`: torch's CPU generator, without torch."""
 
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self, get_args
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from jax.typing import DTypeLike
 
 from jaxinit import _arguments
 from jaxinit._sampling import dtypes
-from jaxinit._torch_generator import normal, trunc_normal, uniform
+from jaxinit._torch_generator import aligned, normal, trunc_normal, uniform
 from jaxinit._torch_generator.mt19937 import Mersenne
 from jaxinit._torch_generator.source import SequentialSource
 from jaxinit.distributions import Normal, TruncatedNormal, Uniform
-
-TorchVersion = Literal["2.11", "2.13"]
 
 _SEEDS = -(2**63), 2**64 - 1
 
 # From here on torch takes two words a step.
 _MOST_PERMUTED = (2**32 - 1) // 20
 
-_TRUNCATED: dict[str, Callable[[np.ndarray, Mersenne, TruncatedNormal], None]] = {
-    "2.11": trunc_normal.by_inverse,
-    "2.13": trunc_normal.by_rejection,
-}
-
 
 class TorchGenerator(SequentialSource):
-    """The numbers that torch draws on a CPU from the same seed::
+    """Draw the numbers that torch draws on a CPU from the same seed, to the bit::
 
         word = MT19937(seed),  uniform = (word mod 2**24) / 2**24,  normal = sqrt(-2 log(1 - u)) cos(2 pi v)
 
-    Each method is one call of torch, and takes from the stream what that call takes. Uniform
-    and truncated normal numbers and permutations are torch's to the bit; normal numbers are
-    within 2**-20 standard deviations, and with `exact` to the bit too.
+    Each method is one call of torch, and takes from the stream what that call takes. A large
+    array is drawn in several threads. Its numbers do not depend on how many.
 
     Args:
         seed: from -2**63 to 2**64 - 1, as in `torch.manual_seed`; negative ones count back from 2**64.
-        exact: normal numbers by the very polynomials that torch uses, four to six times slower.
-        torch_version: whose `trunc_normal_` to follow: "2.13", or "2.11", which inverts the
-            distribution function (written from its source; no such torch was at hand to compare with).
 
     Raises:
         TypeError: `seed` is not an integer.
-        ValueError: `seed` does not fit in 64 bits, or `torch_version` is another one.
+        ValueError: `seed` does not fit in 64 bits.
 
     Example:
         >>> generator = jaxinit.TorchGenerator(0)
@@ -53,24 +42,20 @@ class TorchGenerator(SequentialSource):
         >>> generator.randperm(5)
         array([0, 4, 2, 1, 3])
 
-    Differs from torch's in refusing bounds, deviations and dtypes that torch refuses later or
-    not at all. It follows torch on x86 processors with AVX2, where products are fused into
-    sums; torch on others, and on GPUs, draws other numbers itself.
+    Differs from torch's generator in what it refuses: some bounds, deviations and dtypes that
+    torch refuses later or not at all. The numbers are those of torch on x86 processors with
+    AVX2 or AVX-512. On other processors, and on GPUs, torch itself draws other numbers.
     """
 
-    def __init__(self, seed: int, *, exact: bool = False, torch_version: TorchVersion = "2.13") -> None:
-        self._exact = bool(exact)
-        self._torch_version = _arguments.choice("torch_version", torch_version, get_args(TorchVersion))
+    def __init__(self, seed: int) -> None:
         self.manual_seed(seed)
 
     @classmethod
-    def from_state(cls, state: Any, *, exact: bool = False, torch_version: TorchVersion = "2.13") -> Self:
-        """The generator that goes on where the one with this state stopped.
+    def from_state(cls, state: Any) -> Self:
+        """Return a generator that goes on where the one with this state stopped.
 
         Args:
-            state: what `get_state` returned, torch's or this one's.
-            exact: as for a new generator.
-            torch_version: as for a new generator.
+            state: what `get_state` returned, here or of a `torch.Generator`.
 
         Raises:
             TypeError: `state` is not an array of uint8.
@@ -82,12 +67,12 @@ class TorchGenerator(SequentialSource):
             >>> bool((first.normal(0, 1, (20,)) == second.normal(0, 1, (20,))).all())
             True
         """
-        generator = cls(0, exact=exact, torch_version=torch_version)
+        generator = cls(0)
         generator.set_state(state)
         return generator
 
     def manual_seed(self, seed: int) -> Self:
-        """Starts anew, and returns the generator.
+        """Start again from a seed, and return the generator.
 
         Example:
             >>> jaxinit.TorchGenerator(0).manual_seed(-1).initial_seed()
@@ -101,16 +86,16 @@ class TorchGenerator(SequentialSource):
         return self
 
     def seed(self) -> int:
-        """Starts anew from a seed of the operating system's, and returns it."""
+        """Start again from a seed that the operating system draws, and return that seed."""
         self.manual_seed(secrets.randbits(64))
         return self.initial_seed()
 
     def initial_seed(self) -> int:
-        """The seed it started from, without a sign."""
+        """Return the seed that the generator started from, as a number from 0 to 2**64 - 1."""
         return self._stream.seed
 
     def get_state(self) -> np.ndarray:
-        """Its state in the 5056 bytes that torch uses, for `torch.Generator.set_state(torch.from_numpy(...))`.
+        """Return the state in the 5056 bytes that torch uses, for `torch.Generator.set_state(torch.from_numpy(...))`.
 
         Example:
             >>> jaxinit.TorchGenerator(3).get_state()[:9]
@@ -119,11 +104,11 @@ class TorchGenerator(SequentialSource):
         return self._stream.to_bytes()
 
     def set_state(self, state: Any) -> None:
-        """Goes on from a state; raises as `from_state` does."""
+        """Go on from a state. Raises what `from_state` raises."""
         self._stream = Mersenne.from_bytes(state)
 
     def uniform(self, low: float, high: float, shape: Sequence[int], dtype: DTypeLike = "float32") -> np.ndarray:
-        """`torch.empty(shape, dtype=dtype).uniform_(low, high)`.
+        """Draw what `torch.empty(shape, dtype=dtype).uniform_(low, high)` draws.
 
         Args:
             low: lower bound, reached.
@@ -148,7 +133,7 @@ class TorchGenerator(SequentialSource):
         return values
 
     def normal(self, mean: float, std: float, shape: Sequence[int], dtype: DTypeLike = "float32") -> np.ndarray:
-        """`torch.empty(shape, dtype=dtype).normal_(mean, std)`.
+        """Draw what `torch.empty(shape, dtype=dtype).normal_(mean, std)` draws.
 
         Args:
             mean: the mean.
@@ -166,13 +151,13 @@ class TorchGenerator(SequentialSource):
         mean, std = _arguments.finite("mean", mean), _arguments.within("std", std, 0.0)
         values = _empty(shape, dtype)
         dtypes.check_range(Normal(mean, std), values.dtype)
-        normal.fill(values.reshape(-1), self._stream, mean, std, self._exact)
+        normal.fill(values.reshape(-1), self._stream, mean, std)
         return values
 
     def trunc_normal(
         self, mean: float, std: float, a: float, b: float, shape: Sequence[int], dtype: DTypeLike = "float32"
     ) -> np.ndarray:
-        """`torch.nn.init.trunc_normal_(torch.empty(shape, dtype=dtype), mean, std, a, b)`.
+        """Draw what `torch.nn.init.trunc_normal_(torch.empty(shape, dtype=dtype), mean, std, a, b)` draws.
 
         Args:
             mean: mean before truncation.
@@ -195,11 +180,11 @@ class TorchGenerator(SequentialSource):
         _arguments.ordered("a", a, "b", b)
         values, distribution = _empty(shape, dtype), TruncatedNormal(mean, std, a, b)
         dtypes.check_range(distribution, values.dtype)
-        _TRUNCATED[self._torch_version](values.reshape(-1), self._stream, distribution)
+        trunc_normal.fill(values.reshape(-1), self._stream, distribution)
         return values
 
     def randperm(self, n: int, first: int | None = None) -> np.ndarray:
-        """`torch.randperm(n)`, or the first so many entries of it.
+        """Draw what `torch.randperm(n)` draws, or its first entries.
 
         Args:
             n: how many numbers to permute, below 2**32 / 20.
@@ -221,9 +206,7 @@ class TorchGenerator(SequentialSource):
         return _shuffled(self._stream.words(max(n - 1, 0)), n, count)
 
     def __repr__(self) -> str:
-        exact = ", exact=True" if self._exact else ""
-        version = f", torch_version={self._torch_version!r}" if self._torch_version != "2.13" else ""
-        return f"jaxinit.TorchGenerator({self.initial_seed()}{exact}{version})"
+        return f"jaxinit.TorchGenerator({self.initial_seed()})"
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_stream": self.get_state()}
@@ -235,7 +218,7 @@ class TorchGenerator(SequentialSource):
 def _empty(shape: Sequence[int], dtype: DTypeLike) -> np.ndarray:
     parsed = _arguments.parse_dtype(dtype)
     dtypes.require_drawn_by_torch(parsed)
-    return np.empty(_arguments.dimensions(shape), parsed)
+    return aligned.empty(_arguments.dimensions(shape), parsed)
 
 
 def _shuffled(words: np.ndarray, n: int, count: int) -> np.ndarray:

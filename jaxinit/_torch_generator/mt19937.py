@@ -4,15 +4,18 @@ torch seeds MT19937 with the low 32 bits of the seed, by the classic recurrence;
 legacy seeding is the same, and its legacy streams are frozen for good.
 """
 
-import concurrent.futures
 import dataclasses
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Self
 
 import numpy as np
 
-# So many numbers at a time still stay in the processor's cache, and are work enough to hand to another thread.
+from jaxinit._torch_generator import workers
+
+# Where in an array some points belong, and the points.
+Chunk = tuple[slice, np.ndarray]
+
+# Some megabytes of buffers a thread. In smaller chunks, the threads mostly wait for the interpreter lock.
 CHUNK = 2**18
 
 _WORDS = 624
@@ -66,19 +69,18 @@ class Mersenne:
         points: np.ndarray = ((high & (2 ** (digits - 32) - 1)) << 32) | low
         return points
 
-    def chunks(self, count: int, digits: int) -> Iterator[tuple[slice, np.ndarray]]:
-        """The next `count` points with their places, `CHUNK` at a time; a second thread draws one chunk ahead."""
-        points = self.points(min(count, CHUNK), digits)
+    def share_chunks(self, count: int, digits: int, work: Callable[[Iterator[Chunk]], None]) -> None:
+        """Call `work` with the next `count` points and their places, `CHUNK` at a time, in several threads if many."""
+        chunks = self._chunks(count, digits)
         if count <= CHUNK:
-            yield slice(0, count), points
-            return
-        places = [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as thread:
-            for place, following in itertools.pairwise(places):
-                coming = thread.submit(self.points, following.stop - following.start, digits)
-                yield place, points
-                points = coming.result()
-        yield places[-1], points
+            work(chunks)
+        else:
+            workers.share(chunks, work)
+
+    def _chunks(self, count: int, digits: int) -> Iterator[Chunk]:
+        for start in range(0, count, CHUNK):
+            places = slice(start, min(start + CHUNK, count))
+            yield places, self.points(places.stop - places.start, digits)
 
     def to_bytes(self) -> np.ndarray:
         """What `torch.Generator.get_state` would hold."""

@@ -1,7 +1,10 @@
-"""Normal numbers from uniform ones as torch pairs them: by blocks of 16 in large arrays, one by one in small.
+"""Normal numbers from uniform ones by the Box-Muller transform: in blocks of 16 in large arrays, one by one in small.
 
-Of each 16 uniform numbers the first eight give radii and the last eight angles; the
-cosines take the places of the first, the sines those of the last.
+    sqrt(-2 log(1 - u)) cos(2 pi v),  sqrt(-2 log(1 - u)) sin(2 pi v)
+
+The first eight uniform numbers of a block are u, the last eight v. The cosines take the
+places of the first eight, the sines those of the last. torch does the same in
+aten/src/ATen/native/cpu/DistributionTemplates.h.
 """
 
 import math
@@ -10,34 +13,41 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxinit._sampling import dtypes
-from jaxinit._torch_generator import fma, polar
-from jaxinit._torch_generator.mt19937 import CHUNK, Mersenne
+from jaxinit._torch_generator import aligned, fma
+from jaxinit._torch_generator.avx_math import AvxMath
+from jaxinit._torch_generator.mt19937 import CHUNK, Chunk, Mersenne
 
 _BLOCK = 16
 
 
-def fill(
-    values: np.ndarray, stream: Mersenne, mean: float, std: float, exact: bool, where: np.ndarray | None = None
-) -> None:
-    """Draws N(mean, std**2) for every place of a flat array, and with `where` keeps only those that it marks."""
-    real = dtypes.compute_dtype(values.dtype)
+def fill(values: np.ndarray, stream: Mersenne, mean: float, std: float, where: np.ndarray | None = None) -> None:
+    """Draw N(mean, std**2) for every place of a flat array, and with `where` keep only those that it marks."""
     if values.size < _BLOCK:
-        drawn = fma.multiply_add(_one_by_one(stream, values.size), std, mean)
+        drawn = _one_by_one(stream, values.size)
+        fma.MultiplyAdd(drawn.dtype, std, mean, drawn.size)(drawn)
         # torch narrows by way of float32.
-        np.copyto(values, drawn.astype(real).astype(values.dtype), where=True if where is None else where)
+        narrowed = drawn.astype(dtypes.compute_dtype(values.dtype)).astype(values.dtype)
+        np.copyto(values, narrowed, where=True if where is None else where)
         return
-    most = min(values.size, CHUNK) // 2
-    pairs = polar.select(real, exact, most)
-    points, normals = polar.aligned((2, most), np.dtype(f"i{real.itemsize}")), polar.aligned((2 * most,), real)
-    for places, blocks in _blocks(stream, values.size, values.dtype):
-        halves, drawn = _halves(blocks, points[:, : blocks.size // 2]), normals[: blocks.size]
-        kept = None if where is None else where[places]
-        _interleave(_normals(halves, kept, pairs, mean, std), drawn)
-        np.copyto(values[places], drawn, where=True if kept is None else kept, casting="unsafe")
+
+    def fill_chunks(chunks: Iterator[Chunk]) -> None:
+        transform = _Transform(values.dtype, mean, std, min(values.size, CHUNK))
+        for places, points in chunks:
+            kept = None if where is None else where[places]
+            drawn = transform(points, kept)
+            np.copyto(values[places], drawn, where=True if kept is None else kept, casting="unsafe")
+
+    digits = 53 if values.dtype == np.float64 else 24
+    rest = values.size % _BLOCK
+    stream.share_chunks(values.size - rest, digits, fill_chunks)
+    if rest:
+        # torch draws the last 16 places afresh. In float32 and float64 it has drawn for the rest before.
+        stream.points(rest if values.dtype in (np.float32, np.float64) else 0, digits)
+        fill_chunks(iter([(slice(values.size - _BLOCK, values.size), stream.points(_BLOCK, digits))]))
 
 
 def _one_by_one(stream: Mersenne, size: int) -> np.ndarray:
-    """Standard normal numbers in float64; of each pair the sine waits in the generator for the next place."""
+    """Draw standard normal numbers in float64; of each pair the sine waits in the generator for the next place."""
     return np.array([_next(stream) for _ in range(size)], np.float64)
 
 
@@ -51,42 +61,68 @@ def _next(stream: Mersenne) -> float:
     return radius * math.cos(angle)
 
 
-def _blocks(stream: Mersenne, size: int, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
-    """The places of an array and the uniform numbers for them; later ones overwrite earlier.
+class _Transform:
+    """Box-Muller for up to `size` points at a time. The next call overwrites the result."""
 
-    Where 16 does not divide the size, torch draws the last 16 places afresh, from 16 more
-    numbers; in float32 and float64 the numbers that those places had are spent.
+    def __init__(self, dtype: np.dtype, mean: float, std: float, size: int) -> None:
+        real = dtypes.compute_dtype(dtype)
+        self._pairs = _float64_pairs if real == np.float64 else _Float32Pairs(size // 2)
+        self._multiply_add = fma.MultiplyAdd(real, std, mean, size)
+        self._values = aligned.empty((size,), real)
+
+    def __call__(self, points: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
+        """Return the normal numbers in the order of blocks; only those of the pairs that `kept` needs have values."""
+        result = self._values[: points.size]
+        # The points by halves, in the same memory. They are not needed when the result is written.
+        halves = _split(points, result.view(points.dtype))
+        if kept is None:
+            _merge(self._pairs(*halves), result)
+        else:
+            needed = _split(kept, np.empty_like(kept)).any(axis=0)
+            normals = np.zeros(halves.shape, result.dtype)
+            normals[:, needed] = self._pairs(*halves[:, needed])
+            _merge(normals, result)
+        self._multiply_add(result)
+        return result
+
+
+class _Float32Pairs:
+    """The transform by torch's own float32 functions."""
+
+    def __init__(self, size: int) -> None:
+        self._math = AvxMath(size)
+
+    def __call__(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        pairs = self._math.cos_sin(last)
+        pairs *= self._math.radius(first)
+        return pairs
+
+
+def _float64_pairs(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Transform by the C library's functions, as in torch.
+
+    NumPy calls them for complex numbers: log1p(x + 0j) is log(1 + x), and exp(ix) is
+    cos(x) + i sin(x). For real numbers NumPy has its own functions on some processors.
     """
-    digits = 53 if dtype == np.float64 else 24
-    whole = size - size % _BLOCK
-    yield from stream.chunks(whole, digits)
-    if whole < size:
-        stream.points(size - whole if dtype in (np.float32, np.float64) else 0, digits)
-        yield slice(size - _BLOCK, size), stream.points(_BLOCK, digits)
+    radius = np.sqrt(-2 * np.log1p(first * -(2.0**-53) + 0j).real)
+    turned = np.exp(1j * (2 * np.pi * (last * 2.0**-53)))
+    return np.stack([radius * turned.real, radius * turned.imag])
 
 
 def _eights(array: np.ndarray) -> np.ndarray:
-    """Eight entries as one record, which NumPy copies whole."""
-    return array.view(np.dtype((np.void, _BLOCK // 2 * array.itemsize)))
+    """View eight entries as one record, which NumPy copies whole: the shape is (blocks, 2)."""
+    return array.view(np.dtype((np.void, _BLOCK // 2 * array.itemsize))).reshape(-1, 2)
 
 
-def _halves(blocks: np.ndarray, halves: np.ndarray) -> np.ndarray:
-    """All the first eights, and all the last eights: shape (2, size / 2)."""
-    np.copyto(_eights(halves), _eights(blocks).reshape(-1, 2).T)
+def _split(blocks: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Copy all first eights and all last eights into `out`, and return it in shape (2, size / 2)."""
+    halves = out.reshape(2, -1)
+    for half, eights in zip(halves, _eights(blocks).T, strict=True):
+        half.view(eights.dtype)[...] = eights
     return halves
 
 
-def _interleave(halves: np.ndarray, blocks: np.ndarray) -> None:
-    """Back to the order of blocks."""
-    for place, half in enumerate(_eights(halves)):
-        _eights(blocks).reshape(-1, 2)[:, place] = half
-
-
-def _normals(halves: np.ndarray, kept: np.ndarray | None, pairs: polar.Pairs, mean: float, std: float) -> np.ndarray:
-    """The normal numbers by halves; where only some are kept, no more are computed than their pairs need."""
-    if kept is None:
-        return fma.multiply_add(pairs(*halves), std, mean)
-    needed = _halves(kept, np.empty(halves.shape, bool)).any(axis=0)
-    result = np.zeros(halves.shape, np.dtype(f"f{halves.itemsize}"))
-    result[:, needed] = fma.multiply_add(pairs(*halves[:, needed]), std, mean)
-    return result
+def _merge(halves: np.ndarray, out: np.ndarray) -> None:
+    """Copy two halves back to the order of blocks."""
+    for half, eights in zip(halves, _eights(out).T, strict=True):
+        eights[...] = half.view(eights.dtype)

@@ -80,7 +80,7 @@ class Replay:
 
 def new_generator(target: Target, seed: int) -> Any:
     """Return the generator of a target, seeded."""
-    return target.namespace.TorchGenerator(seed, exact=True)
+    return target.namespace.TorchGenerator(seed)
 
 
 def checks(target: Target, seeds: tuple[int, ...], quick: bool) -> Iterator[PlannedCheck]:

@@ -81,7 +81,7 @@ class TorchNet(torch.nn.Module):
 def test_a_layer_of_each_kind(seed: int) -> None:
     theirs, state = torch.manual_seed(seed), TorchNet().state_dict()
     drawn, filled = Net(nnx.Rngs(0)), nnx.clone(Net(nnx.Rngs(0)))
-    first, second, third = (TorchGenerator(seed, exact=True) for _ in range(3))
+    first, second, third = (TorchGenerator(seed) for _ in range(3))
     jaxinit.nnx.reset_parameters(drawn, first)
     jaxinit.nnx.reset_parameters(filled, third, order=state)
     for model, generator in ((drawn, first), (jaxinit.nnx.init(Net, second), second), (filled, third)):
@@ -180,7 +180,7 @@ def test_apply_fills_each_array_in_torchs_order(seed: int) -> None:
     module, theirs = TorchPlain(), torch.manual_seed(seed)
     module.apply(torch_init_weights)
     model = jaxinit.nnx.init(Plain, jax.random.key(0))
-    jaxinit.nnx.apply(model, init_weights, generator := TorchGenerator(seed, exact=True))
+    jaxinit.nnx.apply(model, init_weights, generator := TorchGenerator(seed))
     assert_same_state(generator, theirs)
     assert_torchs(model, Plain, module.state_dict())
 

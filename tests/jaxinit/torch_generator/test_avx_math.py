@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from jaxinit import TorchGenerator
-from jaxinit._torch_generator import avx_math, mt19937
+from jaxinit._torch_generator import mt19937
+from jaxinit._torch_generator.avx_math import AvxMath
 from tests.jaxinit.torch_generator.torch_streams import as_on_avx2
 
 
@@ -41,12 +42,11 @@ def test_polynomials_are_torchs(seed: int) -> None:
 def polynomials_differ(points: np.ndarray) -> int:
     """How many radii, cosines and sines differ from torch's; the points by blocks of 304."""
     unit = 6601320  # sqrt(-2 log(1 - unit / 2**24)) is 1
-    generator, wrong = torch.Generator(), 0
-    for block in points.reshape(-1, 304):
+    generator, math, wrong = torch.Generator(), AvxMath(304), 0
+    for block in points.astype(np.int32).reshape(-1, 304):
         radii = drawn_for(block, np.zeros_like(block), generator)[:, 0].ravel()
-        cosines, sines = drawn_for(np.full_like(block, unit), block, generator).swapaxes(0, 1).reshape(2, -1)
-        cosine, sine = avx_math.cos_sin(block)
-        wrong += int((radii != avx_math.radius(block)).sum() + (cosines != cosine).sum() + (sines != sine).sum())
+        pairs = drawn_for(np.full_like(block, unit), block, generator).swapaxes(0, 1).reshape(2, -1)
+        wrong += int((radii != math.radius(block.copy())).sum() + (pairs != math.cos_sin(block)).sum())
     return wrong
 
 

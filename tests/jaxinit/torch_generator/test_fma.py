@@ -16,7 +16,9 @@ def test_multiply_add_rounds_once(real: type[np.floating[Any]], seed: int) -> No
     for scale, offset in [*dice.uniform(-2, 2, (4, 2)), (0.7, 3e-9), (1e-9, 0.3), (1.0, -0.5), (0.3, 0.0)]:
         scale, offset = float(real(scale)), float(real(offset))
         exact = [Fraction(float(number)) * Fraction(scale) + Fraction(offset) for number in x]
-        assert fma.multiply_add(x.copy(), scale, offset).tolist() == [nearest(number, real) for number in exact]
+        result = x.copy()
+        fma.MultiplyAdd(x.dtype, scale, offset, x.size)(result)
+        assert result.tolist() == [nearest(number, real) for number in exact]
 
 
 def nearest(number: Fraction, real: type[np.floating[Any]]) -> float:
@@ -28,7 +30,8 @@ def nearest(number: Fraction, real: type[np.floating[Any]]) -> float:
 
 def test_multiply_add_halfway_between_two_float32() -> None:
     # 1 + 2**-24 lies halfway; what pulls it off is too small for float64 to keep.
-    x = np.array([2.0**-60, -(2.0**-60)], np.float32) + np.float32(0)
-    offset = 1 + 2.0**-23
-    scaled = [float(value) for value in fma._in_double(x, 1.0, offset + 2.0**-24)]
-    assert scaled == [1 + 2.0**-22, 1 + 2.0**-23]
+    x = np.array([2.0**-60, -(2.0**-60)], np.float32)
+    fuse = fma.MultiplyAdd(x.dtype, 1.0, 1.0, x.size)
+    fuse._offset = 1 + 2.0**-23 + 2.0**-24
+    fuse(x)
+    assert x.tolist() == [1 + 2.0**-22, 1 + 2.0**-23]

@@ -1,8 +1,4 @@
-"""torch's CPU generator: the same numbers from the same seed, and the same state after them.
-
-Uniform and truncated normal numbers, permutations and states are compared bit for bit;
-so are normal numbers with `exact`, and otherwise within 2**-20 standard deviations, where torch has AVX2.
-"""
+"""The numbers of TorchGenerator are torch's to the bit, and so is the state after them, where torch has AVX2."""
 
 import copy
 import math
@@ -10,6 +6,7 @@ import random
 import re
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,7 +14,7 @@ import torch
 
 from jaxinit import TorchGenerator
 from jaxinit._torch_generator import trunc_normal
-from jaxinit_conformance.replay.calls import NEAR
+from jaxinit._torch_generator.mt19937 import CHUNK
 from tests.jaxinit.torch_generator.torch_streams import (
     DTYPES,
     as_on_avx2,
@@ -28,7 +25,7 @@ from tests.jaxinit.torch_generator.torch_streams import (
     values_of,
 )
 
-SIZES = [*range(71), 4095, 4096, 4097, 2**18 - 1, 2**18 + 16, 2**18 + 17, 10**6]
+SIZES = [*range(71), 4095, 4096, 4097, CHUNK - 1, CHUNK + 16, CHUNK + 17, 10**6]
 Window = tuple[float, float, float, float]
 WINDOWS: list[Window] = [
     (0.0, 1.0, -2.0, 2.0),
@@ -54,26 +51,12 @@ def test_uniforms_are_torchs(bounds: tuple[float, float], dtype: str, seed: int)
 @as_on_avx2
 @each_dtype
 @pytest.mark.parametrize("numbers", [(0.0, 1.0), (0.0, 0.02), (-0.3, 0.7), (2.0, 0.0)])
-def test_exact_normals_are_torchs(numbers: tuple[float, float], dtype: str, seed: int) -> None:
-    ours, theirs = TorchGenerator(seed, exact=True), torch_generator(seed)
+def test_normals_are_torchs(numbers: tuple[float, float], dtype: str, seed: int) -> None:
+    ours, theirs = TorchGenerator(seed), torch_generator(seed)
     for size in SIZES:
         tensor = torch.empty(size, dtype=DTYPES[dtype]).normal_(*numbers, generator=theirs)
         assert_same_bits(ours.normal(*numbers, (size,), dtype), tensor)
         assert_same_state(ours, theirs)
-
-
-@each_dtype
-def test_quick_normals_are_close(dtype: str, seed: int) -> None:
-    ours, theirs, std = TorchGenerator(seed), torch_generator(seed), 0.02
-    for size in SIZES:
-        expected = values_of(torch.empty(size, dtype=DTYPES[dtype]).normal_(0.0, std, generator=theirs))
-        error = np.abs(ours.normal(0.0, std, (size,), dtype).astype(np.float64) - expected)
-        # In 16 bits the nearest other value is farther away than that.
-        finfo = jnp.finfo(dtype)
-        spacing = np.maximum(np.abs(expected) * float(finfo.eps), float(finfo.smallest_subnormal))
-        assert (error <= np.maximum(NEAR * std, spacing if "16" in dtype else 0.0)).all()
-        assert_same_state(ours, theirs)
-    assert (error == 0).mean() > 0.5
 
 
 def logs_of_torch(levels: np.ndarray, dtype: str) -> np.ndarray:
@@ -81,11 +64,12 @@ def logs_of_torch(levels: np.ndarray, dtype: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-def test_the_log_that_decides_on_a_truncated_normal_is_torchs_but_for_a_last_bit(dtype: str) -> None:
+def test_the_log_that_decides_on_a_truncated_normal_is_within_an_ulp_of_torchs(dtype: str) -> None:
     levels = (np.arange(1, 2**24) * 2.0**-24).astype(jnp.dtype(dtype))
     ours, theirs = trunc_normal._log(levels).astype(np.float64), logs_of_torch(levels, dtype).astype(np.float64)
     assert (np.abs(ours - theirs) <= float(jnp.finfo(dtype).eps) * np.abs(theirs)).all()
-    assert (ours != theirs).mean() < 1e-3
+    # MKL's own code for each vendor: 0.1% of the arguments on Intel, 7.5% on AMD.
+    assert (ours != theirs).mean() < 0.1
 
 
 @as_on_avx2
@@ -93,28 +77,12 @@ def test_the_log_that_decides_on_a_truncated_normal_is_torchs_but_for_a_last_bit
 @pytest.mark.filterwarnings("ignore:mean is more than 2 std from")
 @pytest.mark.parametrize("window", WINDOWS)
 def test_truncated_normals_are_torchs(window: Window, dtype: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Where torch's own log decides otherwise, once in 10**11 numbers, so does all that follows.
+    # Where torch's own log decides otherwise, less than once in 10**8 numbers, all that follows differs.
     monkeypatch.setattr(trunc_normal, "_log", lambda levels: logs_of_torch(levels, levels.dtype.name))
     ours, theirs = TorchGenerator(seed), torch_generator(seed)
     for size in (0, 1, 5, 15, 16, 17, 70, 4097, 100_003):
         tensor = torch.nn.init.trunc_normal_(torch.empty(size, dtype=DTYPES[dtype]), *window, generator=theirs)
         assert_same_bits(ours.trunc_normal(*window, (size,), dtype), tensor)
-    assert_same_state(ours, theirs)
-
-
-@as_on_avx2
-@each_dtype
-@pytest.mark.parametrize("window", WINDOWS)
-def test_truncated_normals_of_old_follow_its_source(window: Window, dtype: str, seed: int) -> None:
-    mean, std, a, b = window
-    low, high = ((1 + math.erf((bound - mean) / std / math.sqrt(2))) / 2 for bound in (a, b))
-    ours, theirs = TorchGenerator(seed, torch_version="2.11"), torch_generator(seed)
-    tensor = torch.empty(4097, dtype=DTYPES[dtype]).uniform_(2 * low - 1, 2 * high - 1, generator=theirs)
-    expected = values_of(tensor.erfinv_().mul_(std * math.sqrt(2)).add_(mean).clamp_(min=a, max=b))
-    drawn = ours.trunc_normal(*window, (4097,), dtype).astype(np.float64)
-    # A neighbouring erfinv, in 16 bits of any size up to 4 sigma.
-    apart = max(2.0**-20, 4 * float(jnp.finfo(dtype).eps) if "16" in dtype else 0.0) * std
-    np.testing.assert_allclose(drawn, expected, rtol=0, atol=apart)
     assert_same_state(ours, theirs)
 
 
@@ -156,7 +124,7 @@ def any_call(dice: random.Random) -> Call:
 def test_streams_of_mixed_calls_pass_to_and_fro_in_mid_stream(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trunc_normal, "_log", lambda levels: logs_of_torch(levels, levels.dtype.name))  # as above
     dice = random.Random(seed)
-    ours, theirs = TorchGenerator(seed, exact=True), torch_generator(seed)
+    ours, theirs = TorchGenerator(seed), torch_generator(seed)
     for _ in range(300):
         our_call, their_call = any_call(dice)
         drawn, tensor = our_call(ours), their_call(theirs)
@@ -164,7 +132,7 @@ def test_streams_of_mixed_calls_pass_to_and_fro_in_mid_stream(seed: int, monkeyp
         if dice.random() < 0.2:
             states = ours.get_state(), theirs.get_state()
             np.testing.assert_array_equal(states[0], states[1].numpy())
-            ours = TorchGenerator.from_state(states[1], exact=True)
+            ours = TorchGenerator.from_state(states[1])
             theirs.set_state(torch.from_numpy(states[0]))
 
 
@@ -172,6 +140,13 @@ def test_shapes_are_filled_in_order(seed: int) -> None:
     flat = TorchGenerator(seed).normal(0, 1, (60,))
     np.testing.assert_array_equal(TorchGenerator(seed).normal(0, 1, [3, 4, 5]), flat.reshape(3, 4, 5), strict=True)
     assert TorchGenerator(seed).uniform(0, 1, ()).shape == ()
+
+
+def test_jax_takes_the_buffer_without_a_copy(seed: int) -> None:
+    for dtype in ("float32", "float16", "bfloat16"):
+        drawn = TorchGenerator(seed).normal(0, 1, (100, 7), dtype)
+        array = jax.device_put(drawn, jax.devices("cpu")[0])
+        assert array.addressable_data(0).unsafe_buffer_pointer() == drawn.ctypes.data
 
 
 # As torch 2.13 gives them, and this did when it was first released.
@@ -192,7 +167,7 @@ GOLDEN: list[tuple[Callable[[TorchGenerator], np.ndarray], list[float]]] = [
 
 
 def test_golden_values() -> None:
-    generator = TorchGenerator(2**40 + 7, exact=True)
+    generator = TorchGenerator(2**40 + 7)
     for draw, expected in GOLDEN:
         assert draw(generator).astype(np.float64).tolist() == expected
 
@@ -202,11 +177,6 @@ ERRORS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: TorchGenerator(-(2**63) - 1), ValueError, "got -9223372036854775809"),
     (lambda: TorchGenerator(1.0), TypeError, "`seed` must be an integer, got 1.0"),  # type: ignore[arg-type]  # which is refused
     (lambda: TorchGenerator(True), TypeError, "`seed` must be an integer, got True"),
-    (
-        lambda: TorchGenerator(0, torch_version="2.0"),  # type: ignore[arg-type]  # which is refused
-        ValueError,
-        "`torch_version` must be one of '2.11', '2.13', got '2.0'",
-    ),
     (lambda: TorchGenerator.from_state(np.zeros(5056)), TypeError, "`state` must be an array of uint8, got float64"),
     (
         lambda: TorchGenerator.from_state(np.zeros(16, np.uint8)),
@@ -251,8 +221,6 @@ ERRORS: list[tuple[Callable[[], object], type[Exception], str]] = [
 
 def test_repr_is_the_call_that_builds_it() -> None:
     assert repr(TorchGenerator(-1)) == "jaxinit.TorchGenerator(18446744073709551615)"
-    options = repr(TorchGenerator(3, exact=True, torch_version="2.11"))
-    assert options == "jaxinit.TorchGenerator(3, exact=True, torch_version='2.11')"
 
 
 @pytest.mark.parametrize(("call", "error", "message"), ERRORS)

@@ -137,8 +137,8 @@ def test_layers_that_were_taught_are_drawn_too_in_their_turn_and_in_stacks(seed:
             return stack(name="more")(x, None)[0]
 
     jaxinit.linen.register(Scale, lambda _, __: {"gain": jaxinit.normal()})
-    params = jaxinit.linen.init(Scaled(), TorchGenerator(seed, exact=True), jnp.zeros(4))["params"]
-    generator = TorchGenerator(seed, exact=True)
+    params = jaxinit.linen.init(Scaled(), TorchGenerator(seed), jnp.zeros(4))["params"]
+    generator = TorchGenerator(seed)
     fc = jaxinit.defaults.linear(4)
     np.testing.assert_array_equal(params["fc"]["kernel"], fc["kernel_init"](generator, (4, 20)))
     np.testing.assert_array_equal(params["fc"]["bias"], fc["bias_init"](generator, (20,)))
@@ -152,7 +152,7 @@ def test_the_zero_row_that_an_embedding_was_built_with_is_kept(seed: int) -> Non
     torch.manual_seed(seed)
     theirs = torch.nn.Embedding(7, 3, padding_idx=2).weight.detach()
     own: Any = jaxinit.defaults.embedding(2)
-    for key in (TorchGenerator(seed, exact=True), jax.random.key(seed)):
+    for key in (TorchGenerator(seed), jax.random.key(seed)):
         params = jaxinit.linen.init(nn.Embed(7, 3, **own), key, jnp.zeros(1, int))["params"]
         assert not params["embedding"][2].any()
         if isinstance(key, TorchGenerator):
