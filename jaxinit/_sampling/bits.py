@@ -18,8 +18,9 @@ Pair = tuple[jax.Array, jax.Array]
 
 def bits(key: jax.Array, shape: tuple[int, ...], word: type[jnp.uint32] | type[jnp.uint64]) -> jax.Array:
     """Return `jax.random.bits(key, shape, word)`."""
-    is_threefry = str(jax.random.key_impl(key)) == "threefry2x32" and jax.config.read("jax_threefry_partitionable")
-    if not is_threefry or math.prod(shape) >= 2**32:  # an index has 32 bits below
+    is_threefry = str(jax.random.key_impl(key)) == "threefry2x32"
+    is_partitionable = jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]  # not in JAX's stubs
+    if not (is_threefry and is_partitionable) or math.prod(shape) >= 2**32:  # an index has 32 bits below
         return jax.random.bits(key, shape, word)
     drawn: jax.Array = jax.lax.platform_dependent(
         key,
