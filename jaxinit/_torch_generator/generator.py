@@ -104,7 +104,7 @@ class TorchGenerator(SequentialSource):
         return self._stream.to_bytes()
 
     def set_state(self, state: Any) -> None:
-        """Go on from a state. Raises what `from_state` raises."""
+        """Start again from a state. Raises what `from_state` raises."""
         self._stream = Mersenne.from_bytes(state)
 
     def uniform(self, low: float, high: float, shape: Sequence[int], dtype: DTypeLike = "float32") -> np.ndarray:
