@@ -15,7 +15,7 @@ import jax
 from jaxinit import _arguments
 from jaxinit._models import linen_trace, matching, state_dict, torch_modules, torch_order
 from jaxinit._models.linen_model import View
-from jaxinit._models.matching import Known, Path
+from jaxinit._models.matching import Match, Path
 from jaxinit._torch_generator.generator import TorchGenerator
 
 Initializers = Mapping[str, Callable[..., jax.Array]]
@@ -103,9 +103,9 @@ def reset_parameters(
         (True, True)
     """
     source, view = _source(key), _view(module, variables, inputs, kwargs)
-    found, free = matching.known(view.nodes, view.leaves, _rule_of)
-    _warn(free)
-    return view.filled(_drawn(found, view, source, order))
+    matches, unmatched = matching.matched(view.nodes, view.leaves, _rule_of)
+    _warn(unmatched)
+    return view.filled(_drawn(matches, view, source, order))
 
 
 def apply(
@@ -151,11 +151,11 @@ def apply(
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
     source, view = _source(key), _view(module, variables, inputs, kwargs)
-    found, _ = matching.known(view.nodes, view.leaves, _rule_of)
-    draws = matching.chosen(view.nodes, found, view.leaves, fn, only)
+    matches, _ = matching.matched(view.nodes, view.leaves, _rule_of)
+    draws = matching.selected(view.nodes, matches, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
-        listed, _ = view.listed(found, ())
-        arrays = torch_order.applied(view.listed_draws(draws), listed, view.listed_leaves, source)
+        listed, _ = view.listed(matches, ())
+        arrays = torch_order.replay_apply(view.listed_draws(draws), listed, view.listed_leaves, source)
         return view.filled(view.stacked(arrays))
     return view.filled(view.draw(draws, source))
 
@@ -190,9 +190,9 @@ def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | No
         ((64, 256), True)
     """
     source, view = _source(key), View(module, None, inputs, kwargs)
-    found, free = matching.known(view.nodes, view.leaves, _rule_of)
-    _warn(free)
-    drawn = _drawn(found, view, source, order)
+    matches, unmatched = matching.matched(view.nodes, view.leaves, _rule_of)
+    _warn(unmatched)
+    drawn = _drawn(matches, view, source, order)
     args, options = linen_trace.concrete((inputs, kwargs))
     return view.filled(drawn, lambda: module.init(torch_order.key_of(key), *args, **options))
 
@@ -229,8 +229,8 @@ def load(
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = _view(module, variables, inputs, kwargs)
-    found, free = view.listed(*matching.known(view.nodes, view.leaves, _rule_of))
-    arrays, matched = state_dict.match(found, free, view.listed_leaves, state_dict.read(state))
+    matches, unmatched = view.listed(*matching.matched(view.nodes, view.leaves, _rule_of))
+    arrays, matched = state_dict.match(matches, unmatched, view.listed_leaves, state_dict.read(state))
     return view.filled(view.stacked(arrays)), matched
 
 
@@ -258,13 +258,13 @@ def _source(key: Any) -> jax.Array | TorchGenerator:
 
 
 def _drawn(
-    found: Sequence[Known], view: View, source: jax.Array | TorchGenerator, order: Iterable[str] | None
+    matches: Sequence[Match], view: View, source: jax.Array | TorchGenerator, order: Iterable[str] | None
 ) -> dict[Path, jax.Array]:
     if isinstance(source, TorchGenerator):
-        listed, _ = view.listed(found, ())
-        return view.stacked(torch_order.built(listed, view.listed_leaves, source, order))
-    return view.draw([draw for one in found for draw in one.draws], source)
+        listed, _ = view.listed(matches, ())
+        return view.stacked(torch_order.replay_init(listed, view.listed_leaves, source, order))
+    return view.draw([draw for one in matches for draw in one.draws], source)
 
 
-def _warn(free: Iterable[Path]) -> None:
-    matching.warn_unknown(free, "teach them with jaxinit.linen.register or a method reset_parameters of their own")
+def _warn(unmatched: Iterable[Path]) -> None:
+    matching.warn_unknown(unmatched, "teach them with jaxinit.linen.register or a method reset_parameters of their own")

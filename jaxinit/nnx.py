@@ -11,7 +11,7 @@ from flax import nnx
 
 from jaxinit import _arguments
 from jaxinit._models import matching, nnx_model, state_dict, torch_modules, torch_order
-from jaxinit._models.matching import Known, Path
+from jaxinit._models.matching import Match, Path
 from jaxinit._models.nnx_model import Model, View
 from jaxinit._torch_generator.generator import TorchGenerator
 
@@ -80,9 +80,9 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
         (0.07, True)
     """
     source, view = _source(rngs), _view(model)
-    found, free = matching.known(view.nodes, view.leaves, _rule_of)
-    view.update(_drawn(found, view, source, order))
-    _finish(view, source, free)
+    matches, unmatched = matching.matched(view.nodes, view.leaves, _rule_of)
+    view.update(_drawn(matches, view, source, order))
+    _finish(view, source, unmatched)
 
 
 def apply(
@@ -120,10 +120,10 @@ def apply(
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
     view = _view(model)
-    source, (found, _) = _source(rngs), matching.known(view.nodes, view.leaves, _rule_of)
-    draws = matching.chosen(view.nodes, found, view.leaves, fn, only)
+    source, (matches, _) = _source(rngs), matching.matched(view.nodes, view.leaves, _rule_of)
+    draws = matching.selected(view.nodes, matches, view.leaves, fn, only)
     if isinstance(source, TorchGenerator):
-        view.update(torch_order.applied(draws, found, view.leaves, source, view.sorted))
+        view.update(torch_order.replay_apply(draws, matches, view.leaves, source, view.sorted))
     else:
         view.update(matching.draw(draws, view.leaves, source))
 
@@ -145,8 +145,8 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
         jaxinit.uniform(a=-0.125, b=0.125)
     """
     view = _view(model)
-    found, _ = matching.known(view.nodes, view.leaves, _rule_of)
-    return {matching.dotted(path): init for one in found for path, init in one.draws}
+    matches, _ = matching.matched(view.nodes, view.leaves, _rule_of)
+    return {matching.dotted(path): init for one in matches for path, init in one.draws}
 
 
 def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[str] | None = None) -> Model:
@@ -190,10 +190,10 @@ def init(build: Callable[[nnx.Rngs], Model], rngs: Source, *, order: Iterable[st
     nnx_model.reorder(abstract := nnx.eval_shape(traced), attributes)
     nnx_model.require_visible(abstract)
     view = View(abstract)
-    found, free = matching.known(view.nodes, view.leaves, _rule_of)
-    model: Model = view.filled(_drawn(found, view, source, order), lambda: nnx_model.build(build, own))
+    matches, unmatched = matching.matched(view.nodes, view.leaves, _rule_of)
+    model: Model = view.filled(_drawn(matches, view, source, order), lambda: nnx_model.build(build, own))
     nnx_model.reorder(model, attributes)
-    _finish(View(model), source, free)
+    _finish(View(model), source, unmatched)
     return model
 
 
@@ -220,8 +220,8 @@ def load(model: nnx.Module, state: state_dict.State) -> state_dict.Matched:
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = _view(model)
-    found, free = matching.known(view.nodes, view.leaves, _rule_of)
-    arrays, matched = state_dict.match(found, free, view.leaves, state_dict.read(state), nnx_model.shared(model))
+    matches, unmatched = matching.matched(view.nodes, view.leaves, _rule_of)
+    arrays, matched = state_dict.match(matches, unmatched, view.leaves, state_dict.read(state), nnx_model.shared(model))
     view.update(arrays)
     return matched
 
@@ -251,14 +251,14 @@ def _source(rngs: Any) -> jax.Array | TorchGenerator:
 
 
 def _drawn(
-    found: Sequence[Known], view: View, source: jax.Array | TorchGenerator, order: Iterable[str] | None
+    matches: Sequence[Match], view: View, source: jax.Array | TorchGenerator, order: Iterable[str] | None
 ) -> dict[Path, jax.Array]:
     if isinstance(source, TorchGenerator):
-        return torch_order.built(found, view.leaves, source, order, view.sorted)
-    return matching.draw([draw for one in found for draw in one.draws], view.leaves, source)
+        return torch_order.replay_init(matches, view.leaves, source, order, view.sorted)
+    return matching.draw([draw for one in matches for draw in one.draws], view.leaves, source)
 
 
-def _finish(view: View, source: jax.Array | TorchGenerator, free: Iterable[Path]) -> None:
+def _finish(view: View, source: jax.Array | TorchGenerator, unmatched: Iterable[Path]) -> None:
     """Calls the modules' own methods, and warns of what neither they nor any rule knows."""
     taught = [node for node in view.nodes if callable(getattr(node.module, "reset_parameters", None))]
     for node in taught:
@@ -267,5 +267,5 @@ def _finish(view: View, source: jax.Array | TorchGenerator, free: Iterable[Path]
         else:
             node.module.reset_parameters(nnx.Rngs(matching.key_at(source, (*node.path, "reset_parameters"))))
     own = {node.at(name) for node in taught for name in node.own(view.leaves)}
-    unknown = [path for path in free if path not in own]
+    unknown = [path for path in unmatched if path not in own]
     matching.warn_unknown(unknown, "teach them with jaxinit.nnx.register or a method reset_parameters of their own")

@@ -85,7 +85,7 @@ class Layer:
                 [_sum([last[block.tensor] for block in summed]) for summed in parameter.blocks]
             )
             if parameter.layout is None
-            else relaid(last[parameter.sources[0].tensor], parameter.layout)
+            else with_layout(last[parameter.sources[0].tensor], parameter.layout)
             for parameter in self.parameters
         }
 
@@ -105,7 +105,7 @@ class Layer:
                 found[block.tensor] = (rows // len(parameter.blocks) * blocks[block.tensor], *rest)
         return found
 
-    def assembled(self, tensors: Mapping[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
+    def from_torch(self, tensors: Mapping[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
         """Each parameter, by its path, made of torch's tensors."""
         count = {tensor.name: tensor.blocks for tensor in self.draws}
         blocks = {name: np.split(tensors[name], count[name]) for name in self.tensor_shapes(shapes)}
@@ -119,13 +119,13 @@ class Layer:
             for parameter in self.parameters
         }
 
-    def homeless(self) -> set[Block]:
+    def unused_blocks(self) -> set[Block]:
         """Blocks of torch's tensors that no parameter holds: Flax computes without them."""
         used = {block for parameter in self.parameters for block in parameter.sources}
         return {Block(t.name, i) for t in self.draws for i in range(t.blocks)} - used
 
 
-def relaid(init: Initializer, layout: Layout) -> Initializer:
+def with_layout(init: Initializer, layout: Layout) -> Initializer:
     """The initializer for an array of another layout."""
     return dataclasses.replace(init, layout=layout) if isinstance(init, WithLayout) else init
 

@@ -15,7 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxinit._models import linen_stacks, linen_trace, matching
 from jaxinit._models.linen_trace import COLLECTIONS, array_in, flat
-from jaxinit._models.matching import Draw, Known, Node, Path
+from jaxinit._models.matching import Draw, Match, Node, Path
 from jaxinit._sampling.sharding import device_put
 
 Item = TypeVar("Item")
@@ -34,12 +34,12 @@ class Place:
     @property
     def order(self) -> tuple[int, ...]:
         """The axes, those that stack layers in front."""
-        return (*self.further, *(axis for axis in range(len(self.spec.shape)) if axis not in self.further))
+        return (*self.stacked_axes, *(axis for axis in range(len(self.spec.shape)) if axis not in self.stacked_axes))
 
     @property
     def stack(self) -> jax.ShapeDtypeStruct:
         """The array with the axes that stack layers in front."""
-        if not self.further:
+        if not self.stacked_axes:
             return self.spec
         shape, sharding = self.spec.shape, self.spec.sharding
         if sharding is not None:
@@ -50,18 +50,18 @@ class Place:
     @property
     def layer(self) -> jax.ShapeDtypeStruct:
         """One layer's array."""
-        if not self.further:
+        if not self.stacked_axes:
             return self.spec
-        return jax.ShapeDtypeStruct(self.stack.shape[len(self.further) :], self.spec.dtype)
+        return jax.ShapeDtypeStruct(self.stack.shape[len(self.stacked_axes) :], self.spec.dtype)
 
     def layers(self, path: Path) -> Iterator[Path]:
         """The paths that a list of the stacked layers would have."""
-        for index in np.ndindex(*self.stack.shape[: len(self.further)]):
+        for index in np.ndindex(*self.stack.shape[: len(self.stacked_axes)]):
             yield (*path[: self.depth], *map(str, index), *path[self.depth :])
 
     def restored(self, stack: jax.Array) -> jax.Array:
         """A stack with its axes where the variables have them."""
-        return device_put(stack.transpose(np.argsort(self.order)), self.spec.sharding) if self.further else stack
+        return device_put(stack.transpose(np.argsort(self.order)), self.spec.sharding) if self.stacked_axes else stack
 
 
 class View:
@@ -89,7 +89,7 @@ class View:
         return matching.draw(each, {path: place.stack for path, place in self._places.items()}, key)
 
     def _each(self, path: Path, init: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-        return linen_stacks.each(init, len(self.leaves[path].shape), len(self._places[path].further))
+        return linen_stacks.each(init, len(self.leaves[path].shape), len(self._places[path].stacked_axes))
 
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any] | None = None) -> Any:
         """The variables with other arrays at the paths, and the rest as `build` makes it or as it is."""
@@ -113,18 +113,18 @@ class View:
         # Compiled, so that what is not asked for is not drawn.
         return dict(zip(names, jax.jit(remaining, out_shardings=placed)(), strict=True))
 
-    def listed(self, found: Iterable[Known], free: Iterable[Path]) -> tuple[list[Known], list[Path]]:
+    def listed(self, found: Iterable[Match], free: Iterable[Path]) -> tuple[list[Match], list[Path]]:
         """What is known and what is free, with a list of layers for each stack of them."""
         asked = [one for one in found if one.draws]
         each = self._layer_by_layer(asked, lambda one: one.draws[0][0] if self._is_in_stack(one) else ())
         alone = [layer for path in free for layer in self._places[path].layers(path)]
         return [self._layer(one, index) for one, index in each], alone
 
-    def _is_in_stack(self, one: Known) -> bool:
+    def _is_in_stack(self, one: Match) -> bool:
         """Whether layers of it are stacked, and not of what is in it."""
         return self._places[one.draws[0][0]].depth <= len(one.node.path)
 
-    def _layer(self, one: Known, index: int) -> Known:
+    def _layer(self, one: Match, index: int) -> Match:
         if self._is_in_stack(one):
             layers = list(self._places[one.draws[0][0]].layers(one.node.path))
             return dataclasses.replace(one, node=Node(layers[index], one.node.module))
@@ -144,7 +144,7 @@ class View:
             if not (path := path_of(item)):
                 return (), ()
             place = self._places[path]
-            return path[: place.depth], place.stack.shape[: len(place.further)]
+            return path[: place.depth], place.stack.shape[: len(place.stacked_axes)]
 
         for (_, sizes), group in itertools.groupby(items, key=stack):
             together = list(group)
@@ -159,7 +159,7 @@ class View:
         layers = {path: list(place.layers(path)) for path, place in self._places.items()}
         return {
             path: jnp.stack([arrays[layer] for layer in listed]).reshape(self._places[path].stack.shape)
-            if self._places[path].further
+            if self._places[path].stacked_axes
             else arrays[path]
             for path, listed in layers.items()
             if all(layer in arrays for layer in listed)
@@ -168,7 +168,7 @@ class View:
 
 def _place(name: Path, box: Any, layer: tuple[int, ...] | None, depth: int) -> Place:
     spec = _spec(box)
-    further = linen_stacks.further_axes(spec.shape, spec.shape if layer is None else layer)
+    further = linen_stacks.stacked_axes(spec.shape, spec.shape if layer is None else layer)
     assert further is not None  # calls are those within the variables
     return Place(name, spec, further, depth)
 

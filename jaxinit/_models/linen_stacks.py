@@ -7,20 +7,20 @@ from typing import Any
 import jax
 
 from jaxinit._initializers.base import Elementwise, WithLayout
-from jaxinit._models.correspondence import relaid
+from jaxinit._models.correspondence import with_layout
 from jaxinit.layouts import Layout
 
 Init = Callable[..., jax.Array]
 
 
-def further_axes(stack: Sequence[int], one: Sequence[int]) -> tuple[int, ...] | None:
+def stacked_axes(stack: Sequence[int], one: Sequence[int]) -> tuple[int, ...] | None:
     """The axes that an array of shape `stack` has beyond those of one layer's: the first, where sizes leave a choice.
 
     None if it is no stack of such layers.
 
     Example:
-        >>> from jaxinit._models.linen_stacks import further_axes
-        >>> further_axes((12, 64, 256), (64, 256)), further_axes((64, 12, 256), (64, 256)), further_axes((64,), (32,))
+        >>> from jaxinit._models.linen_stacks import stacked_axes
+        >>> stacked_axes((12, 64, 256), (64, 256)), stacked_axes((64, 12, 256), (64, 256)), stacked_axes((64,), (32,))
         ((0,), (1,), None)
     """
     own: list[int] = []
@@ -38,7 +38,7 @@ def each(init: Init, rank: int, further: int) -> Init:
     if not further or (isinstance(init, Elementwise) and not isinstance(init, WithLayout)):
         return init
     if isinstance(init, WithLayout):
-        return relaid(init, _in_front(init.layout, rank, further))
+        return with_layout(init, _in_front(init.layout, rank, further))
     return _mapped(init, further)
 
 

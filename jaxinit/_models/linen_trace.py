@@ -49,7 +49,7 @@ class Calls:
         """
 
         def is_of(path: Path, shape: Shape) -> bool:
-            return path in variables and linen_stacks.further_axes(array_in(variables[path]).shape, shape) is not None
+            return path in variables and linen_stacks.stacked_axes(array_in(variables[path]).shape, shape) is not None
 
         kept = [at for at in self.modules if all(is_of(*item) for item in self.shapes[at].items())]
         return Calls({at: self.modules[at] for at in kept}, {at: self.shapes[at] for at in kept})

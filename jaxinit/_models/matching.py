@@ -24,7 +24,7 @@ class MissingParameterError(KeyError):
     """A layer has no parameter of the name that a rule looks for: it keeps its parameters elsewhere."""
 
 
-class Own(dict[str, tuple[int, ...]]):
+class _Own(dict[str, tuple[int, ...]]):
     """The shapes of a module's arrays by their paths within it."""
 
     def __missing__(self, name: str) -> tuple[int, ...]:
@@ -38,11 +38,11 @@ class Node:
     path: Path
     module: Any
 
-    def own(self, leaves: Leaves) -> Own:
+    def own(self, leaves: Leaves) -> _Own:
         """The shapes of the arrays in it and below it."""
         depth = len(self.path)
         below = {path[depth:]: leaf.shape for path, leaf in leaves.items() if path[:depth] == self.path}
-        return Own({dotted(path): shape for path, shape in below.items()})
+        return _Own({dotted(path): shape for path, shape in below.items()})
 
     def at(self, name: str) -> Path:
         return (*self.path, *name.split("."))
@@ -52,7 +52,7 @@ class Node:
 
 
 @dataclasses.dataclass(frozen=True)
-class Known:
+class Match:
     """A module that jaxinit can initialise: by torch's layer, or by initializers that were registered for it."""
 
     node: Node
@@ -68,7 +68,7 @@ def dotted(path: Path) -> str:
     return ".".join(path)
 
 
-def known(nodes: Sequence[Node], leaves: Leaves, rule_of: Callable[[Any], Any]) -> tuple[list[Known], list[Path]]:
+def matched(nodes: Sequence[Node], leaves: Leaves, rule_of: Callable[[Any], Any]) -> tuple[list[Match], list[Path]]:
     """The modules that some rule knows, in the order of `nodes`, and the paths of the arrays that none claims.
 
     A module's rule speaks for the modules below it too, so outer ones are asked first.
@@ -85,7 +85,7 @@ def known(nodes: Sequence[Node], leaves: Leaves, rule_of: Callable[[Any], Any]) 
     return [found[index] for index in sorted(found)], list(free)
 
 
-def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | None:
+def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Match | None:
     """What the rule says of those parameters that no outer module has claimed."""
     try:
         layer = rule(shapes, node.module)
@@ -95,13 +95,13 @@ def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | No
         return None
     if isinstance(layer, Layer):
         within = layer.within(unclaimed)
-        return Known(node, within.initializers(), within)
-    inits = checked("rule", layer, node, shapes)
-    return Known(node, {name: init for name, init in inits.items() if name in unclaimed})
+        return Match(node, within.initializers(), within)
+    inits = validated("rule", layer, node, shapes)
+    return Match(node, {name: init for name, init in inits.items() if name in unclaimed})
 
 
-def chosen(
-    nodes: Iterable[Node], found: Sequence[Known], leaves: Leaves, fn: Callable[[Any], Any], only: str | None
+def selected(
+    nodes: Iterable[Node], found: Sequence[Match], leaves: Leaves, fn: Callable[[Any], Any], only: str | None
 ) -> list[Draw]:
     """What `fn` wants drawn, module by module, at the paths that match `only`.
 
@@ -118,7 +118,7 @@ def chosen(
             continue
         answer = fn(node.module)
         if answer is not None:
-            inits = checked("fn", answer, node, node.own(leaves))
+            inits = validated("fn", answer, node, node.own(leaves))
             draws += [(node.at(name), init) for name, init in inits.items()]
     kept = [(path, init) for path, init in draws if only is None or matches(path, only)]
     if only is not None and not any(matches(path, only) for path in leaves):
@@ -131,7 +131,7 @@ def matches(path: Path, pattern: str) -> bool:
     return any(fnmatch.fnmatchcase(dotted(path[:end]), pattern) for end in range(1, len(path) + 1))
 
 
-def checked(name: str, answer: Any, node: Node, shapes: Mapping[str, Any]) -> Mapping[str, Callable[..., jax.Array]]:
+def validated(name: str, answer: Any, node: Node, shapes: Mapping[str, Any]) -> Mapping[str, Callable[..., jax.Array]]:
     """Initializers by the names of a module's parameters, or an error."""
     if not isinstance(answer, Mapping) or not all(callable(init) for init in answer.values()):
         raise TypeError(f"`{name}` must return a dict of initializers for {node}, or None, got {answer!r}")

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit._models.matching import Known, Leaves, Path, dotted, laid_out
+from jaxinit._models.matching import Match, Leaves, Path, dotted, laid_out
 
 State = Mapping[str, Any] | str | PathLike[str]
 Matched = dict[str, tuple[str, ...]]
@@ -51,7 +51,7 @@ def _array(name: str, value: Any) -> np.ndarray:
 
 
 def match(
-    found: Sequence[Known],
+    found: Sequence[Match],
     free: Iterable[Path],
     leaves: Leaves,
     state: Mapping[str, np.ndarray],
@@ -67,10 +67,10 @@ def match(
     matching = _Matching(leaves, state, dict(state))
     matching.problems += _without_copies(matching.unused, shared)
     for one in found:
-        matching.take(one)
+        matching.assign_layer(one)
     alone = (path for one in found if one.layer is None for path, _ in one.draws)
     for path in (*free, *alone):
-        matching.take_alone(path)
+        matching.assign_parameter(path)
     unexpected = (f"unexpected {name}, of shape {array.shape}" for name, array in matching.unused.items())
     if problems := [*matching.problems, *unexpected]:
         raise ValueError("`state` does not fit the model, which is unchanged:\n" + "\n".join(problems))
@@ -88,7 +88,7 @@ class _Matching:
     matched: Matched = dataclasses.field(default_factory=dict)
     problems: list[str] = dataclasses.field(default_factory=list)
 
-    def take(self, one: Known) -> None:
+    def assign_layer(self, one: Match) -> None:
         """The tensors of one of torch's layers, all of them or none."""
         if one.layer is None:
             return
@@ -100,15 +100,15 @@ class _Matching:
         self.problems += wrong or _without_place(one, tensors, names)
         if wrong:
             return
-        for name, array in one.layer.assembled(tensors, shapes).items():
+        for name, array in one.layer.from_torch(tensors, shapes).items():
             self.arrays[one.node.at(name)] = array
         for parameter in one.layer.parameters:
             own_names = dict.fromkeys(names[block.tensor] for block in parameter.sources)
             self.matched[dotted(one.node.at(parameter.path))] = tuple(own_names)
 
-    def take_alone(self, path: Path) -> None:
+    def assign_parameter(self, path: Path) -> None:
         """A parameter that is in torch as it is here."""
-        name = next((name for name in map(dotted, _spellings(path)) if name in self.unused), dotted(path))
+        name = next((name for name in map(dotted, _spelled_paths(path)) if name in self.unused), dotted(path))
         self.problems += _problem(name, self.leaves[path].shape, self.unused)
         if name in self.unused:
             self.arrays[path], self.matched[dotted(path)] = self.unused.pop(name), (name,)
@@ -131,11 +131,11 @@ def _problem(name: str, shape: tuple[int, ...], state: Mapping[str, np.ndarray])
         yield f"{name} must have shape {shape}, got {state[name].shape}"
 
 
-def _without_place(one: Known, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Iterator[str]:
+def _without_place(one: Match, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Iterator[str]:
     """Numbers that the Flax layer would have to ignore."""
     assert one.layer is not None
     count = {tensor.name: tensor.blocks for tensor in one.layer.draws}
-    for block in sorted(one.layer.homeless()):
+    for block in sorted(one.layer.unused_blocks()):
         if np.split(tensors[block.tensor], count[block.tensor])[block.part].any():
             yield (
                 f"{names[block.tensor]} has numbers that {one.node} has no place for (block {block.part} of "
@@ -144,23 +144,23 @@ def _without_place(one: Known, tensors: Mapping[str, np.ndarray], names: Mapping
             )
 
 
-def _named(one: Known, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[str, str]:
+def _named(one: Match, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[str, str]:
     """torch's full names of a layer's tensors: that form of its path of which the state knows most."""
     named = [
-        {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted} for prefix, suffix in forms(one.node.path)
+        {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted} for prefix, suffix in candidate_names(one.node.path)
     ]
     return max(named, key=lambda form: sum(name in state for name in form.values()))
 
 
-def forms(path: Path) -> Iterator[tuple[str, str]]:
+def candidate_names(path: Path) -> Iterator[tuple[str, str]]:
     """What torch may call a layer: prefixes of its tensors' names, and suffixes."""
-    for form in _spellings(path):
+    for form in _spelled_paths(path):
         yield dotted(form), ""
-    for form in _spellings(path):
+    for form in _spelled_paths(path):
         yield from _recurrent(form)
 
 
-def _spellings(path: Path) -> list[Path]:
+def _spelled_paths(path: Path) -> list[Path]:
     """An entry of a Linen list is `blocks_0` for `blocks.0`; Sequential's `layers` have no name in torch."""
     listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
     following = (*listed[1:], "")[: len(listed)]

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 
 from jaxinit._initializers.base import Elementwise, Initializer
-from jaxinit._models.correspondence import Parameter, relaid
-from jaxinit._models.matching import Draw, Known, Leaves, Path, dotted, laid_out
-from jaxinit._models.state_dict import forms
+from jaxinit._models.correspondence import Parameter, with_layout
+from jaxinit._models.matching import Draw, Match, Leaves, Path, dotted, laid_out
+from jaxinit._models.state_dict import candidate_names
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit._torch_generator.source import require_no_trace
 from jaxinit.layouts import TORCH, as_stored
@@ -21,8 +21,8 @@ def key_of(source: Any) -> Any:
     return jax.random.key(source.initial_seed() % 2**32) if isinstance(source, TorchGenerator) else source
 
 
-def built(
-    found: Sequence[Known],
+def replay_init(
+    found: Sequence[Match],
     leaves: Leaves,
     generator: TorchGenerator,
     order: Iterable[str] | None,
@@ -47,9 +47,9 @@ def built(
     return laid_out(arrays, leaves)
 
 
-def applied(
+def replay_apply(
     draws: Sequence[Draw],
-    found: Sequence[Known],
+    found: Sequence[Match],
     leaves: Leaves,
     generator: TorchGenerator,
     sorted_nodes: Iterable[Path] = (),
@@ -78,7 +78,7 @@ def _disordered(drawn: Iterable[Path], sorted_nodes: Iterable[Path]) -> str:
     return ""
 
 
-def sorted_by(found: Sequence[Known], order: Iterable[str]) -> list[Known]:
+def sorted_by(found: Sequence[Match], order: Iterable[str]) -> list[Match]:
     """The layers in the order in which torch's names come; a name may be a layer's or a tensor's."""
     if isinstance(order, str) or not isinstance(order, Iterable):
         raise TypeError(f"`order` must be torch's names one by one, got {order!r}")
@@ -89,7 +89,7 @@ def sorted_by(found: Sequence[Known], order: Iterable[str]) -> list[Known]:
         for key in _keys(name):
             places.setdefault(key, place)
 
-    def index(one: Known) -> int:
+    def index(one: Match) -> int:
         named = [places[key] for key in _asked(one.node.path) if key in places]
         if not named:
             raise ValueError(f"`order` must name every layer, got none of {one.node}")
@@ -109,14 +109,14 @@ def _keys(name: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _asked(path: Path) -> Iterator[tuple[str, str | None]]:
-    for prefix, suffix in forms(path):
+    for prefix, suffix in candidate_names(path):
         yield prefix, suffix
         if suffix:
             yield prefix, None
 
 
-def _layer(one: Known, leaves: Leaves, generator: TorchGenerator) -> dict[Path, np.ndarray]:
-    """One layer's arrays, assembled from torch's tensors."""
+def _layer(one: Match, leaves: Leaves, generator: TorchGenerator) -> dict[Path, np.ndarray]:
+    """One layer's arrays, from_torch from torch's tensors."""
     layer, shapes = one.layer, {name: leaves[one.node.at(name)].shape for name in one.inits}
     assert layer is not None
     if any(part.layout is not None and part.layout.batch_axis != () for part in layer.parameters):
@@ -126,10 +126,10 @@ def _layer(one: Known, leaves: Leaves, generator: TorchGenerator) -> dict[Path, 
     dtypes = {block.tensor: leaves[one.node.at(p.path)].dtype for p in layer.parameters for block in p.sources}
     sizes, tensors = layer.tensor_shapes(shapes), {}
     for tensor in layer.draws:
-        init = relaid(tensor.init, TORCH)
+        init = with_layout(tensor.init, TORCH)
         view = init.view(sizes[tensor.name])
         tensors[tensor.name] = np.asarray(init.draw(generator, view, dtypes[tensor.name]))
-    return {one.node.at(name): array for name, array in layer.assembled(tensors, shapes).items()}
+    return {one.node.at(name): array for name, array in layer.from_torch(tensors, shapes).items()}
 
 
 def _array(
@@ -146,6 +146,6 @@ def _array(
     if isinstance(init, Elementwise):
         array = generator.draw(init.distribution(leaf.shape), as_stored(shape), leaf.dtype)
     else:
-        own = relaid(init, TORCH)
+        own = with_layout(init, TORCH)
         array = np.asarray(own.draw(generator, own.view(shape), leaf.dtype))
     return part.from_torch(array, leaf.shape)

@@ -12,7 +12,7 @@ import pytest
 import jaxinit
 from jaxinit._models import torch_modules
 from jaxinit._models.linen_model import View
-from jaxinit._models.matching import known
+from jaxinit._models.matching import matched
 from jaxinit.distributions import Constant, Distribution, Normal, Triangular, Uniform
 from tests.jaxinit.draws import assert_drawn
 from tests.jaxinit.models.linen.test_models import KEY, arrays
@@ -84,7 +84,7 @@ def test_every_layer_is_drawn_from_torchs_distributions(
     layer: Any, fed: Any, expected: dict[str, Distribution]
 ) -> None:
     view = View(layer, None, fed, {})
-    (one, *_), free = known(view.nodes, view.leaves, jaxinit.linen._rule_of)
+    (one, *_), free = matched(view.nodes, view.leaves, jaxinit.linen._rule_of)
     assert one.node.path == ()
     assert not free
     inits: dict[str, Any] = dict(one.inits)
