@@ -1,99 +1,50 @@
-"""The variables of a Linen model: arrays in collections, in boxes, in stacks of layers."""
+"""The variables of a Linen model: arrays in collections, some of them in boxes, some of them stacks of layers."""
 
-import dataclasses
-import itertools
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax.linen import spmd
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
-from jaxinit._models import linen_stacks, linen_trace, matching
+from jaxinit._models import linen_trace, matching
 from jaxinit._models.linen_trace import COLLECTIONS, array_in, flat
-from jaxinit._models.matching import Draw, Match, Node, Path
-from jaxinit._sampling.sharding import device_put
-
-Item = TypeVar("Item")
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where in the variables an array is, and which of its axes stack layers."""
-
-    name: Path
-    spec: jax.ShapeDtypeStruct
-    further: tuple[int, ...]
-    depth: int
-    """Of the stack in the array's path."""
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        """The axes, those that stack layers in front."""
-        return (*self.stacked_axes, *(axis for axis in range(len(self.spec.shape)) if axis not in self.stacked_axes))
-
-    @property
-    def stack(self) -> jax.ShapeDtypeStruct:
-        """The array with the axes that stack layers in front."""
-        if not self.stacked_axes:
-            return self.spec
-        shape, sharding = self.spec.shape, self.spec.sharding
-        if sharding is not None:
-            entries = (*sharding.spec, *[None] * (len(shape) - len(sharding.spec)))
-            sharding = NamedSharding(sharding.mesh, PartitionSpec(*(entries[axis] for axis in self.order)))
-        return jax.ShapeDtypeStruct([shape[axis] for axis in self.order], self.spec.dtype, sharding=sharding)
-
-    @property
-    def layer(self) -> jax.ShapeDtypeStruct:
-        """One layer's array."""
-        if not self.stacked_axes:
-            return self.spec
-        return jax.ShapeDtypeStruct(self.stack.shape[len(self.stacked_axes) :], self.spec.dtype)
-
-    def layers(self, path: Path) -> Iterator[Path]:
-        """The paths that a list of the stacked layers would have."""
-        for index in np.ndindex(*self.stack.shape[: len(self.stacked_axes)]):
-            yield (*path[: self.depth], *map(str, index), *path[self.depth :])
-
-    def restored(self, stack: jax.Array) -> jax.Array:
-        """A stack with its axes where the variables have them."""
-        return device_put(stack.transpose(np.argsort(self.order)), self.spec.sharding) if self.stacked_axes else stack
+from jaxinit._models.matching import Path
+from jaxinit._models.rules import Rules
+from jaxinit._models.stacks import Place, Stacks, stacked_axes
+from jaxinit._models.verbs import Model
 
 
-class View:
-    """The modules and the arrays of a model by their paths, which lack the collections' names."""
+class LinenModel(Model):
+    """A module with its variables.
 
-    def __init__(self, module: nn.Module, variables: Any, inputs: Any, kwargs: Any) -> None:
+    Paths of the model lack the name of the collection. Where a statistic and a parameter have
+    the same path, it means the parameter.
+
+    Args:
+        module: the module.
+        variables: the variables, or None for abstract ones.
+        inputs: as for `module.init`.
+        kwargs: as for `module.init`.
+        rules: the rules of Linen's modules.
+    """
+
+    def __init__(self, module: nn.Module, variables: Any, inputs: Any, kwargs: Any, rules: Rules) -> None:
         if not isinstance(module, nn.Module):
             raise TypeError(f"`module` must be a flax.linen.Module, got {module!r}")
-        abstract, called = linen_trace.run(module, inputs, kwargs)
-        self.nodes = called.nodes
-        self.variables = abstract if variables is None else _fitting(variables, flat(abstract))
+        abstract, trace = linen_trace.run(module, inputs, kwargs)
+        self.variables = abstract if variables is None else _validated(variables, flat(abstract))
         self._boxes = flat(self.variables)
-        layers = called.layers
-        self._places = {
-            path[1:]: _place(path, self._boxes[path], *layers.get(path, (None, 0)))
-            for path in self._boxes
-            if path[0] in COLLECTIONS
-        }
-        self.leaves = {path: place.layer for path, place in self._places.items()}
-        """One layer of each stack."""
-
-    def draw(self, draws: Iterable[Draw], key: jax.Array) -> dict[Path, jax.Array]:
-        """The arrays at the paths, stacks with their axes in front."""
-        each = [(path, self._each(path, init)) for path, init in draws]
-        return matching.draw(each, {path: place.stack for path, place in self._places.items()}, key)
-
-    def _each(self, path: Path, init: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-        return linen_stacks.each(init, len(self.leaves[path].shape), len(self._places[path].stacked_axes))
+        # `params` comes after `batch_stats` in the order of the names.
+        self._names = {name[1:]: name for name in self._boxes if name[0] in COLLECTIONS}
+        layers = trace.layers
+        places = {path: _place(self._boxes[name], layers.get(name)) for path, name in self._names.items()}
+        super().__init__(trace.nodes, Stacks(places), rules)
 
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any] | None = None) -> Any:
-        """The variables with other arrays at the paths, and the rest as `build` makes it or as it is."""
-        named = {self._places[path].name: self._places[path].restored(array) for path, array in arrays.items()}
+        """Return the variables with `arrays` at their paths, and the others as `build` makes them or unchanged."""
+        named = {self._names[path]: array for path, array in arrays.items()}
         if build is not None:
             named |= self._remaining([name for name in self._boxes if name not in named], build)
         boxes = [
@@ -102,6 +53,7 @@ class View:
         return jax.tree.unflatten(jax.tree.structure(self.variables, is_leaf=linen_trace.is_box), boxes)
 
     def _remaining(self, names: list[Path], build: Callable[[], Any]) -> dict[Path, jax.Array]:
+        """Return the arrays at `names` of the variables that `build` returns."""
         if not names:
             return {}
 
@@ -109,72 +61,20 @@ class View:
             built = flat(build())
             return [array_in(built[name]) for name in names]
 
-        placed = [_spec(self._boxes[name]).sharding for name in names]
-        # Compiled, so that what is not asked for is not drawn.
-        return dict(zip(names, jax.jit(remaining, out_shardings=placed)(), strict=True))
-
-    def listed(self, found: Iterable[Match], free: Iterable[Path]) -> tuple[list[Match], list[Path]]:
-        """What is known and what is free, with a list of layers for each stack of them."""
-        asked = [one for one in found if one.draws]
-        each = self._layer_by_layer(asked, lambda one: one.draws[0][0] if self._is_in_stack(one) else ())
-        alone = [layer for path in free for layer in self._places[path].layers(path)]
-        return [self._layer(one, index) for one, index in each], alone
-
-    def _is_in_stack(self, one: Match) -> bool:
-        """Whether layers of it are stacked, and not of what is in it."""
-        return self._places[one.draws[0][0]].depth <= len(one.node.path)
-
-    def _layer(self, one: Match, index: int) -> Match:
-        if self._is_in_stack(one):
-            layers = list(self._places[one.draws[0][0]].layers(one.node.path))
-            return dataclasses.replace(one, node=Node(layers[index], one.node.module))
-        depth = len(one.node.path)
-        inits = {matching.dotted(path[depth:]): init for path, init in self.listed_draws(one.draws)}
-        return dataclasses.replace(one, inits=inits)
-
-    def listed_draws(self, draws: Iterable[Draw]) -> list[Draw]:
-        """The draws, with one for each layer of a stack."""
-        each = self._layer_by_layer(draws, lambda draw: draw[0])
-        return [(list(self._places[path].layers(path))[index], init) for (path, init), index in each]
-
-    def _layer_by_layer(self, items: Iterable[Item], path_of: Callable[[Item], Path]) -> Iterator[tuple[Item, int]]:
-        """Each item with each of its layers, all of a stack's items for one layer before those for the next."""
-
-        def stack(item: Item) -> tuple[Path, tuple[int, ...]]:
-            if not (path := path_of(item)):
-                return (), ()
-            place = self._places[path]
-            return path[: place.depth], place.stack.shape[: len(place.stacked_axes)]
-
-        for (_, sizes), group in itertools.groupby(items, key=stack):
-            together = list(group)
-            yield from ((item, index) for index in range(math.prod(sizes)) for item in together)
-
-    @property
-    def listed_leaves(self) -> dict[Path, jax.ShapeDtypeStruct]:
-        return {layer: self.leaves[path] for path, place in self._places.items() for layer in place.layers(path)}
-
-    def stacked(self, arrays: Mapping[Path, jax.Array]) -> dict[Path, jax.Array]:
-        """Of arrays for each listed layer, the stacks."""
-        layers = {path: list(place.layers(path)) for path, place in self._places.items()}
-        return {
-            path: jnp.stack([arrays[layer] for layer in listed]).reshape(self._places[path].stack.shape)
-            if self._places[path].stacked_axes
-            else arrays[path]
-            for path, listed in layers.items()
-            if all(layer in arrays for layer in listed)
-        }
+        shardings = [_spec(self._boxes[name]).sharding for name in names]
+        # The compiler removes the draws of all other arrays.
+        return dict(zip(names, jax.jit(remaining, out_shardings=shardings)(), strict=True))
 
 
-def _place(name: Path, box: Any, layer: tuple[int, ...] | None, depth: int) -> Place:
+def _place(box: Any, layer: tuple[linen_trace.Shape, int] | None) -> Place:
+    """Return the place of an array, from the shape and the depth of one layer. A plain array is its own layer."""
     spec = _spec(box)
-    further = linen_stacks.stacked_axes(spec.shape, spec.shape if layer is None else layer)
-    assert further is not None  # calls are those within the variables
-    return Place(name, spec, further, depth)
+    shape, depth = layer or (spec.shape, 0)
+    return Place(spec, stacked_axes(spec.shape, shape) or (), depth)
 
 
 def _spec(box: Any) -> jax.ShapeDtypeStruct:
-    """An array's shape, dtype and sharding: its own, or, in a mesh, the one that its box asks for."""
+    """Return the shape, dtype and sharding of an array. In a mesh, its box may ask for a sharding."""
     spec = matching.spec_of(array_in(box))
     if spec.sharding is not None or not linen_trace.is_box(box):
         return spec
@@ -185,8 +85,8 @@ def _spec(box: Any) -> jax.ShapeDtypeStruct:
     return spec if mesh.empty else jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=NamedSharding(mesh, axes))
 
 
-def _fitting(variables: Any, expected: Mapping[Path, Any]) -> Any:
-    """The variables, or an error if they are not of the module."""
+def _validated(variables: Any, expected: Mapping[Path, Any]) -> Any:
+    """Return the variables if they have collections and shapes of the module."""
     collections = sorted({path[0] for path in expected})
     if variables and not any(name in collections for name in variables):
         raise ValueError(f"`variables` must hold collections of the module, {collections}, got {sorted(variables)}")

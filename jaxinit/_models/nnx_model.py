@@ -1,54 +1,70 @@
-"""The modules and arrays of an NNX model, which is a graph: by their paths, shared ones once."""
+"""The modules and arrays of an NNX model. It is a graph: what is shared has several paths, of which Flax chooses one."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 from flax import nnx
 
-from jaxinit import _arguments
 from jaxinit._models import matching
 from jaxinit._models.matching import Node, Path
+from jaxinit._models.rules import Rules
+from jaxinit._models.stacks import Place, Stacks
+from jaxinit._models.verbs import Model, ModelSource
 
-Model = TypeVar("Model", bound=nnx.Module)
 
+class NNXModel(Model):
+    """A model, concrete or abstract.
 
-class View:
-    """The modules and arrays of a model by their paths: Flax's own, so that what is shared has one."""
+    A stacked layer stays one array here: its rule reads off the shape which axes stack layers.
+    """
 
-    def __init__(self, model: nnx.Module) -> None:
+    def __init__(self, model: nnx.Module, rules: Rules) -> None:
         self.model = model
-        self.nodes = nodes(model)
         self._graphdef, state = nnx.split(model)
-        self._flat = {_named(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
-        specs = {_named(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
-        kinds = {_named(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)}
-        self.leaves = {
-            path: _leaf(leaf, specs[path])
+        self._flat = {as_path(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
+        specs = {as_path(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
+        kinds = {as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)}
+        places = {
+            path: Place(_spec(leaf, specs[path]))
             for path, (_, leaf) in self._flat.items()
             if issubclass(kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
+        super().__init__(nodes(model), Stacks(places), rules)
 
     @property
     def sorted(self) -> list[Path]:
-        """The modules, and dicts in them, whose order is not the one in which they were set."""
         return list(_sorted(self.nodes))
 
+    @property
+    def shared(self) -> list[tuple[Path, Path]]:
+        paths = _paths(self.model)
+        found = ((paths[id(module)], path) for path, module in _occurrences(self.model, (), set()))
+        return [(path, other) for path, other in found if path != other]
+
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
-        """Puts arrays at their paths, into the model."""
+        """Put arrays at their paths in the model."""
         nnx.update(self.model, self._state(arrays))
 
+    def reset_by_methods(self, source: ModelSource) -> set[Path]:
+        """Call the methods `reset_parameters` of modules, and return the paths of the arrays in such modules."""
+        with_method = [node for node in self.nodes if callable(getattr(node.module, "reset_parameters", None))]
+        for node in with_method:
+            node.module.reset_parameters(source.at((*node.path, "reset_parameters"), nnx.Rngs))
+        return {node.at(name) for node in with_method for name in node.shapes(self.stacks.leaves)}
+
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any]) -> Any:
-        """A model with the arrays at their paths, and the rest as `build` makes it."""
+        """Return a model with `arrays` at their paths, and the others as `build` makes them."""
         rest = [path for path in self._flat if path not in arrays]
 
         def remaining() -> list[jax.Array]:
-            flat = {_named(path): leaf for path, leaf in nnx.to_flat_state(nnx.state(build()))}
+            flat = {as_path(path): leaf for path, leaf in nnx.to_flat_state(nnx.state(build()))}
             return [_array(flat[path]) for path in rest]
 
-        placed = [self.leaves[path].sharding if path in self.leaves else None for path in rest]
-        # Compiled, so that what is not asked for is not drawn.
-        others = jax.jit(remaining, out_shardings=placed)() if rest else []
+        leaves = self.stacks.leaves
+        shardings = [leaves[path].sharding if path in leaves else None for path in rest]
+        # The compiler removes the draws of all other arrays.
+        others = jax.jit(remaining, out_shardings=shardings)() if rest else []
         return nnx.merge(self._graphdef, self._state({**arrays, **dict(zip(rest, others, strict=True))}))
 
     def _state(self, arrays: Mapping[Path, jax.Array]) -> Any:
@@ -58,104 +74,46 @@ class View:
         )
 
 
-class _Stream(nnx.RngStream):
-    """Flax's, but for how it counts: with a new variable.
-
-    Setting the old one asks tracers for a sharding; JAX answers with an error whose text takes
-    a search through all that was traced, so that tracing a model took time by its size squared.
-    """
-
-    def __call__(self) -> jax.Array:
-        key = jax.random.fold_in(self.key[...], self.count[...])
-        self.count = nnx.RngCount(self.count[...] + 1, tag=self.tag)
-        return key
-
-
-def build(constructor: Callable[[nnx.Rngs], Model], key: jax.Array) -> Model:
-    """`constructor(nnx.Rngs(key))`, for a trace."""
-    rngs = nnx.Rngs(key)
-    rngs.default.__class__ = _Stream
-    model = constructor(rngs)
-    for _, value in nnx.iter_graph(model):
-        if isinstance(value, _Stream):
-            value.__class__ = nnx.RngStream  # type: ignore[assignment]  # Flax's own again
-    return model
-
-
-def _named(path: Iterable[Any]) -> Path:
+def as_path(path: Iterable[Any]) -> Path:
     return tuple(map(str, path))
 
 
 def nodes(model: nnx.Module) -> list[Node]:
-    """Every module once, inner ones first, and otherwise in the order in which attributes were set."""
+    """Return every module once, inner modules first, and otherwise in the order in which attributes were set."""
     paths = _paths(model)
     once = {id(module): module for _, module in _occurrences(model, (), set())}
     return [Node(paths[key], module) for key, module in once.items()]
 
 
-def attributes(model: nnx.Module) -> dict[Path, list[str]]:
-    """The names of each module's attributes, and of what is in its dicts, in the order in which they were set."""
-    return {path: list(own) for path, own in _named_parts(model)}
-
-
-def reorder(model: nnx.Module, names: Mapping[Path, list[str]]) -> None:
-    """Puts them back into that order."""
-    for path, own in _named_parts(model):
-        for name in names[path]:
-            own[name] = own.pop(name)
-
-
-def _named_parts(model: nnx.Module) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The attributes of each module, and the dicts in it."""
-    for node in nodes(model):
-        yield node.path, vars(node.module)
-        yield from _dicts(node.module, node.path)
-
-
-def _dicts(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def dicts_in(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the dicts among the attributes of a module, however deep in lists, with their paths."""
     for name, child in _children(value):
         below = (*path, str(name))
         if isinstance(child, dict):
             yield below, child
         if isinstance(child, dict | list | tuple):
-            yield from _dicts(child, below)
-
-
-def require_visible(model: nnx.Module) -> None:
-    """Refuses a model, in a trace or abstract, that keeps an array where Flax does not look: a plain attribute."""
-    seen = {_named(path) for path, _ in nnx.to_flat_state(nnx.state(model))}
-    for node in nodes(model):
-        for name, value in vars(node.module).items():
-            is_array = _arguments.is_traced(value) or isinstance(value, jax.ShapeDtypeStruct)
-            if is_array and (*node.path, name) not in seen:
-                raise ValueError(f"`build` must keep arrays in an nnx.Variable, got a plain one in {name} of {node}")
+            yield from dicts_in(child, below)
 
 
 def _sorted(nodes: Iterable[Node]) -> Iterator[Path]:
-    """The modules that Flax put together anew, merged, cloned or returned by a transform, and dicts in them.
+    """Yield the modules, and the dicts in them, that Flax merged, cloned or returned from a transform.
 
-    It sorts what it puts together, but for lists. What was set later comes behind.
+    Flax sorts all attributes of such a module. The attributes that Flax itself sets in a
+    constructor are not in this order, so a module that was only built is never sorted.
     """
     for node in nodes:
-        own = [name for name in vars(node.module) if str(name).startswith("_pytree__")]
-        if own == sorted(own):  # in a module that was built they are not
+        if list(vars(node.module)) == sorted(vars(node.module)):
+            # A list has its own order.
             yield from () if isinstance(node.module, nnx.List) else (node.path,)
-            yield from (path for path, _ in _dicts(node.module, node.path))
-
-
-def shared(model: nnx.Module) -> list[tuple[Path, Path]]:
-    """For each module that has several paths, Flax's and each other one."""
-    paths = _paths(model)
-    found = ((paths[id(module)], path) for path, module in _occurrences(model, (), set()))
-    return [(path, other) for path, other in found if path != other]
+            yield from (path for path, _ in dicts_in(node.module, node.path))
 
 
 def _paths(model: nnx.Module) -> dict[int, Path]:
-    return {id(value): _named(path) for path, value in nnx.iter_graph(model)}
+    return {id(value): as_path(path) for path, value in nnx.iter_graph(model)}
 
 
 def _occurrences(value: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, nnx.Module]]:
-    """Every module at every path that leads to it."""
+    """Yield every module at every path that leads to it."""
     if not isinstance(value, nnx.Pytree | dict | list | tuple):
         return
     if id(value) not in seen:
@@ -173,14 +131,14 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _array(variable: Any) -> Any:
-    """The array, or what stands for it, in a leaf of a state."""
+    """Return the array in a leaf of a state, concrete or abstract."""
     (array,) = jax.tree.leaves(variable)
     return array
 
 
-def _leaf(variable: Any, spec: Any) -> jax.ShapeDtypeStruct:
-    """An array's shape, dtype and sharding: its own, or, in a mesh, the one that its metadata asks for."""
-    leaf, mesh, axes = matching.spec_of(_array(variable)), jax.sharding.get_abstract_mesh(), jax.tree.leaves(spec)
-    if leaf.sharding is None and not mesh.empty and axes:
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=jax.sharding.NamedSharding(mesh, axes[0]))
-    return leaf
+def _spec(variable: Any, axes: Any) -> jax.ShapeDtypeStruct:
+    """Return the shape, dtype and sharding of an array. In a mesh, its metadata may ask for a sharding."""
+    spec, mesh, named = matching.spec_of(_array(variable)), jax.sharding.get_abstract_mesh(), jax.tree.leaves(axes)
+    if spec.sharding is None and not mesh.empty and named:
+        return jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=jax.sharding.NamedSharding(mesh, named[0]))
+    return spec
