@@ -6,25 +6,20 @@ All functions take any NNX module. Parameters and running statistics keep their 
 sharding and metadata, and a shared module is set once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 from flax import nnx
 
-from jaxinit._models import state_dict, torch_modules, verbs
-from jaxinit._models.matching import Path
+from jaxinit._models import state_dict
+from jaxinit._models.matching import InitFn, Initializers
 from jaxinit._models.nnx_build import Construction, M
-from jaxinit._models.nnx_model import NNXModel
-from jaxinit._models.rules import Rules
+from jaxinit._models.nnx_model import RULES, NNXModel, as_source
 from jaxinit._torch_generator.generator import TorchGenerator
 
-Initializers = Mapping[str, Callable[..., jax.Array]]
 Source = nnx.Rngs | jax.Array | TorchGenerator
 """Where numbers come from: `nnx.Rngs`, of which the stream `params` is used, a key, or torch's generator."""
-
-_TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
-_RULES = Rules("jaxinit.nnx", nnx.Module, "nnx.Module", _TABLE)
 
 
 def register(kind: type, rule: Callable[[Any], Initializers | None]) -> None:
@@ -46,7 +41,7 @@ def register(kind: type, rule: Callable[[Any], Initializers | None]) -> None:
         >>> jaxinit.nnx.init(lambda rngs: Scale(3, rngs=rngs), nnx.Rngs(0)).gain[...]
         Array([1., 1., 1.], dtype=float32)
     """
-    _RULES.register(kind, rule, "a layer", lambda rule: lambda _, layer: rule(layer))
+    RULES.register(kind, rule, "a layer", lambda rule: lambda _, layer: rule(layer))
 
 
 def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | None = None) -> None:
@@ -77,26 +72,24 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
         >>> round(float(model.kernel[...].std()), 2), bool(abs(model.kernel[...]).max() <= 0.125)
         (0.07, True)
     """
-    source, view = _source(rngs), _view(model)
+    source, view = as_source(rngs), NNXModel(model)
     view.update(view.init(source, order))
-    _finish(view, source, view.unmatched)
+    view.finish(source, view.unmatched)
 
 
-def apply(
-    model: nnx.Module, fn: Callable[[Any], Initializers | None], rngs: Source, *, only: str | None = None
-) -> None:
+def apply(model: nnx.Module, fn: InitFn, rngs: Source, *, only: str | None = None) -> None:
     """Draw what a function of each module asks for, as torch's `model.apply(init_weights)` does, in place.
 
-    Inner modules come first. A layer that is one module in torch, such as a GRU, is one module
-    here: name the parameters in it `"dense_i.kernel"` and so on.
+    Inner modules come first. A layer that is one module in torch, such as a GRU, is one here: it
+    has the parameter `"dense_i.kernel"` and so on.
 
     Args:
         model: the model.
         fn: called with a module. Return initializers by the names of its parameters, such as
             `{"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.zeros()}`, or None.
         rngs: as for `reset_parameters`.
-        only: a pattern such as `"head"` or `"blocks.*.kernel"`. Other parameters are left as they
-            are, unless the pattern matches a module around them.
+        only: a pattern such as `"head"` or `"blocks.*.kernel"` for the parameters to draw, or for
+            modules around them.
 
     Raises:
         TypeError: `fn` returns something else.
@@ -112,11 +105,11 @@ def apply(
         >>> model.layers[0].bias[...]
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
-    view = _view(model)
-    view.update(view.apply(_source(rngs), fn, only))
+    view = NNXModel(model)
+    view.update(view.apply(as_source(rngs), fn, only))
 
 
-def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
+def initializers(model: nnx.Module) -> Initializers:
     """Return what `reset_parameters` draws each parameter from, by dotted path, without drawing.
 
     Parameters without a rule are left out, and so is what a method `reset_parameters` does.
@@ -128,7 +121,7 @@ def initializers(model: nnx.Module) -> dict[str, Callable[..., jax.Array]]:
         >>> jaxinit.nnx.initializers(nnx.Linear(64, 256, rngs=nnx.Rngs(0)))["bias"]
         jaxinit.uniform(a=-0.125, b=0.125)
     """
-    return _view(model).initializers()
+    return NNXModel(model).initializers()
 
 
 def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] | None = None) -> M:
@@ -150,11 +143,11 @@ def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] |
         >>> round(float(model.kernel[...].std()), 2)
         0.07
     """
-    source = _source(rngs)
+    source = as_source(rngs)
     construction = Construction(build, source.key)
-    view = NNXModel(construction.abstract, _RULES)
+    view = NNXModel(construction.abstract)
     model = construction.fill(view, view.init(source, order))
-    _finish(NNXModel(model, _RULES), source, view.unmatched)
+    NNXModel(model).finish(source, view.unmatched)
     return model
 
 
@@ -179,23 +172,7 @@ def load(model: nnx.Module, state: state_dict.State) -> state_dict.Matched:
         >>> jaxinit.nnx.load(model, {"weight": np.ones((3, 2)), "bias": np.zeros(3)})
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
-    view = _view(model)
+    view = NNXModel(model)
     arrays, names = view.load(state)
     view.update(arrays)
     return names
-
-
-def _view(model: Any) -> NNXModel:
-    if not isinstance(model, nnx.Module):
-        raise TypeError(f"`model` must be an nnx.Module, got {model!r}")
-    return NNXModel(model, _RULES)
-
-
-def _source(rngs: Any) -> verbs.ModelSource:
-    value = rngs.params() if isinstance(rngs, nnx.Rngs) else rngs
-    return verbs.as_source("rngs", value, "nnx.Rngs, a JAX key or a TorchGenerator")
-
-
-def _finish(view: NNXModel, source: verbs.ModelSource, unmatched: list[Path]) -> None:
-    """Call the modules' methods `reset_parameters`, and warn of what neither they nor a rule set."""
-    _RULES.warn(set(unmatched) - view.reset_by_methods(source))

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxinit._models.matching import Node, Path
+from jaxinit._models.matching import Node, Path, array_in
 from jaxinit._models.stacks import stacked_axes
 
 COLLECTIONS = ("batch_stats", "params")
@@ -138,9 +138,3 @@ def flat(variables: Any) -> dict[Path, Any]:
 
 def is_box(value: Any) -> bool:
     return isinstance(value, nn.meta.AxisMetadata)
-
-
-def array_in(box: Any) -> Any:
-    """Return the array in a box, concrete or abstract, or the array itself."""
-    (array,) = jax.tree.leaves(box)
-    return array

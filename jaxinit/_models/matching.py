@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding
 
 from jaxinit._initializers.base import Initializer
 from jaxinit._models.correspondence import Layer, Shapes
@@ -17,9 +18,13 @@ Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
 Init = Callable[..., jax.Array]
 """An initializer of jaxinit, or any callable of JAX's protocol `(key, shape, dtype)`."""
+Initializers = Mapping[str, Init]
+"""Initializers by the names of parameters."""
+InitFn = Callable[[Any], Initializers | None]
+"""A function of a module, as in torch's `model.apply(init_weights)`."""
 Draw = tuple[Path, Init]
 """The path of an array, and the initializer that draws it."""
-Rule = Callable[[Shapes, Any], Layer | Mapping[str, Init] | None]
+Rule = Callable[[Shapes, Any], Layer | Initializers | None]
 """From the shapes of a module's parameters and the module: how to draw them, or None if the rule does not apply."""
 
 
@@ -58,7 +63,7 @@ class Match:
     """A module, and the initializers of those of its parameters that its rule covers."""
 
     node: Node
-    inits: Mapping[str, Init]
+    inits: Initializers
 
     @property
     def draws(self) -> list[Draw]:
@@ -121,7 +126,7 @@ def _match(rule: Rule, shapes: Shapes, unclaimed: Shapes, node: Node) -> Match |
 
 
 def selected(
-    nodes: Iterable[Node], matches: Sequence[Match], leaves: Leaves, fn: Callable[[Any], Any], only: str | None
+    nodes: Iterable[Node], matches: Sequence[Match], leaves: Leaves, fn: InitFn, only: str | None
 ) -> list[Draw]:
     """Return the draws that `fn` asks for, module by module, at the paths that match `only`.
 
@@ -151,7 +156,7 @@ def fits(path: Path, pattern: str) -> bool:
     return any(fnmatch.fnmatchcase(dotted(path[:end]), pattern) for end in range(1, len(path) + 1))
 
 
-def validated(name: str, answer: Any, node: Node, shapes: Shapes) -> Mapping[str, Init]:
+def validated(name: str, answer: Any, node: Node, shapes: Shapes) -> Initializers:
     """Return `answer` if it holds initializers by the names of a module's parameters."""
     if not isinstance(answer, Mapping) or not all(callable(init) for init in answer.values()):
         raise TypeError(f"`{name}` must return a dict of initializers for {node}, or None, got {answer!r}")
@@ -193,8 +198,16 @@ def on_device(arrays: Mapping[Path, np.ndarray], leaves: Leaves) -> dict[Path, j
     return {path: device_put(array, leaves[path].sharding) for path, array in cast.items()}
 
 
-def spec_of(array: Any) -> jax.ShapeDtypeStruct:
-    """Return the shape, the dtype and, on a mesh, the sharding of an array, concrete or abstract."""
+def array_in(leaf: Any) -> Any:
+    """Return the array in a variable or a box of Flax's, concrete or abstract, or the array itself."""
+    (array,) = jax.tree.leaves(leaf)
+    return array
+
+
+def spec_of(leaf: Any, mesh: Any, axes: jax.sharding.PartitionSpec | None) -> jax.ShapeDtypeStruct:
+    """Return the shape and dtype of an array, with its sharding or else with the `axes` of `mesh` that it asks for."""
+    array = array_in(leaf)
     sharding = getattr(array, "sharding", None)
-    is_on_mesh = isinstance(sharding, jax.sharding.NamedSharding) and not sharding.mesh.empty
-    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding if is_on_mesh else None)
+    if not isinstance(sharding, NamedSharding) or sharding.mesh.empty:
+        sharding = None if mesh.empty or axes is None else NamedSharding(mesh, axes)
+    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)

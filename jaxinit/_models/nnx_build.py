@@ -15,16 +15,7 @@ M = TypeVar("M", bound=nnx.Module)
 
 
 class Construction(Generic[M]):
-    """An abstract model, and what is needed to make it concrete.
-
-    Args:
-        constructor: called with `nnx.Rngs`, returns the model.
-        key: the key that the one of these `nnx.Rngs` is folded from.
-
-    Raises:
-        TypeError: `constructor` is not a function, or returns something else.
-        ValueError: the model keeps an array outside of an `nnx.Variable`.
-    """
+    """The abstract model that a constructor returns, and what is needed to fill it."""
 
     def __init__(self, constructor: Callable[[nnx.Rngs], M], key: jax.Array) -> None:
         if isinstance(constructor, nnx.Module) or not callable(constructor):
@@ -78,7 +69,7 @@ def _build(constructor: Callable[[nnx.Rngs], M], key: jax.Array) -> M:
 
 
 def _attributes(model: nnx.Module) -> dict[Path, list[str]]:
-    """Return the names of each module's attributes, and of the entries of dicts, in the order in which they were set."""
+    """Return the names of each module's attributes, and of entries of dicts, in the order in which they were set."""
     return {path: list(own) for path, own in _named_parts(model)}
 
 

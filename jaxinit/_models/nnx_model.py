@@ -1,4 +1,4 @@
-"""The modules and arrays of an NNX model. It is a graph: what is shared has several paths, of which Flax chooses one."""
+"""The modules and arrays of an NNX model: a graph, where what is shared has several paths. Flax chooses one of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -6,37 +6,45 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jaxinit._models import matching
+from jaxinit._models import matching, torch_modules, verbs
 from jaxinit._models.matching import Node, Path
 from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Place, Stacks
-from jaxinit._models.verbs import Model, ModelSource
+
+_TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
+RULES = Rules("jaxinit.nnx", nnx.Module, "nnx.Module", _TABLE)
 
 
-class NNXModel(Model):
+def as_source(rngs: Any) -> verbs.ModelSource:
+    """Return the source for `nnx.Rngs`, a key or a TorchGenerator."""
+    value = rngs.params() if isinstance(rngs, nnx.Rngs) else rngs
+    return verbs.as_source("rngs", value, "nnx.Rngs, a JAX key or a TorchGenerator")
+
+
+class NNXModel(verbs.Model):
     """A model, concrete or abstract.
 
     A stacked layer stays one array here: its rule reads off the shape which axes stack layers.
     """
 
-    def __init__(self, model: nnx.Module, rules: Rules) -> None:
+    def __init__(self, model: Any) -> None:
+        if not isinstance(model, nnx.Module):
+            raise TypeError(f"`model` must be an nnx.Module, got {model!r}")
         self.model = model
         self._graphdef, state = nnx.split(model)
         self._flat = {as_path(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
-        specs = {as_path(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
+        axes = _flat_state(nnx.get_partition_spec(state))
         kinds = {as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)}
         places = {
-            path: Place(_spec(leaf, specs[path]))
+            path: Place(_spec(leaf, axes[path]))
             for path, (_, leaf) in self._flat.items()
             if issubclass(kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
-        super().__init__(nodes(model), Stacks(places), rules)
+        super().__init__(nodes(model), Stacks(places), RULES)
 
-    @property
-    def sorted(self) -> list[Path]:
+    def sorted_nodes(self) -> list[Path]:
         return list(_sorted(self.nodes))
 
-    @property
     def shared(self) -> list[tuple[Path, Path]]:
         paths = _paths(self.model)
         found = ((paths[id(module)], path) for path, module in _occurrences(self.model, (), set()))
@@ -46,26 +54,20 @@ class NNXModel(Model):
         """Put arrays at their paths in the model."""
         nnx.update(self.model, self._state(arrays))
 
-    def reset_by_methods(self, source: ModelSource) -> set[Path]:
-        """Call the methods `reset_parameters` of modules, and return the paths of the arrays in such modules."""
+    def finish(self, source: verbs.ModelSource, unmatched: Iterable[Path]) -> None:
+        """Call the methods `reset_parameters` of modules, and warn of what neither they nor a rule set."""
         with_method = [node for node in self.nodes if callable(getattr(node.module, "reset_parameters", None))]
         for node in with_method:
-            node.module.reset_parameters(source.at((*node.path, "reset_parameters"), nnx.Rngs))
-        return {node.at(name) for node in with_method for name in node.shapes(self.stacks.leaves)}
+            node.module.reset_parameters(source.for_method((*node.path, "reset_parameters"), nnx.Rngs))
+        set_by_method = {node.at(name) for node in with_method for name in node.shapes(self.stacks.leaves)}
+        self.rules.warn(set(unmatched) - set_by_method)
 
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any]) -> Any:
         """Return a model with `arrays` at their paths, and the others as `build` makes them."""
-        rest = [path for path in self._flat if path not in arrays]
-
-        def remaining() -> list[jax.Array]:
-            flat = {as_path(path): leaf for path, leaf in nnx.to_flat_state(nnx.state(build()))}
-            return [_array(flat[path]) for path in rest]
-
         leaves = self.stacks.leaves
-        shardings = [leaves[path].sharding if path in leaves else None for path in rest]
-        # The compiler removes the draws of all other arrays.
-        others = jax.jit(remaining, out_shardings=shardings)() if rest else []
-        return nnx.merge(self._graphdef, self._state({**arrays, **dict(zip(rest, others, strict=True))}))
+        rest = {path: leaves[path].sharding if path in leaves else None for path in self._flat if path not in arrays}
+        others = verbs.compiled(lambda: _flat_state(nnx.state(build())), rest)
+        return nnx.merge(self._graphdef, self._state({**arrays, **others}))
 
     def _state(self, arrays: Mapping[Path, jax.Array]) -> Any:
         leaves = [(self._flat[path], array) for path, array in arrays.items()]
@@ -76,6 +78,10 @@ class NNXModel(Model):
 
 def as_path(path: Iterable[Any]) -> Path:
     return tuple(map(str, path))
+
+
+def _flat_state(state: Any) -> dict[Path, Any]:
+    return {as_path(path): leaf for path, leaf in nnx.to_flat_state(state)}
 
 
 def nodes(model: nnx.Module) -> list[Node]:
@@ -130,15 +136,7 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     return value.items() if isinstance(value, dict) else vars(value).items()
 
 
-def _array(variable: Any) -> Any:
-    """Return the array in a leaf of a state, concrete or abstract."""
-    (array,) = jax.tree.leaves(variable)
-    return array
-
-
 def _spec(variable: Any, axes: Any) -> jax.ShapeDtypeStruct:
     """Return the shape, dtype and sharding of an array. In a mesh, its metadata may ask for a sharding."""
-    spec, mesh, named = matching.spec_of(_array(variable)), jax.sharding.get_abstract_mesh(), jax.tree.leaves(axes)
-    if spec.sharding is None and not mesh.empty and named:
-        return jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=jax.sharding.NamedSharding(mesh, named[0]))
-    return spec
+    (asked, *_) = *jax.tree.leaves(axes), None
+    return matching.spec_of(variable, jax.sharding.get_abstract_mesh(), asked)

@@ -11,7 +11,7 @@ class Rules:
     """The rules for the modules of `jaxinit.nnx` or of `jaxinit.linen`.
 
     Args:
-        namespace: where users register rules, such as `jaxinit.nnx`.
+        namespace: `jaxinit.nnx` or `jaxinit.linen`.
         base: the class of all modules.
         base_name: the public name of that class.
         table: the rules of the table of modules.
@@ -34,10 +34,10 @@ class Rules:
         return next((self._rules[kind] for kind in type(module).__mro__ if kind in self._rules), None)
 
     def warn(self, paths: Iterable[Path]) -> None:
-        """Warn, three calls above this one, of parameters without a rule."""
-        if listed := sorted({dotted(path) for path in paths}):
+        """Warn of parameters without a rule. The user called the function that called the caller of this one."""
+        if listed := ", ".join(sorted({dotted(path) for path in paths})):
             warnings.warn(
-                f"no initialization rule for {', '.join(listed)}. Such a parameter keeps the values that Flax gave it. "
+                f"no initialization rule for {listed}. Such a parameter keeps the values that Flax gave it. "
                 f"Register a rule with {self._namespace}.register, or define a method `reset_parameters` in its module",
                 stacklevel=4,
             )

@@ -66,9 +66,9 @@ def match(
     """
     loading = _Loading(leaves, state, dict(state))
     loading.problems += _without_copies(loading.unused, shared)
-    layers = [match for match in matches if isinstance(match, LayerMatch)]
-    for layer in layers:
-        loading.assign_layer(layer)
+    for match in matches:
+        if isinstance(match, LayerMatch):
+            loading.assign_layer(match)
     # torch has no layer for these, so their parameters have the same names and axes in torch.
     others = (path for match in matches if not isinstance(match, LayerMatch) for path, _ in match.draws)
     for path in (*unmatched, *others):
@@ -155,12 +155,9 @@ def _full_names(match: Match, wanted: Iterable[str], state: Mapping[str, Any]) -
 
 
 def candidate_names(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield what torch may call a layer: the prefix of its tensors' names, and their suffix.
+    """Yield the prefixes and suffixes that torch's names of a layer's tensors may have.
 
-    Example:
-        >>> from jaxinit._models.state_dict import candidate_names
-        >>> list(candidate_names(("rnn", "cell")))
-        [('rnn.cell', ''), ('rnn', '_l0')]
+    For `rnn.cell` these are `("rnn.cell", "")` and, in a recurrent module, `("rnn", "_l0")`.
     """
     for spelled in _spelled_paths(path):
         yield dotted(spelled), ""

@@ -23,14 +23,9 @@ def replay_init(
     order: Iterable[str] | None,
     sorted_nodes: Iterable[Path] = (),
 ) -> dict[Path, jax.Array]:
-    """Draw the arrays of all matches as torch's constructors draw them.
+    """Draw the arrays of all matches as torch's constructors draw them, in `order` or else in their own order.
 
-    Args:
-        matches: the modules that have a rule, in the order in which they were set.
-        leaves: the arrays of the model.
-        generator: torch's generator.
-        order: the names of torch's layers or tensors in torch's order, or None for the order of `matches`.
-        sorted_nodes: modules whose layers are not in the order in which they were set.
+    The order of the layers in `sorted_nodes` is not the one in which they were set.
 
     Raises:
         ValueError: a layer is stacked, `order` leaves one out, or there is none and Flax has sorted the attributes.

@@ -271,13 +271,13 @@ ERRORS: list[tuple[Callable[[], Any], Draw, type[Exception], str]] = [
         lambda: stacked(jax.random.split(jax.random.key(0), 4)),
         jaxinit.nnx.reset_parameters,
         ValueError,
-        r"`rngs` must be JAX's for the stacked layers of the model \(Linear\), got a TorchGenerator; torch stacks none",
+        r"stacked layers cannot be drawn from a TorchGenerator: torch has no scanned layers\. Got the model \(Linear\)",
     ),
     (
         two,
         lambda model, generator: jaxinit.nnx.reset_parameters(model, generator, order=["layers.0.weight"]),
         ValueError,
-        r"`order` must name every layer, got none of layers\.1 \(Linear\)",
+        r"`order` must name every layer, got no name of layers\.1 \(Linear\)",
     ),
     (
         lambda: nnx.clone(Pair(nnx.Rngs(0))),

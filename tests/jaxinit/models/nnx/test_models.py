@@ -105,26 +105,26 @@ def test_dtype_and_metadata_are_kept() -> None:
 
 
 class Own(nnx.Module):
-    """A layer that no rule knows."""
+    """A layer without a rule."""
 
     def __init__(self) -> None:
         self.gain = nnx.Param(jnp.zeros(3))
 
 
-def test_unknown_layers_are_listed_and_untouched() -> None:
+def test_layers_without_a_rule_are_listed_and_untouched() -> None:
     class Around(nnx.Module):
         def __init__(self) -> None:
             self.own, self.linear = Own(), nnx.Linear(2, 2, rngs=nnx.Rngs(0))
 
     model = Around()
     before = arrays(model)
-    with pytest.warns(UserWarning, match=r"no rule knows their layers: own\.gain; .*register") as warned:
+    with pytest.warns(UserWarning, match=r"no initialization rule for own\.gain\. .*nnx\.register") as warned:
         jaxinit.nnx.reset_parameters(model, KEY)
     assert warned[0].filename == __file__
     assert changed(before, arrays(model)) == {"linear.kernel", "linear.bias"}
 
 
-def test_layers_can_be_taught() -> None:
+def test_a_rule_can_be_registered() -> None:
     class Mine(Own):
         pass
 
@@ -276,12 +276,12 @@ def test_it_runs_under_jit_with_the_same_numbers() -> None:
     assert not changed(arrays(model), arrays(jitted))
 
 
-def test_an_attention_that_torch_has_not_is_unknown() -> None:
+def test_an_attention_that_torch_lacks_has_no_rule() -> None:
     model = nnx.MultiHeadAttention(2, 8, qkv_features=4, decode=False, rngs=nnx.Rngs(0))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         jaxinit.nnx.reset_parameters(model, KEY)
-    # Its parts are plain layers, which are known.
+    # Its parts are plain layers, which have rules.
     assert not seen
     bound = abs(np.asarray(model.query.kernel[...])).max()
     assert isinstance(jaxinit.kaiming_uniform(a=5**0.5).distribution((8, 4)), Uniform)
