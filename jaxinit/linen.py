@@ -64,8 +64,7 @@ def reset_parameters(
         key: a key, a dict of keys, of which the one of `params` is used, or a TorchGenerator for
             torch's numbers. torch draws layers in the order in which they are called.
         *inputs: as for `module.init`.
-        order: the order for a TorchGenerator if torch builds its model in another one: torch's
-            names of layers or tensors, such as `list(torch_model.state_dict())`.
+        order: torch's names of layers or tensors if its order differs, such as `list(torch_model.state_dict())`.
         **kwargs: as for `module.init`.
 
     Raises:
@@ -112,8 +111,7 @@ def apply(
 
     Example:
         >>> module, x = nn.Dense(3), jnp.zeros((1, 2))
-        >>> def init_weights(module):
-        ...     return {"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.constant(0.01)}
+        >>> init_weights = lambda module: {"bias": jaxinit.constant(0.01)} if type(module) is nn.Dense else None
         >>> variables = module.init(jax.random.key(0), x)
         >>> jaxinit.linen.apply(module, variables, init_weights, jax.random.key(1), x)["params"]["bias"]
         Array([0.01, 0.01, 0.01], dtype=float32)
@@ -145,8 +143,7 @@ def initializers(module: nn.Module, *inputs: Any, **kwargs: Any) -> Initializers
 def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | None = None, **kwargs: Any) -> Any:
     """Return `module.init` with torch's defaults: `reset_parameters`, but nothing is drawn twice.
 
-    Each array is drawn on its own devices if a mesh is set and its box says so. Flax draws what
-    has no rule, and other collections.
+    In a mesh, each array is drawn on the devices that its box names. Flax draws other collections and what has no rule.
 
     Args:
         module: the module.
@@ -194,8 +191,7 @@ def load(
     Example:
         >>> module, x = nn.Dense(3), jnp.zeros((1, 2))
         >>> variables = module.init(jax.random.key(0), x)
-        >>> state = {"weight": np.ones((3, 2)), "bias": np.zeros(3)}
-        >>> jaxinit.linen.load(module, variables, state, x)[1]
+        >>> jaxinit.linen.load(module, variables, {"weight": np.ones((3, 2)), "bias": np.zeros(3)}, x)[1]
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = LinenModel(module, inputs, kwargs, variables=variables)

@@ -55,8 +55,7 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
         model: the model.
         rngs: `nnx.Rngs`, of which the stream `params` is used, a key, or a TorchGenerator for
             torch's numbers. torch draws layers in the order in which attributes are set.
-        order: the order for a TorchGenerator if torch builds its model in another one: torch's
-            names of layers or tensors, such as `list(torch_model.state_dict())`.
+        order: torch's names of layers or tensors if its order differs, such as `list(torch_model.state_dict())`.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -127,7 +126,7 @@ def initializers(model: nnx.Module) -> Initializers:
 def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] | None = None) -> M:
     """Build a model with torch's defaults: `reset_parameters`, but nothing is drawn twice.
 
-    Each array is drawn on its own devices if a mesh is set and its metadata says so.
+    In a mesh, each array is drawn on the devices that its metadata names.
 
     Args:
         build: called with `nnx.Rngs`. Return the model. What has no rule stays as built.

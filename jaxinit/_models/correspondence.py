@@ -1,10 +1,9 @@
 """Say how a Flax layer's parameters are made of a torch module's tensors.
 
-torch draws its tensors whole and in order; each is packed of one or more blocks of rows
-(the gates of an LSTM; query, key and value). A parameter of the Flax layer is made of
-such blocks: most of one, a recurrent bias of the sum of two. From this one correspondence
-follow the initializer of each parameter, the loading of torch's `state_dict`, and the
-replay of torch's draws.
+torch draws its tensors whole and one after the other. A tensor holds one or more blocks of
+rows, such as the gates of an LSTM, or query, key and value. A Flax parameter is made of such
+blocks, and a recurrent bias of sums of two. From this correspondence follow the initializer of
+each parameter, the loading of torch's `state_dict`, and the replay of torch's draws.
 """
 
 import dataclasses

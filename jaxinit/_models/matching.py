@@ -147,7 +147,7 @@ def selected(
     if only is None:
         return draws
     if not any(fits(path, only) for path in leaves):
-        raise ValueError(f"`only` must match the path of a parameter, got {only!r}; there are {_listed(leaves)}")
+        raise ValueError(f"`only` must match the path of a parameter, got {only!r}. Paths are {_listed(leaves)}")
     return [(path, init) for path, init in draws if fits(path, only)]
 
 

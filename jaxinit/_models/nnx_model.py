@@ -104,11 +104,13 @@ def dicts_in(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 def _sorted(nodes: Iterable[Node]) -> Iterator[Path]:
     """Yield the modules, and the dicts in them, that Flax merged, cloned or returned from a transform.
 
-    Flax sorts all attributes of such a module. The attributes that Flax itself sets in a
-    constructor are not in this order, so a module that was only built is never sorted.
+    Flax sorts all attributes of such a module. This changes the order of the attributes that
+    Flax itself sets before a constructor runs. They show it even if more attributes were set later.
     """
+    flax_names = list(vars(nnx.Module()))
     for node in nodes:
-        if list(vars(node.module)) == sorted(vars(node.module)):
+        names = list(vars(node.module))
+        if names == sorted(names) or [name for name in names if name in flax_names] != flax_names:
             # A list has its own order.
             yield from () if isinstance(node.module, nnx.List) else (node.path,)
             yield from (path for path, _ in dicts_in(node.module, node.path))

@@ -29,7 +29,7 @@ def read(state: State) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
         from safetensors.flax import load_file
     except ImportError:
-        raise ImportError("`state` as a file needs safetensors; install it with: pip install 'jaxinit[flax]'") from None
+        raise ImportError("`state` as a file needs safetensors. Install it with: pip install 'jaxinit[flax]'") from None
     try:
         return read(load_file(state))
     except SafetensorError as error:

@@ -257,7 +257,7 @@ class Named(nnx.Module):
 
 
 def with_more(model: Any) -> Any:
-    model.seen = True
+    model.added = True  # behind the attributes that Flax sorted
     return model
 
 

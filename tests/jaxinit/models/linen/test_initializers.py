@@ -26,7 +26,8 @@ class Model(nn.Module):
         stack: Any = nn.scan(Step, variable_axes={"params": 1}, split_rngs={"params": True}, length=3)
         x, _ = stack(name="steps")(x, None)
         x = nn.BatchNorm(use_running_average=True, name="norm")(nn.Conv(6, (3,), name="conv")(x))
-        return x * self.param("unknown", nn.initializers.ones, (6,))
+        gain: jax.Array = self.param("unknown", nn.initializers.ones, (6,))
+        return x * gain[None, None]
 
 
 def test_paths_are_dotted_statistics_included_and_arrays_without_a_rule_left_out() -> None:

@@ -290,7 +290,7 @@ def test_only_what_matches_is_drawn(only: str, expected: set[str]) -> None:
     [
         (lambda _: {"kernl": jaxinit.ones()}, None, ValueError, r"name parameters of conv \(Conv\), .*'kernl'"),
         (lambda _: jaxinit.ones(), None, TypeError, "`fn` must return a dict of initializers for conv"),
-        (lambda _: None, "haed", ValueError, "`only` must match the path of a parameter, got 'haed'; there are .*head"),
+        (lambda _: None, "haed", ValueError, "`only` must match the path of a parameter, got 'haed'. Paths are .*head"),
     ],
 )
 def test_wrong_answers_name_what_is_right(fn: Any, only: str | None, error: type[Exception], message: str) -> None:
