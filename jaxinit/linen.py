@@ -24,7 +24,7 @@ Source = jax.Array | Mapping[str, jax.Array] | TorchGenerator
 
 
 def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> None:
-    """Add an initialization rule for a layer of yours, for all models to come.
+    """Register an initialization rule for a layer of yours, for all models to come.
 
     A method `reset_parameters(self, shapes)` of the layer does the same, and comes before any
     rule. It returns initializers and draws nothing.

@@ -23,7 +23,7 @@ Source = nnx.Rngs | jax.Array | TorchGenerator
 
 
 def register(kind: type, rule: Callable[[Any], Initializers | None]) -> None:
-    """Add an initialization rule for a layer of yours, for all models to come.
+    """Register an initialization rule for a layer of yours, for all models to come.
 
     Args:
         kind: the class. Subclasses without a rule follow it too.
