@@ -129,9 +129,7 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
     weights = dict.fromkeys(block.tensor for block in blocks)
     draws = (
         Tensor("out_proj.weight", own["out_kernel_init"]),
-        Tensor(
-            "out_proj.bias", defaults.linear(size)["bias_init"]
-        ),  # torch draws it as in any Linear, and then sets it to 0
+        Tensor("out_proj.bias", defaults.linear(size)["bias_init"]),  # drawn as in any Linear, then set to 0
         *(Tensor(name, own["kernel_init"], len(blocks) // len(weights)) for name in weights),
         Tensor("in_proj_bias", own["bias_init"], 3),
         Tensor("out_proj.bias", own["out_bias_init"]),
