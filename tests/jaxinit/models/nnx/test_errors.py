@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 import jaxinit
-from tests.jaxinit.models.nnx.test_models import KEY, Block, arrays, changed, init_weights
+from tests.jaxinit.models.nnx.test_apply import init_weights
+from tests.jaxinit.models.nnx.test_models import KEY, Block, arrays, changed
 
 
 def three_by_three(*_: Any) -> jax.Array:
