@@ -1,7 +1,8 @@
-"""Writes the tables of docs/modules.md from the table of modules: `python docs/module_table.py`.
+"""Write the tables of docs/modules.md from the table of modules: `python docs/module_table.py`.
 
-What torch draws is read off `jaxinit.modules`; what Flax's own defaults draw is measured on
-an example of each layer; what is left out is found by looking through torch.nn.
+- What torch draws comes from `jaxinit._models.torch_modules`.
+- What Flax's defaults draw is measured on an example of each layer.
+- Modules without a row are found by a search of torch.nn.
 """
 
 import re
@@ -41,12 +42,12 @@ EXAMPLES = (
     "nnx.PReLU()",
 )
 WITHOUT_A_ROW = {
-    "AdaptiveLogSoftmaxWithLoss": "Flax has no such layer; it is made of Linear, whose row serves its parts",
-    "Bilinear": "Flax has no such layer; `jaxinit.defaults.bilinear` has its numbers",
+    "AdaptiveLogSoftmaxWithLoss": "Flax has no such layer. It is made of Linear, whose row serves its parts",
+    "Bilinear": "Flax has no such layer. `jaxinit.defaults.bilinear` has its numbers",
     "RNNBase": "the base class of RNN, LSTM and GRU",
     "RNNCellBase": "the base class of their cells",
     "SyncBatchNorm": "BatchNorm over several devices, in Flax `BatchNorm(axis_name=...)`, whose row serves it",
-    "Transformer": "sets its parts anew: `apply` with `xavier_uniform` where a parameter has two axes or more",
+    "Transformer": "redraws its parts. Use `apply` with `xavier_uniform` for parameters with two axes or more",
 }
 DRAWS = 16
 STANDARD = {
@@ -58,7 +59,7 @@ STANDARD = {
 
 
 def modules_of_torch() -> list[str]:
-    """The classes of torch.nn that draw parameters of their own."""
+    """Return the classes of torch.nn that draw parameters of their own."""
     classes = {name: value for name, value in vars(torch.nn).items() if isinstance(value, type)}
     return sorted(
         name
@@ -69,14 +70,14 @@ def modules_of_torch() -> list[str]:
 
 
 def names(torchs: str) -> Iterator[str]:
-    """The classes that a row's first cell means: "Conv1d to Conv3d" is three."""
+    """Yield the classes that the first cell of a row stands for: "Conv1d to Conv3d" is three."""
     for part in torchs.split(", "):
         ends = re.fullmatch(r"(\w+)1d to \w+3d", part)
         yield from (f"{ends[1]}{axes}d" for axes in (1, 2, 3)) if ends else (part,)
 
 
 def left_out() -> dict[str, str]:
-    """torch's modules without a row, and why."""
+    """Return torch's modules without a row, and why they have none."""
     covered = {name for row in torch_modules.TABLE for name in names(row.torch)}
     rest = [name for name in modules_of_torch() if name not in covered]
     lazy = {name: f"{name.removeprefix('Lazy')}, from its first call on" for name in rest if name.startswith("Lazy")}
@@ -84,7 +85,7 @@ def left_out() -> dict[str, str]:
 
 
 def overview() -> Iterator[str]:
-    """Which Flax layers play which torch module's part."""
+    """Yield the table of torch modules and the Flax layers that correspond to them."""
     yield from _head("torch", "NNX", "Linen")
     for torchs, rows in groupby(torch_modules.TABLE, key=lambda row: row.torch):
         found = list(rows)
@@ -97,7 +98,7 @@ def _columns(rows: list[torch_modules.Row]) -> tuple[list[str], list[str]]:
 
 
 def example(call: str) -> Iterator[str]:
-    """Each parameter of one layer: what torch draws it from, and what Flax does."""
+    """Yield the table of one layer: what torch and Flax draw each parameter from."""
     built = _state(_build(call, jax.random.key(0)))
     shapes = {name: array.shape for name, array in built.items()}
     module = _build(call, jax.random.key(0))
@@ -112,7 +113,7 @@ def example(call: str) -> Iterator[str]:
 
 
 def tensors(parameter: Parameter, layer: Layer, shapes: Any) -> str:
-    """Which of torch's tensors the parameter is made of: blocks of rows side by side, each a sum."""
+    """Say in words which torch tensors the parameter is made of: blocks of rows side by side, each a sum."""
     count = {tensor.name: tensor.blocks for tensor in layer.draws}
     torchs = layer.tensor_shapes(shapes)
     parts = []
@@ -126,7 +127,7 @@ def tensors(parameter: Parameter, layer: Layer, shapes: Any) -> str:
 
 
 def drawn(init: jaxinit.Initializer, shape: tuple[int, ...]) -> str:
-    """The distribution of an initializer, in numbers."""
+    """Say in words what an initializer draws from."""
     if isinstance(init, jaxinit.composed.concatenated):
         parts = groupby(drawn(part, shape) for part in init.inits)
         return "; ".join(f"{len(list(same))} of {len(init.inits)}: {text}" for text, same in parts)
@@ -141,15 +142,15 @@ def drawn(init: jaxinit.Initializer, shape: tuple[int, ...]) -> str:
 
 
 def measured(call: str) -> dict[str, str]:
-    """What each parameter of the layer is drawn from as Flax builds it, by many draws."""
+    """Return, by many draws, what each parameter is drawn from when Flax builds the layer."""
     keys = jax.random.split(jax.random.key(0), DRAWS)
-    # Mapped, not stacked: orthogonal matrices of several parameters, stacked, can make a CPU wait for ever.
+    # jaxlib 0.10 can deadlock on CPUs when it decomposes stacks of orthogonal matrices, so draws come one by one.
     draws = jax.jit(lambda keys: jax.lax.map(lambda key: _state(_build(call, key)), keys))(keys)
     return {name: recognized(np.asarray(array)) for name, array in draws.items()}
 
 
 def recognized(stack: np.ndarray) -> str:
-    """The distribution that several draws of one array come from, of those that layers have."""
+    """Return the distribution that several draws of one array come from, among those that layers have."""
     values = stack.ravel().astype(np.float64)
     if values.std() == 0:
         return f"{values[0]:g}"
@@ -164,7 +165,7 @@ def recognized(stack: np.ndarray) -> str:
 
 
 def _is_orthogonal(matrices: np.ndarray) -> bool:
-    """Whether the rows or the columns, or those of each square block, are orthonormal."""
+    """Return whether rows or columns are orthonormal, of the whole matrix or of each square block."""
     rows, columns = matrices.shape[1:]
     if rows < 2 or columns % rows:
         return False
@@ -194,9 +195,9 @@ def _row(*cells: str) -> str:
 
 
 def write(folder: Path) -> None:
-    """Writes the overview, the examples and what is left out, each into a file."""
+    """Write the overview, the examples and the modules without a row, each into a file."""
     rest = left_out()
-    count = f"torch.nn has {len(modules_of_torch())} classes that draw parameters; these {len(rest)} have no row:\n"
+    count = f"torch.nn has {len(modules_of_torch())} classes that draw parameters. These {len(rest)} have no row:\n"
     pages = {
         "overview": overview(),
         "examples": (line for call in EXAMPLES for line in example(call)),

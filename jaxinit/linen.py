@@ -1,46 +1,42 @@
-"""Whole Linen models: torch's defaults, torch's `apply`, and torch's weights.
+"""Give whole Linen models torch's defaults, initializers of your own, or torch's weights.
 
 variables = jaxinit.linen.init(module, jax.random.key(0), inputs)
 
-What a Linen module is made of shows when it runs: so each function takes the inputs of
-`module.init`, and runs it abstractly. For them `jax.ShapeDtypeStruct` will do.
+A Linen module makes its layers when it runs. So each function takes the inputs of
+`module.init`, or `jax.ShapeDtypeStruct` for them, and runs the module abstractly. Functions
+return new variables, in which arrays keep their dtype, sharding and box.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
 
-from jaxinit import _arguments
-from jaxinit._models import linen_trace, matching, state_dict, torch_modules, torch_order
-from jaxinit._models.linen_model import View
-from jaxinit._models.matching import Known, Path
+from jaxinit._models import linen_trace, state_dict
+from jaxinit._models.correspondence import Shapes
+from jaxinit._models.linen_model import RULES, LinenModel, as_source
+from jaxinit._models.matching import InitFn, Initializers
 from jaxinit._torch_generator.generator import TorchGenerator
 
-Initializers = Mapping[str, Callable[..., jax.Array]]
-Shapes = Mapping[str, tuple[int, ...]]
 Source = jax.Array | Mapping[str, jax.Array] | TorchGenerator
-"""Where numbers come from: a key; a dict of keys, of which that of `params` is used; or torch's generator."""
-
-_RULES: dict[type, Any] = {getattr(nn, row.linen): row.rule for row in torch_modules.TABLE if row.linen}
+"""Where numbers come from: a key, a dict of keys, of which the one of `params` is used, or torch's generator."""
 
 
 def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> None:
-    """Teaches `reset_parameters` and `init` a layer of yours.
+    """Register an initialization rule for a layer of yours, for all models to come.
 
-    A method `reset_parameters(self, shapes)` of the layer does the same, and comes before
-    any rule: it draws nothing, but returns the initializers.
+    A method `reset_parameters(self, shapes)` of the layer does the same, and comes before any
+    rule. It returns initializers and draws nothing.
 
     Args:
-        kind: the class; its subclasses are meant too.
-        rule: called with a layer and the shapes of its parameters (of one layer in a stack)
-            by their names, those of modules in it as `"name.kernel"`; returns initializers
-            by these names, or None to leave it unknown. What it leaves out, the rules of
-            the modules in it set.
+        kind: the class. Subclasses without a rule follow it too.
+        rule: called with a layer and the shapes of its parameters by name, such as `"gain"` or,
+            in a module in it, `"name.kernel"`. In a stack these are shapes of one layer. Return
+            initializers by name, or None for no rule. Other names follow rules of inner modules.
 
     Raises:
-        TypeError: `kind` is not a class of modules, or `rule` not a function.
+        TypeError: `kind` is not a class of modules, or `rule` is not a function.
 
     Example:
         >>> class Scale(nn.Module):
@@ -51,220 +47,153 @@ def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> 
         >>> jaxinit.linen.init(Scale(), jax.random.key(0), jnp.zeros(3))
         {'params': {'gain': Array([1., 1., 1.], dtype=float32)}}
     """
-    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
-        raise TypeError(f"`kind` must be a class of flax.linen.Module, got {kind!r}")
-    if not callable(rule):
-        raise TypeError(f"`rule` must be a function of a layer and its shapes, got {rule!r}")
-    _RULES[kind] = lambda shapes, layer: rule(layer, dict(shapes))
+    RULES.register(kind, rule, "a layer and its shapes", lambda rule: lambda shapes, layer: rule(layer, dict(shapes)))
 
 
 def reset_parameters(
-    module: nn.Module,
-    variables: Any,
-    key: Source,
-    *inputs: Any,
-    order: Iterable[str] | None = None,
-    **kwargs: Any,
+    module: nn.Module, variables: Any, key: Source, *inputs: Any, order: Iterable[str] | None = None, **kwargs: Any
 ) -> Any:
-    """Draws every parameter and running statistic anew, as torch's modules do.
+    """Draw every parameter and running statistic anew, as torch's modules do.
 
-    Each keeps its dtype, its sharding and its box. Its key is `key` with its path folded
-    in, so that another layer changes no other numbers; a module that is called twice is set
-    once. Layers stacked by `nn.scan` and `nn.vmap` are drawn each by itself.
+    The key of an array is `key` with the array's path folded in. So a layer more changes no
+    other numbers. Each layer that `nn.scan` or `nn.vmap` stacks is drawn by itself.
 
     Args:
-        module: any Linen module.
-        variables: of the module, as `module.init` returns them; they stay as they are.
-        key: a key; a dict of keys, of which that of `params` is used; or a TorchGenerator, for
-            torch's own numbers: modules are then drawn one after the other, as they are called.
+        module: the module.
+        variables: variables of the module, as `module.init` returns them.
+        key: a key, a dict of keys, of which the one of `params` is used, or a TorchGenerator for
+            torch's numbers. torch draws layers in the order in which they are called.
         *inputs: as for `module.init`.
-        order: for a TorchGenerator, where torch builds its model in another order: torch's
-            names of modules or tensors in that order, such as `list(torch_model.state_dict())`.
+        order: torch's names of layers or tensors if its order differs, such as `list(torch_model.state_dict())`.
         **kwargs: as for `module.init`.
 
-    Returns:
-        New variables, of the kind of `variables`. Collections but `params` and
-        `batch_stats` are the same.
-
     Raises:
-        TypeError: an argument is not of its kind.
-        ValueError: `variables` are not of the module with these inputs, or `order` names some
-            layers but not all.
+        TypeError: an argument has the wrong type.
+        ValueError: `variables` are not of the module with these inputs, or `order` leaves out a layer.
 
     Warns:
-        UserWarning: some layers are unknown, and were left as they are; `register` them.
+        UserWarning: some layers have no rule, and keep their values. Use `register`.
 
     Example:
         >>> module, x = nn.Dense(256), jnp.zeros((1, 64))
         >>> variables = module.init(jax.random.key(0), x)
         >>> variables = jaxinit.linen.reset_parameters(module, variables, jax.random.key(1), x)
-        >>> bias = variables["params"]["bias"]
-        >>> bool(bias.any()), bool(abs(bias).max() <= 1 / 8)
-        (True, True)
+        >>> bool(variables["params"]["bias"].any())
+        True
     """
-    source, view = _source(key), _view(module, variables, inputs, kwargs)
-    found, free = matching.known(view.nodes, view.leaves, _rule_of)
-    _warn(free)
-    return view.filled(_drawn(found, view, source, order))
+    source, view = as_source(key), LinenModel(module, inputs, kwargs, variables=variables)
+    view.warn()
+    return view.filled(view.init(source, order))
 
 
 def apply(
-    module: nn.Module,
-    variables: Any,
-    fn: Callable[[Any], Initializers | None],
-    key: Source,
-    *inputs: Any,
-    only: str | None = None,
-    **kwargs: Any,
+    module: nn.Module, variables: Any, fn: InitFn, key: Source, *inputs: Any, only: str | None = None, **kwargs: Any
 ) -> Any:
-    """torch's `model.apply(init_weights)`: `fn` is asked of each module, inner ones first.
+    """Draw what a function of each module asks for, as torch's `model.apply(init_weights)` does.
 
-    Not of the parts of a layer that is one module in torch, such as a GRU's: it may answer
-    for the cell with `{"ir.kernel": ...}`.
+    Inner modules come first. A layer that is one module in torch, such as a GRU, is one here: it
+    has the parameter `"ir.kernel"` and so on.
 
     Args:
-        module: any Linen module.
+        module: the module.
         variables: as for `reset_parameters`.
-        fn: called with a module, unbound; returns initializers by the names of its
-            parameters (of one layer in a stack), such as
-            `{"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.zeros()}`, or None.
+        fn: called with a module, unbound. Return initializers by the names of its parameters, such
+            as `{"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.zeros()}`, or None.
         key: as for `reset_parameters`.
         *inputs: as for `module.init`.
-        only: a pattern such as `"head"` or `"blocks_*.kernel"`: parameters whose path, or
-            that of a module around them, does not match stay as they are.
+        only: a pattern such as `"head"` or `"blocks_*.kernel"` for the parameters to draw, or for
+            modules around them.
         **kwargs: as for `module.init`.
-
-    Returns:
-        New variables, of the kind of `variables`.
 
     Raises:
         TypeError: `fn` returns something else.
         ValueError: `fn` names what the module lacks, or nothing matches `only`.
 
     Example:
-        >>> module, x = nn.Sequential([nn.Dense(3), nn.relu]), jnp.zeros((1, 2))
-        >>> def init_weights(module):
-        ...     if isinstance(module, nn.Dense):
-        ...         return {"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.constant(0.01)}
+        >>> module, x = nn.Dense(3), jnp.zeros((1, 2))
+        >>> init_weights = lambda module: {"bias": jaxinit.constant(0.01)} if type(module) is nn.Dense else None
         >>> variables = module.init(jax.random.key(0), x)
-        >>> jaxinit.linen.apply(module, variables, init_weights, jax.random.key(1), x)["params"]["layers_0"]["bias"]
+        >>> jaxinit.linen.apply(module, variables, init_weights, jax.random.key(1), x)["params"]["bias"]
         Array([0.01, 0.01, 0.01], dtype=float32)
     """
-    source, view = _source(key), _view(module, variables, inputs, kwargs)
-    found, _ = matching.known(view.nodes, view.leaves, _rule_of)
-    draws = matching.chosen(view.nodes, found, view.leaves, fn, only)
-    if isinstance(source, TorchGenerator):
-        listed, _ = view.listed(found, ())
-        arrays = torch_order.applied(view.listed_draws(draws), listed, view.listed_leaves, source)
-        return view.filled(view.stacked(arrays))
-    return view.filled(view.draw(draws, source))
+    source, view = as_source(key), LinenModel(module, inputs, kwargs, variables=variables)
+    return view.filled(view.apply(source, fn, only))
+
+
+def initializers(module: nn.Module, *inputs: Any, **kwargs: Any) -> Initializers:
+    """Return what `reset_parameters` draws each parameter from, by dotted path, without drawing.
+
+    For a stacked array this is the initializer of one layer. Parameters without a rule are left out.
+
+    Args:
+        module: the module.
+        *inputs: as for `module.init`.
+        **kwargs: as for `module.init`.
+
+    Raises:
+        TypeError: `module` is not a Linen module.
+
+    Example:
+        >>> jaxinit.linen.initializers(nn.Dense(256), jnp.zeros((1, 64)))["bias"]
+        jaxinit.uniform(a=-0.125, b=0.125)
+    """
+    return LinenModel(module, inputs, kwargs).initializers()
 
 
 def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | None = None, **kwargs: Any) -> Any:
-    """`module.init` with torch's defaults for every layer, whatever its `kernel_init` says.
+    """Return `module.init` with torch's defaults: `reset_parameters`, but nothing is drawn twice.
 
-    Nothing is drawn twice: as by `reset_parameters`, each array on its own devices if its
-    box says so and a mesh is set. What no rule knows, and other collections, are those of
-    `module.init` with this key (for a TorchGenerator, the key of its seed).
+    In a mesh, each array is drawn on the devices that its box names. Flax draws other collections and what has no rule.
 
     Args:
-        module: any Linen module.
-        key: as for `reset_parameters`.
+        module: the module.
+        key: as for `reset_parameters`. Flax's own key for a TorchGenerator is the one of its seed.
         *inputs: as for `module.init`.
         order: as for `reset_parameters`.
         **kwargs: as for `module.init`.
 
-    Returns:
-        The variables.
-
     Raises:
-        TypeError: an argument is not of its kind.
-
-    Warns:
-        UserWarning: some layers are unknown; `register` them.
+        TypeError: an argument has the wrong type.
 
     Example:
         >>> variables = jaxinit.linen.init(nn.Dense(256), jax.random.key(0), jnp.zeros((1, 64)))
-        >>> kernel = variables["params"]["kernel"]
-        >>> kernel.shape, bool(abs(kernel).max() <= 1 / 8)
-        ((64, 256), True)
+        >>> round(float(variables["params"]["kernel"].std()), 2)
+        0.07
     """
-    source, view = _source(key), View(module, None, inputs, kwargs)
-    found, free = matching.known(view.nodes, view.leaves, _rule_of)
-    _warn(free)
-    drawn = _drawn(found, view, source, order)
+    source, view = as_source(key), LinenModel(module, inputs, kwargs)
+    view.warn()
     args, options = linen_trace.concrete((inputs, kwargs))
-    return view.filled(drawn, lambda: module.init(torch_order.key_of(key), *args, **options))
+    rngs = dict(key) if isinstance(key, Mapping) else source.key
+    return view.filled(view.init(source, order), lambda: module.init(rngs, *args, **options))
 
 
 def load(
     module: nn.Module, variables: Any, state: state_dict.State, *inputs: Any, **kwargs: Any
 ) -> tuple[Any, state_dict.Matched]:
-    """Puts torch's weights into variables: transposed, flipped, split and summed as the layers need.
+    """Load torch's weights: transposed, flipped, split and summed as the layers need.
 
-    A torch tensor's name is the path of the layer, with torch's own name for the parameter:
-    `conv1.kernel` is `conv1.weight`. `blocks_0` may be torch's `blocks.0`, also where the
-    blocks are stacked by `nn.scan`. Each array keeps its dtype, sharding and box.
+    A torch tensor has the path of the layer and torch's name of the parameter: `conv1.kernel` is
+    `conv1.weight`. `blocks_0`, or layer 0 of a stack `blocks`, may be torch's `blocks.0`.
 
     Args:
-        module: any Linen module, its attributes named as in torch.
+        module: the module, with attributes named as in torch.
         variables: as for `reset_parameters`.
         state: torch's `state_dict()` (a dict of arrays), or the path of a safetensors file.
         *inputs: as for `module.init`.
         **kwargs: as for `module.init`.
 
     Returns:
-        New variables, of the kind of `variables`; and for each parameter, by its path, the
-        names of the tensors that it was made of.
+        The variables, and the names of the tensors that each parameter is made of, by its path.
 
     Raises:
-        ValueError: tensors are missing, left over, or of shapes that do not fit; all are listed.
+        ValueError: tensors are missing, left over, or of shapes that do not fit. The message lists them all.
 
     Example:
         >>> module, x = nn.Dense(3), jnp.zeros((1, 2))
         >>> variables = module.init(jax.random.key(0), x)
-        >>> state = {"weight": np.ones((3, 2)), "bias": np.zeros(3)}
-        >>> variables, matched = jaxinit.linen.load(module, variables, state, x)
-        >>> matched
+        >>> jaxinit.linen.load(module, variables, {"weight": np.ones((3, 2)), "bias": np.zeros(3)}, x)[1]
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
-    view = _view(module, variables, inputs, kwargs)
-    found, free = view.listed(*matching.known(view.nodes, view.leaves, _rule_of))
-    arrays, matched = state_dict.match(found, free, view.listed_leaves, state_dict.read(state))
-    return view.filled(view.stacked(arrays)), matched
-
-
-def _rule_of(module: nn.Module) -> Any:
-    """The module's own method, or the rule for the nearest of its classes that has one, if any has."""
-    if callable(getattr(module, "reset_parameters", None)):
-        return lambda shapes, layer: layer.reset_parameters(dict(shapes))
-    return next((_RULES[kind] for kind in type(module).__mro__ if kind in _RULES), None)
-
-
-def _view(module: nn.Module, variables: Any, inputs: Any, kwargs: Any) -> View:
-    if not isinstance(variables, Mapping):
-        raise TypeError(f"`variables` must be a dict of collections, as `module.init` returns, got {variables!r}")
-    return View(module, variables, inputs, kwargs)
-
-
-def _source(key: Any) -> jax.Array | TorchGenerator:
-    """The generator, or the key that all others are folded from."""
-    if isinstance(key, Mapping) and "params" not in key:
-        raise ValueError(f"`key` must be a key, or a dict with a key of 'params', got {sorted(key)}")
-    own: jax.Array | TorchGenerator = key["params"] if isinstance(key, Mapping) else key
-    if not isinstance(own, TorchGenerator):
-        _arguments.check_key(own)
-    return own
-
-
-def _drawn(
-    found: Sequence[Known], view: View, source: jax.Array | TorchGenerator, order: Iterable[str] | None
-) -> dict[Path, jax.Array]:
-    if isinstance(source, TorchGenerator):
-        listed, _ = view.listed(found, ())
-        return view.stacked(torch_order.built(listed, view.listed_leaves, source, order))
-    return view.draw([draw for one in found for draw in one.draws], source)
-
-
-def _warn(free: Iterable[Path]) -> None:
-    matching.warn_unknown(free, "teach them with jaxinit.linen.register or a method reset_parameters of their own")
+    view = LinenModel(module, inputs, kwargs, variables=variables)
+    arrays, names = view.load(state)
+    return view.filled(arrays), names

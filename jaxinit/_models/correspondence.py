@@ -1,10 +1,9 @@
-"""How a Flax layer's parameters are made of a torch module's tensors.
+"""Say how a Flax layer's parameters are made of a torch module's tensors.
 
-torch draws its tensors whole and in order; each is packed of one or more blocks of rows
-(the gates of an LSTM; query, key and value). A parameter of the Flax layer is made of
-such blocks: most of one, a recurrent bias of the sum of two. From this one correspondence
-follow the initializer of each parameter, the loading of torch's `state_dict`, and the
-replay of torch's draws.
+torch draws its tensors whole and one after the other. A tensor holds one or more blocks of
+rows, such as the gates of an LSTM, or query, key and value. A Flax parameter is made of such
+blocks, and a recurrent bias of sums of two. From this correspondence follow the initializer of
+each parameter, the loading of torch's `state_dict`, and the replay of torch's draws.
 """
 
 import dataclasses
@@ -20,11 +19,11 @@ from jaxinit.composed import concatenated, sum_of_uniforms
 from jaxinit.layouts import Layout
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Of a layer's parameters, by their paths within it, joined with dots."""
+"""The shapes of a layer's parameters, by their paths within the layer, joined with dots."""
 
 
 class Block(NamedTuple):
-    """Rows of one of torch's tensors."""
+    """Some rows of one of torch's tensors: part `part` of its equal blocks."""
 
     tensor: str
     part: int = 0
@@ -32,7 +31,7 @@ class Block(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """One of torch's tensors: what it is drawn from, and of how many blocks of rows it is packed."""
+    """One of torch's tensors: its initializer, and the number of blocks of rows that are packed into it."""
 
     name: str
     init: Initializer
@@ -41,27 +40,27 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """One of Flax's parameters: its rows are blocks, each the sum of blocks of torch's tensors.
+    """One of Flax's parameters. Its rows are blocks, and each is the sum of blocks of torch's tensors.
 
-    With a layout it is a weight; without one it is a vector, whatever its axes.
+    A parameter with a layout is a weight. One without is a vector in torch, whatever its axes in Flax.
     """
 
     path: str
     blocks: tuple[tuple[Block, ...], ...]
     layout: Layout | None = None
     is_flipped: bool = False
-    """Whether its spatial axes run the other way than torch's."""
+    """Whether the spatial axes run in the opposite direction in torch."""
 
     @property
     def sources(self) -> list[Block]:
         return [block for summed in self.blocks for block in summed]
 
     def torch_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of torch's array for this parameter's; a vector has one axis, whatever it has here."""
+        """Return the shape of torch's array for a parameter of `shape`. A vector has one axis."""
         return (math.prod(shape),) if self.layout is None else self.layout.torch_shape(shape)
 
     def from_torch(self, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """torch's array as this parameter."""
+        """Return torch's array with the axes of this parameter."""
         if self.layout is None:
             return array.reshape(shape)
         if self.is_flipped:
@@ -71,32 +70,32 @@ class Parameter:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One torch module in its Flax form. A tensor may be drawn twice: then the last draw stays."""
+    """A torch module in its Flax form. A tensor may be drawn twice, and then the last draw stays."""
 
     torch: str
     draws: tuple[Tensor, ...]
     parameters: tuple[Parameter, ...]
 
     def initializers(self) -> dict[str, Initializer]:
-        """The initializer of each parameter, by its path."""
+        """Return the initializer of each parameter, by its path."""
         last = {tensor.name: tensor.init for tensor in self.draws}
         return {
             parameter.path: _side_by_side(
                 [_sum([last[block.tensor] for block in summed]) for summed in parameter.blocks]
             )
             if parameter.layout is None
-            else relaid(last[parameter.sources[0].tensor], parameter.layout)
+            else with_layout(last[parameter.sources[0].tensor], parameter.layout)
             for parameter in self.parameters
         }
 
     def within(self, shapes: Shapes) -> "Layer":
-        """Without the parameters that this layer lacks, and the tensors that only they need."""
+        """Return the layer without the parameters that `shapes` lacks and the tensors that only they need."""
         kept = tuple(parameter for parameter in self.parameters if parameter.path in shapes)
         needed = {block.tensor for parameter in kept for block in parameter.sources}
         return Layer(self.torch, tuple(tensor for tensor in self.draws if tensor.name in needed), kept)
 
     def tensor_shapes(self, shapes: Shapes) -> dict[str, tuple[int, ...]]:
-        """The shape of each of torch's tensors."""
+        """Return the shape of each of torch's tensors."""
         blocks = {tensor.name: tensor.blocks for tensor in self.draws}
         found = {}
         for parameter in self.parameters:
@@ -105,8 +104,8 @@ class Layer:
                 found[block.tensor] = (rows // len(parameter.blocks) * blocks[block.tensor], *rest)
         return found
 
-    def assembled(self, tensors: Mapping[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
-        """Each parameter, by its path, made of torch's tensors."""
+    def from_torch(self, tensors: Mapping[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
+        """Return each parameter, by its path, made of torch's tensors."""
         count = {tensor.name: tensor.blocks for tensor in self.draws}
         blocks = {name: np.split(tensors[name], count[name]) for name in self.tensor_shapes(shapes)}
 
@@ -119,14 +118,14 @@ class Layer:
             for parameter in self.parameters
         }
 
-    def homeless(self) -> set[Block]:
-        """Blocks of torch's tensors that no parameter holds: Flax computes without them."""
+    def unused_blocks(self) -> set[Block]:
+        """Return the blocks of torch's tensors that no parameter is made of: Flax computes without them."""
         used = {block for parameter in self.parameters for block in parameter.sources}
         return {Block(t.name, i) for t in self.draws for i in range(t.blocks)} - used
 
 
-def relaid(init: Initializer, layout: Layout) -> Initializer:
-    """The initializer for an array of another layout."""
+def with_layout(init: Initializer, layout: Layout) -> Initializer:
+    """Return the initializer for an array of another layout."""
     return dataclasses.replace(init, layout=layout) if isinstance(init, WithLayout) else init
 
 

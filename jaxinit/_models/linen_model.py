@@ -1,192 +1,90 @@
-"""The variables of a Linen model: arrays in collections, in boxes, in stacks of layers."""
+"""The variables of a Linen model: arrays in collections, some of them in boxes, some of them stacks of layers."""
 
-import dataclasses
-import itertools
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax.linen import spmd
-from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxinit._models import linen_stacks, linen_trace, matching
-from jaxinit._models.linen_trace import COLLECTIONS, array_in, flat
-from jaxinit._models.matching import Draw, Known, Node, Path
-from jaxinit._sampling.sharding import device_put
-
-Item = TypeVar("Item")
+from jaxinit._models import linen_trace, matching, torch_modules, verbs
+from jaxinit._models.linen_trace import COLLECTIONS, flat
+from jaxinit._models.matching import Path, Rule, array_in
+from jaxinit._models.rules import Rules
+from jaxinit._models.stacks import Place, Stacks, stacked_axes
 
 
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where in the variables an array is, and which of its axes stack layers."""
-
-    name: Path
-    spec: jax.ShapeDtypeStruct
-    further: tuple[int, ...]
-    depth: int
-    """Of the stack in the array's path."""
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        """The axes, those that stack layers in front."""
-        return (*self.further, *(axis for axis in range(len(self.spec.shape)) if axis not in self.further))
-
-    @property
-    def stack(self) -> jax.ShapeDtypeStruct:
-        """The array with the axes that stack layers in front."""
-        if not self.further:
-            return self.spec
-        shape, sharding = self.spec.shape, self.spec.sharding
-        if sharding is not None:
-            entries = (*sharding.spec, *[None] * (len(shape) - len(sharding.spec)))
-            sharding = NamedSharding(sharding.mesh, PartitionSpec(*(entries[axis] for axis in self.order)))
-        return jax.ShapeDtypeStruct([shape[axis] for axis in self.order], self.spec.dtype, sharding=sharding)
-
-    @property
-    def layer(self) -> jax.ShapeDtypeStruct:
-        """One layer's array."""
-        if not self.further:
-            return self.spec
-        return jax.ShapeDtypeStruct(self.stack.shape[len(self.further) :], self.spec.dtype)
-
-    def layers(self, path: Path) -> Iterator[Path]:
-        """The paths that a list of the stacked layers would have."""
-        for index in np.ndindex(*self.stack.shape[: len(self.further)]):
-            yield (*path[: self.depth], *map(str, index), *path[self.depth :])
-
-    def restored(self, stack: jax.Array) -> jax.Array:
-        """A stack with its axes where the variables have them."""
-        return device_put(stack.transpose(np.argsort(self.order)), self.spec.sharding) if self.further else stack
+class _Rules(Rules):
+    def find(self, module: Any) -> Rule | None:
+        """Return the module's own method, or the rule of its class."""
+        if callable(getattr(module, "reset_parameters", None)):
+            return lambda shapes, layer: layer.reset_parameters(dict(shapes))
+        return super().find(module)
 
 
-class View:
-    """The modules and the arrays of a model by their paths, which lack the collections' names."""
+_TABLE = {getattr(nn, row.linen): row.rule for row in torch_modules.TABLE if row.linen}
+RULES = _Rules("jaxinit.linen", nn.Module, "flax.linen.Module", _TABLE)
 
-    def __init__(self, module: nn.Module, variables: Any, inputs: Any, kwargs: Any) -> None:
+
+def as_source(key: Any) -> verbs.ModelSource:
+    """Return the source for a key, a dict with the key of `params`, or a TorchGenerator."""
+    if isinstance(key, Mapping) and "params" not in key:
+        raise ValueError(f"`key` must be a key, or a dict with a key of 'params', got {sorted(key)}")
+    value = key["params"] if isinstance(key, Mapping) else key
+    return verbs.as_source("key", value, "a JAX PRNG key such as jax.random.key(0), or a TorchGenerator")
+
+
+class LinenModel(verbs.Model):
+    """A module with its variables.
+
+    Paths of the model lack the name of the collection. Where a statistic and a parameter have
+    the same path, it means the parameter. Variables are abstract until they are given.
+    """
+
+    def __init__(self, module: nn.Module, inputs: Any, kwargs: Any, **given: Any) -> None:
         if not isinstance(module, nn.Module):
             raise TypeError(f"`module` must be a flax.linen.Module, got {module!r}")
-        abstract, called = linen_trace.run(module, inputs, kwargs)
-        self.nodes = called.nodes
-        self.variables = abstract if variables is None else _fitting(variables, flat(abstract))
+        abstract, trace = linen_trace.run(module, inputs, kwargs)
+        self.variables = _validated(given["variables"], flat(abstract)) if given else abstract
         self._boxes = flat(self.variables)
-        layers = called.layers
-        self._places = {
-            path[1:]: _place(path, self._boxes[path], *layers.get(path, (None, 0)))
-            for path in self._boxes
-            if path[0] in COLLECTIONS
-        }
-        self.leaves = {path: place.layer for path, place in self._places.items()}
-        """One layer of each stack."""
-
-    def draw(self, draws: Iterable[Draw], key: jax.Array) -> dict[Path, jax.Array]:
-        """The arrays at the paths, stacks with their axes in front."""
-        each = [(path, self._each(path, init)) for path, init in draws]
-        return matching.draw(each, {path: place.stack for path, place in self._places.items()}, key)
-
-    def _each(self, path: Path, init: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-        return linen_stacks.each(init, len(self.leaves[path].shape), len(self._places[path].further))
+        # `params` comes after `batch_stats` in the order of the names.
+        self._names = {name[1:]: name for name in self._boxes if name[0] in COLLECTIONS}
+        layers = trace.layers
+        places = {path: _place(self._boxes[name], layers.get(name)) for path, name in self._names.items()}
+        super().__init__(trace.nodes, Stacks(places), RULES)
 
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any] | None = None) -> Any:
-        """The variables with other arrays at the paths, and the rest as `build` makes it or as it is."""
-        named = {self._places[path].name: self._places[path].restored(array) for path, array in arrays.items()}
+        """Return the variables with `arrays` at their paths, and the others as `build` makes them or unchanged."""
+        named = {self._names[path]: array for path, array in arrays.items()}
         if build is not None:
-            named |= self._remaining([name for name in self._boxes if name not in named], build)
+            rest = {name: _spec(box).sharding for name, box in self._boxes.items() if name not in named}
+            named |= verbs.compiled(lambda: flat(build()), rest)
         boxes = [
             jax.tree.map(lambda array, name=name: named.get(name, array), box) for name, box in self._boxes.items()
         ]
         return jax.tree.unflatten(jax.tree.structure(self.variables, is_leaf=linen_trace.is_box), boxes)
 
-    def _remaining(self, names: list[Path], build: Callable[[], Any]) -> dict[Path, jax.Array]:
-        if not names:
-            return {}
 
-        def remaining() -> list[jax.Array]:
-            built = flat(build())
-            return [array_in(built[name]) for name in names]
-
-        placed = [_spec(self._boxes[name]).sharding for name in names]
-        # Compiled, so that what is not asked for is not drawn.
-        return dict(zip(names, jax.jit(remaining, out_shardings=placed)(), strict=True))
-
-    def listed(self, found: Iterable[Known], free: Iterable[Path]) -> tuple[list[Known], list[Path]]:
-        """What is known and what is free, with a list of layers for each stack of them."""
-        asked = [one for one in found if one.draws]
-        each = self._layer_by_layer(asked, lambda one: one.draws[0][0] if self._is_in_stack(one) else ())
-        alone = [layer for path in free for layer in self._places[path].layers(path)]
-        return [self._layer(one, index) for one, index in each], alone
-
-    def _is_in_stack(self, one: Known) -> bool:
-        """Whether layers of it are stacked, and not of what is in it."""
-        return self._places[one.draws[0][0]].depth <= len(one.node.path)
-
-    def _layer(self, one: Known, index: int) -> Known:
-        if self._is_in_stack(one):
-            layers = list(self._places[one.draws[0][0]].layers(one.node.path))
-            return dataclasses.replace(one, node=Node(layers[index], one.node.module))
-        depth = len(one.node.path)
-        inits = {matching.dotted(path[depth:]): init for path, init in self.listed_draws(one.draws)}
-        return dataclasses.replace(one, inits=inits)
-
-    def listed_draws(self, draws: Iterable[Draw]) -> list[Draw]:
-        """The draws, with one for each layer of a stack."""
-        each = self._layer_by_layer(draws, lambda draw: draw[0])
-        return [(list(self._places[path].layers(path))[index], init) for (path, init), index in each]
-
-    def _layer_by_layer(self, items: Iterable[Item], path_of: Callable[[Item], Path]) -> Iterator[tuple[Item, int]]:
-        """Each item with each of its layers, all of a stack's items for one layer before those for the next."""
-
-        def stack(item: Item) -> tuple[Path, tuple[int, ...]]:
-            if not (path := path_of(item)):
-                return (), ()
-            place = self._places[path]
-            return path[: place.depth], place.stack.shape[: len(place.further)]
-
-        for (_, sizes), group in itertools.groupby(items, key=stack):
-            together = list(group)
-            yield from ((item, index) for index in range(math.prod(sizes)) for item in together)
-
-    @property
-    def listed_leaves(self) -> dict[Path, jax.ShapeDtypeStruct]:
-        return {layer: self.leaves[path] for path, place in self._places.items() for layer in place.layers(path)}
-
-    def stacked(self, arrays: Mapping[Path, jax.Array]) -> dict[Path, jax.Array]:
-        """Of arrays for each listed layer, the stacks."""
-        layers = {path: list(place.layers(path)) for path, place in self._places.items()}
-        return {
-            path: jnp.stack([arrays[layer] for layer in listed]).reshape(self._places[path].stack.shape)
-            if self._places[path].further
-            else arrays[path]
-            for path, listed in layers.items()
-            if all(layer in arrays for layer in listed)
-        }
-
-
-def _place(name: Path, box: Any, layer: tuple[int, ...] | None, depth: int) -> Place:
+def _place(box: Any, layer: tuple[linen_trace.Shape, int] | None) -> Place:
+    """Return the place of an array, from the shape and the depth of one layer. A plain array is its own layer."""
     spec = _spec(box)
-    further = linen_stacks.further_axes(spec.shape, spec.shape if layer is None else layer)
-    assert further is not None  # calls are those within the variables
-    return Place(name, spec, further, depth)
+    shape, depth = layer or (spec.shape, 0)
+    return Place(spec, stacked_axes(spec.shape, shape) or (), depth)
 
 
 def _spec(box: Any) -> jax.ShapeDtypeStruct:
-    """An array's shape, dtype and sharding: its own, or, in a mesh, the one that its box asks for."""
-    spec = matching.spec_of(array_in(box))
-    if spec.sharding is not None or not linen_trace.is_box(box):
-        return spec
+    """Return the shape, dtype and sharding of an array. In a mesh, its box may ask for a sharding."""
     mesh = getattr(box, "mesh", None) or jax.sharding.get_abstract_mesh()
-    axes = nn.get_partition_spec(box)
+    axes = nn.get_partition_spec(box) if linen_trace.is_box(box) else None
     if isinstance(box, nn.LogicallyPartitioned):
         axes = spmd.logical_to_mesh_axes(axes, box.rules)
-    return spec if mesh.empty else jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=NamedSharding(mesh, axes))
+    return matching.spec_of(box, mesh, axes)
 
 
-def _fitting(variables: Any, expected: Mapping[Path, Any]) -> Any:
-    """The variables, or an error if they are not of the module."""
+def _validated(variables: Any, expected: Mapping[Path, Any]) -> Any:
+    """Return the variables if they have collections and shapes of the module."""
+    if not isinstance(variables, Mapping):
+        raise TypeError(f"`variables` must be a dict of collections, as `module.init` returns, got {variables!r}")
     collections = sorted({path[0] for path in expected})
     if variables and not any(name in collections for name in variables):
         raise ValueError(f"`variables` must hold collections of the module, {collections}, got {sorted(variables)}")

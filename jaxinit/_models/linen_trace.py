@@ -1,4 +1,9 @@
-"""The modules of a Linen model and the shapes of their arrays, as one abstract run of `init` calls them."""
+"""Find the modules of a Linen model, and the shapes that they see, by one abstract run of `init`.
+
+A Linen module makes its submodules and parameters while it runs. So Flax is asked to report
+every call of a method. Under `nn.scan` and `nn.vmap` a module sees one layer of its arrays,
+and the modules around it see the stack: this tells which axes hold layers.
+"""
 
 import dataclasses
 import math
@@ -9,111 +14,127 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxinit._models import linen_stacks
-from jaxinit._models.matching import Node, Path
+from jaxinit._models.matching import Node, Path, array_in
+from jaxinit._models.stacks import stacked_axes
 
 COLLECTIONS = ("batch_stats", "params")
-"""What torch keeps too: running statistics and parameters; of one name in both, the parameter is meant."""
+"""The collections that torch has too: running statistics, and parameters."""
 
 Shape = tuple[int, ...]
-_At = tuple[Path, type[nn.Module]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Calls:
-    """The modules that were called, unbound, and the shapes that each saw of the arrays in it and below it.
+@dataclasses.dataclass
+class Called:
+    """A module that was called: a copy outside of the run, and the shapes of the arrays in it and below it.
 
-    Under `nn.scan` and `nn.vmap` a module sees one layer of the stack.
+    The names of the arrays are whole paths that begin with the collection.
     """
 
-    modules: dict[_At, nn.Module] = dataclasses.field(default_factory=dict)
-    shapes: dict[_At, dict[Path, Shape]] = dataclasses.field(default_factory=dict)
+    path: Path
+    module: nn.Module
+    shapes: dict[Path, Shape] = dataclasses.field(default_factory=dict)
 
-    def note(self, call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        """Flax's interceptor of methods: inner modules are done first, but for those set up alone."""
+    def see(self, variables: Any) -> None:
+        """Add the shapes of the module's variables at a call."""
+        for (collection, *path), box in flat(variables).items():
+            if collection in COLLECTIONS:
+                self.shapes.setdefault((collection, *self.path, *path), array_in(box).shape)
+
+
+class Trace:
+    """The modules of a model in the order in which their first calls ended, so inner modules come first."""
+
+    def __init__(self) -> None:
+        # Two modules can share a path: nn.share_scope gives a module the scope of a module in it.
+        self._called: dict[tuple[Path, type[nn.Module]], Called] = {}
+
+    def intercept(self, call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        """Note a call of a method. Flax calls this in place of the method."""
         result, module = call(*args, **kwargs), context.module
         if module.scope is not None and module.is_initializing():
             at = module.path, type(module)
-            if at not in self.modules:
-                self.modules[at] = module.copy(parent=None, name=module.name)
-            seen = self.shapes.setdefault(at, {})
-            for (collection, *path), box in flat(module.variables).items():
-                if collection in COLLECTIONS:
-                    seen.setdefault((collection, *module.path, *path), array_in(box).shape)
+            if at not in self._called:
+                self._called[at] = Called(module.path, module.copy(parent=None, name=module.name))
+            self._called[at].see(module.variables)
         return result
 
-    def within(self, variables: Mapping[Path, Any]) -> "Calls":
-        """The modules whose arrays are those of `variables`, or layers of them.
+    def restrict(self, variables: Mapping[Path, Any]) -> None:
+        """Drop the modules whose arrays are neither arrays of the model nor layers of them.
 
-        Others, run by themselves or under `nn.map_variables`, say nothing about `variables`.
+        Such modules are run by themselves inside of a method, or under `nn.map_variables`.
         """
 
-        def is_of(path: Path, shape: Shape) -> bool:
-            return path in variables and linen_stacks.further_axes(array_in(variables[path]).shape, shape) is not None
+        def is_of_model(path: Path, shape: Shape) -> bool:
+            return path in variables and stacked_axes(array_in(variables[path]).shape, shape) is not None
 
-        kept = [at for at in self.modules if all(is_of(*item) for item in self.shapes[at].items())]
-        return Calls({at: self.modules[at] for at in kept}, {at: self.shapes[at] for at in kept})
+        self._called = {
+            at: called
+            for at, called in self._called.items()
+            if all(is_of_model(path, shape) for path, shape in called.shapes.items())
+        }
 
     @property
     def nodes(self) -> list[Node]:
-        """The modules, inner ones first, and otherwise in the order in which they were called."""
+        """The modules, each after the modules in it, and otherwise in the order of the calls."""
+        # Modules that `setup` makes can end their first call before those in them. So a module is sorted by
+        # the index of the first call under each prefix of its path, and infinity puts it behind its own.
         first: dict[Path, int] = {}
-        for index, (path, _) in enumerate(self.modules):
-            for end in range(len(path) + 1):
-                first.setdefault(path[:end], index)
+        for index, called in enumerate(self._called.values()):
+            for prefix in _prefixes(called.path):
+                first.setdefault(prefix, index)
 
-        def place(item: tuple[_At, Any]) -> tuple[float, ...]:
-            path = item[0][0]
-            return (*(first[path[:end]] for end in range(1, len(path) + 1)), math.inf)
+        def place(called: Called) -> tuple[float, ...]:
+            return (*(first[prefix] for prefix in _prefixes(called.path)), math.inf)
 
-        return [Node(path, module) for (path, _), module in sorted(self.modules.items(), key=place)]
+        return [Node(called.path, called.module) for called in sorted(self._called.values(), key=place)]
 
     @property
     def layers(self) -> dict[Path, tuple[Shape, int]]:
-        """The shape of each array in one layer, and the depth of the outermost module that sees no more of it."""
-        found: dict[Path, tuple[Shape, int]] = {}
-        for (path, _), shapes in sorted(self.shapes.items(), key=_depth, reverse=True):
-            for name, shape in shapes.items():
-                if found.setdefault(name, (shape, len(path)))[0] == shape:
-                    found[name] = shape, len(path)
-        return found
+        """The shape of each array in one layer, and the depth of the module that is stacked.
+
+        The innermost module around an array sees one layer. Of the modules that see the same
+        shape, the outermost is the stacked one. Its depth is the length of its path.
+        """
+        layers: dict[Path, tuple[Shape, int]] = {}
+        for called in sorted(self._called.values(), key=lambda called: len(called.path), reverse=True):
+            for name, shape in called.shapes.items():
+                innermost, _ = layers.setdefault(name, (shape, len(called.path)))
+                if shape == innermost:
+                    layers[name] = shape, len(called.path)
+        return layers
 
 
-def _depth(item: tuple[_At, Any]) -> int:
-    return len(item[0][0])
+def _prefixes(path: Path) -> list[Path]:
+    return [path[:end] for end in range(1, len(path) + 1)]
 
 
-def run(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Calls]:
-    """The module's variables, abstract, and its calls; inputs may be abstract too."""
+def run(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Trace]:
+    """Return the abstract variables of the module, and its trace. Inputs may be abstract too."""
     leaves, treedef = jax.tree.flatten((inputs, kwargs))
+    # Other inputs stay as they are: a module may ask for the value of a flag.
     abstract = {index: leaf for index, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)}
-    calls = Calls()
+    trace = Trace()
 
     def build(given: Mapping[int, jax.Array]) -> Any:
         args, options = jax.tree.unflatten(treedef, [given.get(index, leaf) for index, leaf in enumerate(leaves)])
-        with nn.intercept_methods(calls.note):
+        with nn.intercept_methods(trace.intercept):
             return module.init(jax.random.key(0), *args, **options)
 
     variables = jax.eval_shape(build, abstract)
-    return variables, calls.within(flat(variables))
+    trace.restrict(flat(variables))
+    return variables, trace
 
 
 def concrete(inputs: Any) -> Any:
-    """The inputs with zeros for what is abstract."""
+    """Return the inputs with zeros in place of abstract arrays."""
     return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype) if isinstance(x, jax.ShapeDtypeStruct) else x, inputs)
 
 
 def flat(variables: Any) -> dict[Path, Any]:
-    """Arrays, in their boxes if they have any, by their paths; a path begins with the collection's name."""
+    """Return arrays, or boxes that hold one, by their paths. A path begins with the name of the collection."""
     leaves = jax.tree_util.tree_leaves_with_path(variables, is_leaf=is_box)
     return {tuple(jax.tree_util.keystr((part,), simple=True) for part in path): box for path, box in leaves}
 
 
 def is_box(value: Any) -> bool:
     return isinstance(value, nn.meta.AxisMetadata)
-
-
-def array_in(box: Any) -> Any:
-    """The array, or what stands for it."""
-    (array,) = jax.tree.leaves(box)
-    return array

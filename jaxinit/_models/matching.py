@@ -1,50 +1,57 @@
-"""What NNX and Linen models have in common: modules in a tree, and arrays at their paths."""
+"""Modules in a tree, the arrays at their paths, and the rule that says what each array is drawn from."""
 
 import dataclasses
 import fnmatch
-import hashlib
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding
 
 from jaxinit._initializers.base import Initializer
 from jaxinit._models.correspondence import Layer, Shapes
 from jaxinit._sampling.sharding import device_put
+from jaxinit._sampling.source import Source
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
-Draw = tuple[Path, Callable[..., jax.Array]]
-"""Where an array is, and the initializer that draws it; any callable of JAX's protocol."""
+Init = Callable[..., jax.Array]
+"""An initializer of jaxinit, or any callable of JAX's protocol `(key, shape, dtype)`."""
+Initializers = Mapping[str, Init]
+"""Initializers by the names of parameters."""
+InitFn = Callable[[Any], Initializers | None]
+"""A function of a module, as in torch's `model.apply(init_weights)`."""
+Draw = tuple[Path, Init]
+"""The path of an array, and the initializer that draws it."""
+Rule = Callable[[Shapes, Any], Layer | Initializers | None]
+"""From the shapes of a module's parameters and the module: how to draw them, or None if the rule does not apply."""
 
 
 class MissingParameterError(KeyError):
-    """A layer has no parameter of the name that a rule looks for: it keeps its parameters elsewhere."""
+    """Signal that a module lacks a parameter that its rule reads: a subclass may name its parameters otherwise."""
 
 
-class Own(dict[str, tuple[int, ...]]):
-    """The shapes of a module's arrays by their paths within it."""
-
+class _ShapesWithin(dict[str, tuple[int, ...]]):
     def __missing__(self, name: str) -> tuple[int, ...]:
         raise MissingParameterError(name)
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A module of the model, and where it is."""
+    """A module of the model and its path."""
 
     path: Path
     module: Any
 
-    def own(self, leaves: Leaves) -> Own:
-        """The shapes of the arrays in it and below it."""
+    def shapes(self, leaves: Leaves) -> Shapes:
+        """Return the shapes of the arrays in the module and below it, by their paths within it."""
         depth = len(self.path)
         below = {path[depth:]: leaf.shape for path, leaf in leaves.items() if path[:depth] == self.path}
-        return Own({dotted(path): shape for path, shape in below.items()})
+        return _ShapesWithin({dotted(path): shape for path, shape in below.items()})
 
     def at(self, name: str) -> Path:
+        """Return the path of the module's parameter `name`, such as `"inner.kernel"`."""
         return (*self.path, *name.split("."))
 
     def __str__(self) -> str:
@@ -52,87 +59,105 @@ class Node:
 
 
 @dataclasses.dataclass(frozen=True)
-class Known:
-    """A module that jaxinit can initialise: by torch's layer, or by initializers that were registered for it."""
+class Match:
+    """A module, and the initializers of those of its parameters that its rule covers."""
 
     node: Node
-    inits: Mapping[str, Callable[..., jax.Array]]
-    layer: Layer | None = None
+    inits: Initializers
 
     @property
     def draws(self) -> list[Draw]:
+        """The initializer of each parameter by its path in the model."""
         return [(self.node.at(name), init) for name, init in self.inits.items()]
+
+    def shapes(self, leaves: Leaves) -> Shapes:
+        """Return the shapes of these parameters, by their paths within the module."""
+        return {name: leaves[self.node.at(name)].shape for name in self.inits}
+
+
+@dataclasses.dataclass(frozen=True)
+class RuleMatch(Match):
+    """A module with initializers from a registered rule, or from its own method in Linen."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerMatch(Match):
+    """A module that plays the part of one of torch's layers."""
+
+    layer: Layer
 
 
 def dotted(path: Path) -> str:
     return ".".join(path)
 
 
-def known(nodes: Sequence[Node], leaves: Leaves, rule_of: Callable[[Any], Any]) -> tuple[list[Known], list[Path]]:
-    """The modules that some rule knows, in the order of `nodes`, and the paths of the arrays that none claims.
+def matched(
+    nodes: Sequence[Node], leaves: Leaves, rule_of: Callable[[Any], Rule | None]
+) -> tuple[list[Match], list[Path]]:
+    """Return the modules that have a rule, in the order of `nodes`, and the paths of the arrays without one.
 
-    A module's rule speaks for the modules below it too, so outer ones are asked first.
+    A module's rule covers the modules below it too, so outer modules come first and take their arrays.
     """
-    free, found = dict(leaves), {}
-    # Of two modules at one path the outer one comes later in `nodes`.
+    unmatched, matches = dict(leaves), {}
+    # Linen's share_scope puts two modules at one path. The outer one comes later in `nodes`.
     for index, node in sorted(enumerate(nodes), key=lambda item: (len(item[1].path), -item[0])):
-        rule, unclaimed = rule_of(node.module), node.own(free)
-        answer = _ask(rule, node.own(leaves), unclaimed, node) if rule is not None and unclaimed else None
-        if answer is not None:
-            found[index] = answer
-            for name in answer.inits:
-                free.pop(node.at(name))
-    return [found[index] for index in sorted(found)], list(free)
+        rule, unclaimed = rule_of(node.module), node.shapes(unmatched)
+        match = _match(rule, node.shapes(leaves), unclaimed, node) if rule is not None and unclaimed else None
+        if match is not None:
+            matches[index] = match
+            for path, _ in match.draws:
+                unmatched.pop(path)
+    return [matches[index] for index in sorted(matches)], list(unmatched)
 
 
-def _ask(rule: Any, shapes: Shapes, unclaimed: Shapes, node: Node) -> Known | None:
-    """What the rule says of those parameters that no outer module has claimed."""
+def _match(rule: Rule, shapes: Shapes, unclaimed: Shapes, node: Node) -> Match | None:
+    """Apply a rule to those parameters that no outer module has taken."""
     try:
-        layer = rule(shapes, node.module)
+        answer = rule(shapes, node.module)
     except MissingParameterError:
         return None
-    if layer is None:
+    if answer is None:
         return None
-    if isinstance(layer, Layer):
-        within = layer.within(unclaimed)
-        return Known(node, within.initializers(), within)
-    inits = checked("rule", layer, node, shapes)
-    return Known(node, {name: init for name, init in inits.items() if name in unclaimed})
+    if isinstance(answer, Layer):
+        layer = answer.within(unclaimed)
+        return LayerMatch(node, layer.initializers(), layer)
+    inits = validated("rule", answer, node, shapes)
+    return RuleMatch(node, {name: init for name, init in inits.items() if name in unclaimed})
 
 
-def chosen(
-    nodes: Iterable[Node], found: Sequence[Known], leaves: Leaves, fn: Callable[[Any], Any], only: str | None
+def selected(
+    nodes: Iterable[Node], matches: Sequence[Match], leaves: Leaves, fn: InitFn, only: str | None
 ) -> list[Draw]:
-    """What `fn` wants drawn, module by module, at the paths that match `only`.
+    """Return the draws that `fn` asks for, module by module, at the paths that match `only`.
 
-    The parts of a layer that torch has as one module, such as the gates of a GRU, are not asked.
+    `fn` is not called with the parts of a layer that is one module in torch, such as the gates of a GRU.
     """
     if not callable(fn):
         raise TypeError(f"`fn` must be a function of a module, got {fn!r}")
     if not isinstance(only, str | None):
         raise TypeError(f"`only` must be a pattern as a string, got {only!r}")
     draws: list[Draw] = []
-    wholes = {one.node.path for one in found if one.layer is not None}
+    layers = {match.node.path for match in matches if isinstance(match, LayerMatch)}
     for node in nodes:
-        if node.path not in wholes and any(node.path[:end] in wholes for end in range(len(node.path))):
-            continue
-        answer = fn(node.module)
+        is_part = node.path not in layers and any(node.path[:end] in layers for end in range(len(node.path)))
+        answer = None if is_part else fn(node.module)
         if answer is not None:
-            inits = checked("fn", answer, node, node.own(leaves))
+            inits = validated("fn", answer, node, node.shapes(leaves))
             draws += [(node.at(name), init) for name, init in inits.items()]
-    kept = [(path, init) for path, init in draws if only is None or matches(path, only)]
-    if only is not None and not any(matches(path, only) for path in leaves):
-        raise ValueError(f"`only` must match the path of a parameter, got {only!r}; there are {_listed(leaves)}")
-    return kept
+    if only is None:
+        return draws
+    if not any(fits(path, only) for path in leaves):
+        raise ValueError(f"`only` must match the path of a parameter, got {only!r}. Paths are {_listed(leaves)}")
+    return [(path, init) for path, init in draws if fits(path, only)]
 
 
-def matches(path: Path, pattern: str) -> bool:
-    """Whether the path, or that of a module which it lies in, matches a pattern of the shell's kind."""
+def fits(path: Path, pattern: str) -> bool:
+    """Return whether a shell pattern matches the path or the path of a module around it."""
     return any(fnmatch.fnmatchcase(dotted(path[:end]), pattern) for end in range(1, len(path) + 1))
 
 
-def checked(name: str, answer: Any, node: Node, shapes: Mapping[str, Any]) -> Mapping[str, Callable[..., jax.Array]]:
-    """Initializers by the names of a module's parameters, or an error."""
+def validated(name: str, answer: Any, node: Node, shapes: Shapes) -> Initializers:
+    """Return `answer` if it holds initializers by the names of a module's parameters."""
     if not isinstance(answer, Mapping) or not all(callable(init) for init in answer.values()):
         raise TypeError(f"`{name}` must return a dict of initializers for {node}, or None, got {answer!r}")
     for parameter in answer:
@@ -145,21 +170,17 @@ def _listed(paths: Iterable[Path | str]) -> str:
     return ", ".join(path if isinstance(path, str) else dotted(path) for path in paths) or "none"
 
 
-def draw(draws: Sequence[Draw], leaves: Leaves, key: jax.Array) -> dict[Path, jax.Array]:
-    """The arrays at the paths; of two for one path the last."""
-    return {path: _drawn(init, key_at(key, path), leaves[path], path) for path, init in dict(draws).items()}
+def draw(draws: Sequence[Draw], leaves: Leaves, source: Source) -> dict[Path, jax.Array]:
+    """Draw the array at each path, from the last initializer that names it."""
+    return {path: _drawn(init, source.at(path), leaves[path], path) for path, init in dict(draws).items()}
 
 
-def laid_out(arrays: Mapping[Path, np.ndarray], leaves: Leaves) -> dict[Path, jax.Array]:
-    """The arrays of the host, each in the dtype and on the devices of its leaf."""
-    cast = {path: np.asarray(array, leaves[path].dtype) for path, array in arrays.items()}
-    return {path: device_put(array, leaves[path].sharding) for path, array in cast.items()}
-
-
-def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeStruct, path: Path) -> jax.Array:
+def _drawn(init: Init, source: Any, leaf: jax.ShapeDtypeStruct, path: Path) -> jax.Array:
     is_ours = isinstance(init, Initializer)
     try:
-        array = init(key, leaf.shape, leaf.dtype, leaf.sharding) if is_ours else init(key, leaf.shape, leaf.dtype)
+        # Initializers of others take a key and no sharding.
+        more = (leaf.sharding,) if is_ours else ()
+        array = init(source if is_ours else source.key, leaf.shape, leaf.dtype, *more)
     except Exception as error:  # raised again, whatever it is, with its place
         error.add_note(f"while drawing {dotted(path)}, an array of shape {leaf.shape}")
         raise
@@ -171,26 +192,22 @@ def _drawn(init: Callable[..., jax.Array], key: jax.Array, leaf: jax.ShapeDtypeS
     return array if is_ours else device_put(array, leaf.sharding)
 
 
-def key_at(key: jax.Array, path: Path) -> jax.Array:
-    """The key of one array: the model's, with 64 bits of the path's hash folded in.
-
-    So that a layer more or less changes no other layer's numbers.
-    """
-    digest = hashlib.sha256("/".join(path).encode()).digest()
-    for word in np.frombuffer(digest[:8], "<u4"):
-        key = jax.random.fold_in(key, word)
-    return key
+def on_device(arrays: Mapping[Path, np.ndarray], leaves: Leaves) -> dict[Path, jax.Array]:
+    """Return host arrays as JAX's, each in the dtype and with the sharding of its leaf."""
+    cast = {path: np.asarray(array, leaves[path].dtype) for path, array in arrays.items()}
+    return {path: device_put(array, leaves[path].sharding) for path, array in cast.items()}
 
 
-def warn_unknown(paths: Iterable[Path], how: str) -> None:
-    """Says which arrays were left as they are."""
-    listed = sorted({dotted(path) for path in paths})
-    if listed:
-        warnings.warn(f"left as built, for no rule knows their layers: {', '.join(listed)}; {how}", stacklevel=4)
+def array_in(leaf: Any) -> Any:
+    """Return the array in a variable or a box of Flax's, concrete or abstract, or the array itself."""
+    (array,) = jax.tree.leaves(leaf)
+    return array
 
 
-def spec_of(array: Any) -> jax.ShapeDtypeStruct:
-    """Shape, dtype and, where it has one on a mesh, sharding of an array, concrete or abstract."""
+def spec_of(leaf: Any, mesh: Any, axes: jax.sharding.PartitionSpec | None) -> jax.ShapeDtypeStruct:
+    """Return the shape and dtype of an array, with its sharding or else with the `axes` of `mesh` that it asks for."""
+    array = array_in(leaf)
     sharding = getattr(array, "sharding", None)
-    is_on_mesh = isinstance(sharding, jax.sharding.NamedSharding) and not sharding.mesh.empty
-    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding if is_on_mesh else None)
+    if not isinstance(sharding, NamedSharding) or sharding.mesh.empty:
+        sharding = None if mesh.empty or axes is None else NamedSharding(mesh, axes)
+    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)

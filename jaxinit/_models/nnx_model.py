@@ -1,55 +1,73 @@
-"""The modules and arrays of an NNX model, which is a graph: by their paths, shared ones once."""
+"""The modules and arrays of an NNX model: a graph, where what is shared has several paths. Flax chooses one of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 from flax import nnx
 
-from jaxinit import _arguments
-from jaxinit._models import matching
+from jaxinit._models import matching, torch_modules, verbs
 from jaxinit._models.matching import Node, Path
+from jaxinit._models.rules import Rules
+from jaxinit._models.stacks import Place, Stacks
 
-Model = TypeVar("Model", bound=nnx.Module)
+_TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
+RULES = Rules("jaxinit.nnx", nnx.Module, "nnx.Module", _TABLE)
 
 
-class View:
-    """The modules and arrays of a model by their paths: Flax's own, so that what is shared has one."""
+def as_source(rngs: Any) -> verbs.ModelSource:
+    """Return the source for `nnx.Rngs`, a key or a TorchGenerator."""
+    value = rngs.params() if isinstance(rngs, nnx.Rngs) else rngs
+    return verbs.as_source("rngs", value, "nnx.Rngs, a JAX key or a TorchGenerator")
 
-    def __init__(self, model: nnx.Module) -> None:
+
+class NNXModel(verbs.Model):
+    """A model, concrete or abstract.
+
+    A stacked layer stays one array here: its rule reads off the shape which axes stack layers.
+    """
+
+    def __init__(self, model: Any) -> None:
+        if not isinstance(model, nnx.Module):
+            raise TypeError(f"`model` must be an nnx.Module, got {model!r}")
         self.model = model
-        self.nodes = nodes(model)
         self._graphdef, state = nnx.split(model)
-        self._flat = {_named(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
-        specs = {_named(path): spec for path, spec in nnx.to_flat_state(nnx.get_partition_spec(state))}
-        kinds = {_named(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)}
-        self.leaves = {
-            path: _leaf(leaf, specs[path])
+        self._flat = {as_path(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
+        axes = _flat_state(nnx.get_partition_spec(state))
+        kinds = {as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)}
+        places = {
+            path: Place(_spec(leaf, axes[path]))
             for path, (_, leaf) in self._flat.items()
             if issubclass(kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
+        super().__init__(nodes(model), Stacks(places), RULES)
 
-    @property
-    def sorted(self) -> list[Path]:
-        """The modules, and dicts in them, whose order is not the one in which they were set."""
+    def sorted_nodes(self) -> list[Path]:
         return list(_sorted(self.nodes))
 
+    def shared(self) -> list[tuple[Path, Path]]:
+        paths = _paths(self.model)
+        found = ((paths[id(module)], path) for path, module in _occurrences(self.model, (), set()))
+        return [(path, other) for path, other in found if path != other]
+
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
-        """Puts arrays at their paths, into the model."""
+        """Put arrays at their paths in the model."""
         nnx.update(self.model, self._state(arrays))
 
+    def finish(self, source: verbs.ModelSource, unmatched: Iterable[Path]) -> None:
+        """Call the methods `reset_parameters` of modules, and warn of what neither they nor a rule set."""
+        with_method = [node for node in self.nodes if callable(getattr(node.module, "reset_parameters", None))]
+        for node in with_method:
+            node.module.reset_parameters(source.for_method((*node.path, "reset_parameters"), nnx.Rngs))
+        set_by_method = {node.at(name) for node in with_method for name in node.shapes(self.stacks.leaves)}
+        self.rules.warn(set(unmatched) - set_by_method)
+
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any]) -> Any:
-        """A model with the arrays at their paths, and the rest as `build` makes it."""
-        rest = [path for path in self._flat if path not in arrays]
-
-        def remaining() -> list[jax.Array]:
-            flat = {_named(path): leaf for path, leaf in nnx.to_flat_state(nnx.state(build()))}
-            return [_array(flat[path]) for path in rest]
-
-        placed = [self.leaves[path].sharding if path in self.leaves else None for path in rest]
-        # Compiled, so that what is not asked for is not drawn.
-        others = jax.jit(remaining, out_shardings=placed)() if rest else []
-        return nnx.merge(self._graphdef, self._state({**arrays, **dict(zip(rest, others, strict=True))}))
+        """Return a model with `arrays` at their paths, and the others as `build` makes them."""
+        leaves = self.stacks.leaves
+        rest = {path: leaves[path].sharding if path in leaves else None for path in self._flat if path not in arrays}
+        others = verbs.compiled(lambda: _flat_state(nnx.state(build())), rest)
+        return nnx.merge(self._graphdef, self._state({**arrays, **others}))
 
     def _state(self, arrays: Mapping[Path, jax.Array]) -> Any:
         leaves = [(self._flat[path], array) for path, array in arrays.items()]
@@ -58,104 +76,52 @@ class View:
         )
 
 
-class _Stream(nnx.RngStream):
-    """Flax's, but for how it counts: with a new variable.
-
-    Setting the old one asks tracers for a sharding; JAX answers with an error whose text takes
-    a search through all that was traced, so that tracing a model took time by its size squared.
-    """
-
-    def __call__(self) -> jax.Array:
-        key = jax.random.fold_in(self.key[...], self.count[...])
-        self.count = nnx.RngCount(self.count[...] + 1, tag=self.tag)
-        return key
-
-
-def build(constructor: Callable[[nnx.Rngs], Model], key: jax.Array) -> Model:
-    """`constructor(nnx.Rngs(key))`, for a trace."""
-    rngs = nnx.Rngs(key)
-    rngs.default.__class__ = _Stream
-    model = constructor(rngs)
-    for _, value in nnx.iter_graph(model):
-        if isinstance(value, _Stream):
-            value.__class__ = nnx.RngStream  # type: ignore[assignment]  # Flax's own again
-    return model
-
-
-def _named(path: Iterable[Any]) -> Path:
+def as_path(path: Iterable[Any]) -> Path:
     return tuple(map(str, path))
 
 
+def _flat_state(state: Any) -> dict[Path, Any]:
+    return {as_path(path): leaf for path, leaf in nnx.to_flat_state(state)}
+
+
 def nodes(model: nnx.Module) -> list[Node]:
-    """Every module once, inner ones first, and otherwise in the order in which attributes were set."""
+    """Return every module once, inner modules first, and otherwise in the order in which attributes were set."""
     paths = _paths(model)
     once = {id(module): module for _, module in _occurrences(model, (), set())}
     return [Node(paths[key], module) for key, module in once.items()]
 
 
-def attributes(model: nnx.Module) -> dict[Path, list[str]]:
-    """The names of each module's attributes, and of what is in its dicts, in the order in which they were set."""
-    return {path: list(own) for path, own in _named_parts(model)}
-
-
-def reorder(model: nnx.Module, names: Mapping[Path, list[str]]) -> None:
-    """Puts them back into that order."""
-    for path, own in _named_parts(model):
-        for name in names[path]:
-            own[name] = own.pop(name)
-
-
-def _named_parts(model: nnx.Module) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The attributes of each module, and the dicts in it."""
-    for node in nodes(model):
-        yield node.path, vars(node.module)
-        yield from _dicts(node.module, node.path)
-
-
-def _dicts(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def dicts_in(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the dicts among the attributes of a module, however deep in lists, with their paths."""
     for name, child in _children(value):
         below = (*path, str(name))
         if isinstance(child, dict):
             yield below, child
         if isinstance(child, dict | list | tuple):
-            yield from _dicts(child, below)
-
-
-def require_visible(model: nnx.Module) -> None:
-    """Refuses a model, in a trace or abstract, that keeps an array where Flax does not look: a plain attribute."""
-    seen = {_named(path) for path, _ in nnx.to_flat_state(nnx.state(model))}
-    for node in nodes(model):
-        for name, value in vars(node.module).items():
-            is_array = _arguments.is_traced(value) or isinstance(value, jax.ShapeDtypeStruct)
-            if is_array and (*node.path, name) not in seen:
-                raise ValueError(f"`build` must keep arrays in an nnx.Variable, got a plain one in {name} of {node}")
+            yield from dicts_in(child, below)
 
 
 def _sorted(nodes: Iterable[Node]) -> Iterator[Path]:
-    """The modules that Flax put together anew, merged, cloned or returned by a transform, and dicts in them.
+    """Yield the modules, and the dicts in them, that Flax merged, cloned or returned from a transform.
 
-    It sorts what it puts together, but for lists. What was set later comes behind.
+    Flax sorts all attributes of such a module. This changes the order of the attributes that
+    Flax itself sets before a constructor runs. They show it even if more attributes were set later.
     """
+    flax_names = list(vars(nnx.Module()))
     for node in nodes:
-        own = [name for name in vars(node.module) if str(name).startswith("_pytree__")]
-        if own == sorted(own):  # in a module that was built they are not
+        names = list(vars(node.module))
+        if names == sorted(names) or [name for name in names if name in flax_names] != flax_names:
+            # A list has its own order.
             yield from () if isinstance(node.module, nnx.List) else (node.path,)
-            yield from (path for path, _ in _dicts(node.module, node.path))
-
-
-def shared(model: nnx.Module) -> list[tuple[Path, Path]]:
-    """For each module that has several paths, Flax's and each other one."""
-    paths = _paths(model)
-    found = ((paths[id(module)], path) for path, module in _occurrences(model, (), set()))
-    return [(path, other) for path, other in found if path != other]
+            yield from (path for path, _ in dicts_in(node.module, node.path))
 
 
 def _paths(model: nnx.Module) -> dict[int, Path]:
-    return {id(value): _named(path) for path, value in nnx.iter_graph(model)}
+    return {id(value): as_path(path) for path, value in nnx.iter_graph(model)}
 
 
 def _occurrences(value: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, nnx.Module]]:
-    """Every module at every path that leads to it."""
+    """Yield every module at every path that leads to it."""
     if not isinstance(value, nnx.Pytree | dict | list | tuple):
         return
     if id(value) not in seen:
@@ -172,15 +138,7 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     return value.items() if isinstance(value, dict) else vars(value).items()
 
 
-def _array(variable: Any) -> Any:
-    """The array, or what stands for it, in a leaf of a state."""
-    (array,) = jax.tree.leaves(variable)
-    return array
-
-
-def _leaf(variable: Any, spec: Any) -> jax.ShapeDtypeStruct:
-    """An array's shape, dtype and sharding: its own, or, in a mesh, the one that its metadata asks for."""
-    leaf, mesh, axes = matching.spec_of(_array(variable)), jax.sharding.get_abstract_mesh(), jax.tree.leaves(spec)
-    if leaf.sharding is None and not mesh.empty and axes:
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=jax.sharding.NamedSharding(mesh, axes[0]))
-    return leaf
+def _spec(variable: Any, axes: Any) -> jax.ShapeDtypeStruct:
+    """Return the shape, dtype and sharding of an array. In a mesh, its metadata may ask for a sharding."""
+    (asked, *_) = *jax.tree.leaves(axes), None
+    return matching.spec_of(variable, jax.sharding.get_abstract_mesh(), asked)

@@ -1,4 +1,4 @@
-"""torch's `state_dict` into a Flax model: name by name, all of it or nothing."""
+"""Load torch's `state_dict` into a Flax model, name by name: all of it or nothing."""
 
 import dataclasses
 import itertools
@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit._models.matching import Known, Leaves, Path, dotted, laid_out
+from jaxinit._models.matching import LayerMatch, Leaves, Match, Path, dotted, on_device
 
 State = Mapping[str, Any] | str | PathLike[str]
 Matched = dict[str, tuple[str, ...]]
 
 
 def read(state: State) -> dict[str, np.ndarray]:
-    """The arrays by torch's names; a file of safetensors is opened."""
+    """Return the arrays by torch's names, from a dict or from a file of safetensors."""
     if isinstance(state, Mapping):
         if wrong := [name for name in state if not isinstance(name, str)]:
             raise TypeError(f"`state` must have names as keys, got {wrong[0]!r}")
@@ -29,7 +29,7 @@ def read(state: State) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
         from safetensors.flax import load_file
     except ImportError:
-        raise ImportError("`state` as a file needs safetensors; install it with: pip install 'jaxinit[flax]'") from None
+        raise ImportError("`state` as a file needs safetensors. Install it with: pip install 'jaxinit[flax]'") from None
     try:
         return read(load_file(state))
     except SafetensorError as error:
@@ -37,49 +37,51 @@ def read(state: State) -> dict[str, np.ndarray]:
 
 
 def _is_counter(name: str) -> bool:
-    """BatchNorm's count of batches, which Flax does not keep."""
+    """Return whether this is BatchNorm's count of batches, which Flax does not keep."""
     return name.rpartition(".")[2] == "num_batches_tracked"
 
 
 def _array(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value)
-    except TypeError:  # torch's bfloat16 has no NumPy form of its own
+    except TypeError:  # NumPy has no bfloat16 for a torch tensor, and JAX has
         return np.asarray(jnp.from_dlpack(value))
-    except RuntimeError as error:  # torch's parameters that are trained
+    except RuntimeError as error:  # a parameter that requires a gradient
         raise TypeError(f"`state` must hold arrays, such as torch's state_dict(), got for {name}: {error}") from None
 
 
 def match(
-    found: Sequence[Known],
-    free: Iterable[Path],
+    matches: Sequence[Match],
+    unmatched: Iterable[Path],
     leaves: Leaves,
     state: Mapping[str, np.ndarray],
     shared: Iterable[tuple[Path, Path]] = (),
 ) -> tuple[dict[Path, jax.Array], Matched]:
-    """The arrays of the model by path, and which of torch's tensors each is made of.
+    """Return the arrays of the model by path, and the names of torch's tensors that each is made of.
 
-    A module that is `shared` has two paths; torch names its tensors by both.
+    A `shared` module has two paths. torch names its tensors by both.
 
     Raises:
-        ValueError: a tensor is missing, left over, or of a shape that does not fit; all are listed.
+        ValueError: a tensor is missing, left over, or has a shape that does not fit. The message lists them all.
     """
-    matching = _Matching(leaves, state, dict(state))
-    matching.problems += _without_copies(matching.unused, shared)
-    for one in found:
-        matching.take(one)
-    alone = (path for one in found if one.layer is None for path, _ in one.draws)
-    for path in (*free, *alone):
-        matching.take_alone(path)
-    unexpected = (f"unexpected {name}, of shape {array.shape}" for name, array in matching.unused.items())
-    if problems := [*matching.problems, *unexpected]:
+    loading = _Loading(leaves, state, dict(state))
+    loading.problems += _without_copies(loading.unused, shared)
+    for match in matches:
+        if isinstance(match, LayerMatch):
+            loading.assign_layer(match)
+    # torch has no layer for these, so their parameters have the same names and axes in torch.
+    others = (path for match in matches if not isinstance(match, LayerMatch) for path, _ in match.draws)
+    for path in (*unmatched, *others):
+        loading.assign_parameter(path)
+    unexpected = (f"unexpected {name}, of shape {array.shape}" for name, array in loading.unused.items())
+    if problems := [*loading.problems, *unexpected]:
         raise ValueError("`state` does not fit the model, which is unchanged:\n" + "\n".join(problems))
-    return laid_out(matching.arrays, leaves), matching.matched
+    return on_device(loading.arrays, leaves), loading.matched
 
 
 @dataclasses.dataclass
-class _Matching:
-    """The state and what of it is still unused; what it gave, and what did not fit."""
+class _Loading:
+    """The tensors that are still unused, the arrays made so far, and what did not fit."""
 
     leaves: Leaves
     state: Mapping[str, np.ndarray]
@@ -88,40 +90,38 @@ class _Matching:
     matched: Matched = dataclasses.field(default_factory=dict)
     problems: list[str] = dataclasses.field(default_factory=list)
 
-    def take(self, one: Known) -> None:
-        """The tensors of one of torch's layers, all of them or none."""
-        if one.layer is None:
-            return
-        shapes = {name: self.leaves[one.node.at(name)].shape for name in one.inits}
-        wanted = one.layer.tensor_shapes(shapes)
-        names = _named(one, wanted, self.state)
+    def assign_layer(self, match: LayerMatch) -> None:
+        """Make the parameters of a layer from all of its tensors, or from none if one does not fit."""
+        shapes = match.shapes(self.leaves)
+        wanted = match.layer.tensor_shapes(shapes)
+        names = _full_names(match, wanted, self.state)
         wrong = [problem for own, shape in wanted.items() for problem in _problem(names[own], shape, self.unused)]
         tensors = {own: self.unused.pop(name) for own, name in names.items() if name in self.unused}
-        self.problems += wrong or _without_place(one, tensors, names)
+        self.problems += wrong or _nonzero_unused(match, tensors, names)
         if wrong:
             return
-        for name, array in one.layer.assembled(tensors, shapes).items():
-            self.arrays[one.node.at(name)] = array
-        for parameter in one.layer.parameters:
+        for path, array in match.layer.from_torch(tensors, shapes).items():
+            self.arrays[match.node.at(path)] = array
+        for parameter in match.layer.parameters:
             own_names = dict.fromkeys(names[block.tensor] for block in parameter.sources)
-            self.matched[dotted(one.node.at(parameter.path))] = tuple(own_names)
+            self.matched[dotted(match.node.at(parameter.path))] = tuple(own_names)
 
-    def take_alone(self, path: Path) -> None:
-        """A parameter that is in torch as it is here."""
-        name = next((name for name in map(dotted, _spellings(path)) if name in self.unused), dotted(path))
+    def assign_parameter(self, path: Path) -> None:
+        """Take the tensor of the same name and shape."""
+        name = next((name for name in map(dotted, _spelled_paths(path)) if name in self.unused), dotted(path))
         self.problems += _problem(name, self.leaves[path].shape, self.unused)
         if name in self.unused:
             self.arrays[path], self.matched[dotted(path)] = self.unused.pop(name), (name,)
 
 
 def _without_copies(state: dict[str, np.ndarray], shared: Iterable[tuple[Path, Path]]) -> Iterator[str]:
-    """Takes the second names of shared tensors out of the state."""
+    """Remove the second names of shared tensors from the state, and yield those whose values differ."""
     for path, other in shared:
         prefix = f"{dotted(other)}."
         for copy in [name for name in state if name.startswith(prefix)]:
             name = f"{dotted(path)}.{copy.removeprefix(prefix)}"
             if name in state and not np.array_equal(state[name], state.pop(copy)):
-                yield f"{copy} and {name} must be equal, for the model has one module for both"
+                yield f"{copy} and {name} must be equal, because the model has one module for both"
 
 
 def _problem(name: str, shape: tuple[int, ...], state: Mapping[str, np.ndarray]) -> Iterator[str]:
@@ -131,56 +131,66 @@ def _problem(name: str, shape: tuple[int, ...], state: Mapping[str, np.ndarray])
         yield f"{name} must have shape {shape}, got {state[name].shape}"
 
 
-def _without_place(one: Known, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Iterator[str]:
-    """Numbers that the Flax layer would have to ignore."""
-    assert one.layer is not None
-    count = {tensor.name: tensor.blocks for tensor in one.layer.draws}
-    for block in sorted(one.layer.homeless()):
+def _nonzero_unused(match: LayerMatch, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Iterator[str]:
+    """Yield the blocks of torch's tensors that are not zero and that the Flax layer has no parameter for.
+
+    Only the new state of a GRU has one: torch adds two biases to it, and NNX's cell has one.
+    """
+    count = {tensor.name: tensor.blocks for tensor in match.layer.draws}
+    for block in sorted(match.layer.unused_blocks()):
         if np.split(tensors[block.tensor], count[block.tensor])[block.part].any():
             yield (
-                f"{names[block.tensor]} has numbers that {one.node} has no place for (block {block.part} of "
-                f"{count[block.tensor]}); give the layer for its state a bias: "
-                "cell.dense_h = nnx.Linear(n, 3 * n, rngs=rngs)"
+                f"`{names[block.tensor]}[{block.part}]` (of {count[block.tensor]} blocks) is nonzero, but {match.node} "
+                "has no such bias. Add one: cell.dense_h = nnx.Linear(n, 3 * n, rngs=rngs)"
             )
 
 
-def _named(one: Known, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[str, str]:
-    """torch's full names of a layer's tensors: that form of its path of which the state knows most."""
-    named = [
-        {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted} for prefix, suffix in forms(one.node.path)
+def _full_names(match: Match, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[str, str]:
+    """Return torch's full names of a layer's tensors, by the candidate that the state has most tensors of."""
+    candidates = [
+        {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted}
+        for prefix, suffix in candidate_names(match.node.path)
     ]
-    return max(named, key=lambda form: sum(name in state for name in form.values()))
+    return max(candidates, key=lambda names: sum(name in state for name in names.values()))
 
 
-def forms(path: Path) -> Iterator[tuple[str, str]]:
-    """What torch may call a layer: prefixes of its tensors' names, and suffixes."""
-    for form in _spellings(path):
-        yield dotted(form), ""
-    for form in _spellings(path):
-        yield from _recurrent(form)
+def candidate_names(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the prefixes and suffixes that torch's names of a layer's tensors may have.
+
+    For `rnn.cell` these are `("rnn.cell", "")` and, in a recurrent module, `("rnn", "_l0")`.
+    """
+    for spelled in _spelled_paths(path):
+        yield dotted(spelled), ""
+    for spelled in _spelled_paths(path):
+        yield from _recurrent_names(spelled)
 
 
-def _spellings(path: Path) -> list[Path]:
-    """An entry of a Linen list is `blocks_0` for `blocks.0`; Sequential's `layers` have no name in torch."""
+def _spelled_paths(path: Path) -> list[Path]:
+    """Return the paths that torch may have for a path of Flax's, itself first.
+
+    Linen names an entry of a list `blocks_0`, torch `blocks.0`. Flax's Sequential keeps a list
+    `layers`, and torch's has the entries themselves. So each `layers` may be left out or not.
+    """
     listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
     following = (*listed[1:], "")[: len(listed)]
-    # Of several `layers` in a path each may be Sequential's or a list of that name.
     choices = [
         ((name,), ()) if name == "layers" and after.isdigit() else ((name,),)
         for name, after in zip(listed, following, strict=True)
     ]
-    chosen = (tuple(itertools.chain(*choice)) for choice in itertools.product(*choices))
-    return list(dict.fromkeys((path, *chosen)))
+    spelled = (tuple(itertools.chain(*choice)) for choice in itertools.product(*choices))
+    return list(dict.fromkeys((path, *spelled)))
 
 
-def _recurrent(path: Path) -> Iterator[tuple[str, str]]:
-    """A cell in an RNN is torch's layer `_l0`, in a list that of its index; it may be named `lstm_l0` itself."""
+def _recurrent_names(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield torch's names for a cell in an RNN: the layer `_l0`, or in a list the layer of its index.
+
+    A Linen cell may be named after torch's layer, such as `lstm_l0`.
+    """
     if path and path[-1] == "cell":
         path = path[:-1]
-    is_backward = path[-1:] == ("backward_rnn",)
+    suffix = "_reverse" if path[-1:] == ("backward_rnn",) else ""
     if path[-1:] in (("backward_rnn",), ("forward_rnn",)):
         path = path[:-1]
-    suffix = "_reverse" * is_backward
     if named := re.fullmatch(r"(.*)(_l\d+(?:_reverse)?)", path[-1] if path else ""):
         yield dotted((*path[:-1], named[1])), named[2]
     if path and path[-1].isdigit():

@@ -1,7 +1,7 @@
-"""The table of modules: which Flax layer plays which torch module's part, and how it is drawn.
+"""The table of modules: the Flax layers that correspond to each torch module, and their rules.
 
-A rule reads all sizes off the shapes of a layer's parameters, so that it serves NNX,
-Linen, and layers that were stacked for a scan: further axes in front are batch axes.
+A rule reads all sizes off the shapes of a layer's parameters. So one rule serves NNX and Linen,
+and NNX layers that are stacked for a scan, whose first axes are batch axes.
 """
 
 import dataclasses
@@ -15,12 +15,12 @@ from jaxinit.composed import with_zero_row
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
 
 Rule = Callable[[Shapes, Any], Layer | None]
-"""From the shapes of a layer's parameters and the layer itself; None where torch has no such module."""
+"""From the shapes of a layer's parameters and the layer, or None if torch has no such module."""
 
 
-def _stacked(layout: Layout, further: int) -> Layout:
-    """The layout with `further` batch axes in front."""
-    return dataclasses.replace(layout, batch_axis=tuple(range(further)))
+def _stacked(layout: Layout, count: int) -> Layout:
+    """Return the layout with `count` batch axes in front."""
+    return dataclasses.replace(layout, batch_axis=tuple(range(count)))
 
 
 def _vector(path: str, tensor: str) -> Parameter:
@@ -37,9 +37,9 @@ def _affine(torch: str, own: defaults.Keywords, kernel: Parameter) -> Layer:
 
 
 def linear(shapes: Shapes, _: Any) -> Layer:
-    """`kernel` (in, out)."""
-    *further, features, _ = shapes["kernel"]
-    return _affine("Linear", defaults.linear(features), _weight("kernel", _stacked(FLAX, len(further))))
+    """Match `kernel` (in, out)."""
+    *stacked, features, _ = shapes["kernel"]
+    return _affine("Linear", defaults.linear(features), _weight("kernel", _stacked(FLAX, len(stacked))))
 
 
 def _count(axes: Any) -> int:
@@ -47,7 +47,7 @@ def _count(axes: Any) -> int:
 
 
 def linear_general(shapes: Shapes, layer: Any) -> Layer:
-    """`kernel` (*in, *out): torch's Linear between flattened axes."""
+    """Match `kernel` (*in, *out), which is torch's Linear between flattened axes."""
     out = _count(layer.out_features if hasattr(layer, "out_features") else layer.features)
     ends = tuple(range(-out - _count(layer.axis), -out)), tuple(range(-out, 0))
     layout = _stacked(Layout(*ends), len(shapes["kernel"]) - len(ends[0]) - out)
@@ -56,43 +56,43 @@ def linear_general(shapes: Shapes, layer: Any) -> Layer:
 
 
 def conv(shapes: Shapes, layer: Any) -> Layer:
-    """`kernel` (*spatial, in / groups, out)."""
-    spatial, further = _spatial(shapes["kernel"], layer)
+    """Match `kernel` (*spatial, in / groups, out)."""
+    spatial, stacked = _spatial(shapes["kernel"], layer)
     own = defaults.conv(shapes["kernel"][-2], spatial)
-    return _affine(f"Conv{len(spatial)}d", own, _weight("kernel", _stacked(FLAX, further)))
+    return _affine(f"Conv{len(spatial)}d", own, _weight("kernel", _stacked(FLAX, stacked)))
 
 
 def conv_transpose(shapes: Shapes, layer: Any) -> Layer:
-    """`kernel` (*spatial, in, out), or, with `transpose_kernel`, (*spatial, out, in) and flipped as torch does."""
-    spatial, further = _spatial(shapes["kernel"], layer)
+    """Match `kernel` (*spatial, in, out), or (*spatial, out, in) in torch's direction with `transpose_kernel`."""
+    spatial, stacked = _spatial(shapes["kernel"], layer)
     is_torchs = layer.transpose_kernel
     own = defaults.conv_transpose(shapes["kernel"][-2 if is_torchs else -1], spatial, transpose_kernel=is_torchs)
-    layout = _stacked(FLAX if is_torchs else FLAX_CONV_TRANSPOSE, further)
+    layout = _stacked(FLAX if is_torchs else FLAX_CONV_TRANSPOSE, stacked)
     kernel = _weight("kernel", layout, is_flipped=not is_torchs)
     return _affine(f"ConvTranspose{len(spatial)}d", own, kernel)
 
 
 def _spatial(shape: tuple[int, ...], layer: Any) -> tuple[tuple[int, ...], int]:
-    """The sizes of a kernel's spatial axes, and the number of axes in front of them."""
-    further = len(shape) - 2 - _count(layer.kernel_size)
-    return shape[further:-2], further
+    """Return the sizes of a kernel's spatial axes, and the number of stacked axes in front of them."""
+    stacked = len(shape) - 2 - _count(layer.kernel_size)
+    return shape[stacked:-2], stacked
 
 
 def embed(shapes: Shapes, layer: Any) -> Layer | None:
-    """`embedding` (num_embeddings, features); with a row of zeros where the layer remembers being built with one."""
-    further = len(shapes["embedding"]) - 2
-    own = getattr(layer, "embedding_init", None)  # Linen's; NNX's forgets it
+    """Match `embedding` (num_embeddings, features). A row of zeros that a Linen layer was built with stays zero."""
+    stacked = len(shapes["embedding"]) - 2
+    own = getattr(layer, "embedding_init", None)  # NNX's layer does not keep its initializer
     padded = own if isinstance(own, with_zero_row) else None
-    if padded and further:
+    if padded and stacked:
         return None
-    layout = _stacked(TORCH, further)
+    layout = _stacked(TORCH, stacked)
     layout = dataclasses.replace(layout, in_axis=-1, out_axis=-2)
     draws = (Tensor("weight", padded or defaults.embedding()["embedding_init"]),)
     return Layer("Embedding", draws, (_weight("embedding", layout),))
 
 
 def _norm(torch: str, own: defaults.Keywords) -> Rule:
-    """`scale`, `bias`, and statistics where the layer keeps them."""
+    """Match `scale`, `bias`, and running statistics if the layer keeps them."""
     pairs = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
     inits = {"bias_init": zeros(), "mean_init": zeros(), "var_init": ones(), **own}
     draws = tuple(Tensor(tensor, inits[f"{path}_init"]) for path, tensor in pairs.items())
@@ -101,7 +101,7 @@ def _norm(torch: str, own: defaults.Keywords) -> Rule:
 
 
 def prelu(_: Shapes, __: Any) -> Layer:
-    """`negative_slope`, a scalar."""
+    """Match `negative_slope`, a scalar."""
     slope = constant(defaults.prelu()["negative_slope_init"])
     return Layer("PReLU", (Tensor("weight", slope),), (_vector("negative_slope", "weight"),))
 
@@ -111,8 +111,11 @@ _FROM_HEADS = Layout(in_axis=(-3, -2), out_axis=-1)
 
 
 def attention(shapes: Shapes, _: Any) -> Layer | None:
-    """`query`, `key`, `value` (in, heads, head_dim) and `out` (heads, head_dim, out)."""
-    *further, size, heads, head_dim = shapes["query.kernel"]
+    """Match `query`, `key`, `value` (in, heads, head_dim) and `out` (heads, head_dim, out).
+
+    torch packs the three into one tensor if their inputs have the same size.
+    """
+    *stacked, size, heads, head_dim = shapes["query.kernel"]
     (kdim, *key), (vdim, *value) = (shapes[f"{part}.kernel"][-3:] for part in ("key", "value"))
     if not size == heads * head_dim == shapes["out.kernel"][-1] or not [heads, head_dim] == key == value:
         return None
@@ -122,11 +125,11 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
     blocks = [
         Block("in_proj_weight", i) if is_packed else Block(f"{part[0]}_proj_weight") for i, part in enumerate(parts)
     ]
-    inward = _stacked(_PER_HEAD, len(further))
+    inward = _stacked(_PER_HEAD, len(stacked))
     weights = dict.fromkeys(block.tensor for block in blocks)
     draws = (
         Tensor("out_proj.weight", own["out_kernel_init"]),
-        Tensor("out_proj.bias", defaults.linear(size)["bias_init"]),  # as any Linear; set to 0 below
+        Tensor("out_proj.bias", defaults.linear(size)["bias_init"]),  # drawn as in any Linear, then set to 0
         *(Tensor(name, own["kernel_init"], len(blocks) // len(weights)) for name in weights),
         Tensor("in_proj_bias", own["bias_init"], 3),
         Tensor("out_proj.bias", own["out_bias_init"]),
@@ -134,7 +137,7 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
     parameters = (
         *(Parameter(f"{part}.kernel", ((block,),), inward) for part, block in zip(parts, blocks, strict=True)),
         *(Parameter(f"{part}.bias", ((Block("in_proj_bias", i),),)) for i, part in enumerate(parts)),
-        _weight("out.kernel", _stacked(_FROM_HEADS, len(further)), "out_proj.weight"),
+        _weight("out.kernel", _stacked(_FROM_HEADS, len(stacked)), "out_proj.weight"),
         _vector("out.bias", "out_proj.bias"),
     )
     return Layer("MultiheadAttention", draws, parameters)
@@ -142,7 +145,7 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
 
 @dataclasses.dataclass(frozen=True)
 class _Cell:
-    """The rule of a recurrent cell: layers for the input and for the state, one a gate or one for all."""
+    """The rule of a recurrent cell, with layers for the input and for the state: one for each gate, or one for all."""
 
     torch: str
     gates: int
@@ -162,7 +165,7 @@ class _Cell:
         return Layer(self.torch, draws, parts)
 
     def _parts(self, side: str, names: tuple[str, ...], shapes: Shapes) -> Iterator[Parameter]:
-        """The kernels and biases of one side's layers."""
+        """Yield the kernels and biases of the layers for the input (`ih`) or for the state (`hh`)."""
         share = self.gates // len(names)
         for first, name in zip(range(0, self.gates, share), names, strict=True):
             gates = range(first, first + share)
@@ -171,7 +174,11 @@ class _Cell:
             yield Parameter(f"{name}.bias", tuple(self._bias(side, gate, shapes) for gate in gates))
 
     def _bias(self, side: str, gate: int, shapes: Shapes) -> tuple[Block, ...]:
-        """Both of torch's biases where Flax has one; the reset gate of a GRU comes between those of its new state."""
+        """Return the biases of torch's that are summed in one of Flax's.
+
+        torch has a bias for the input and one for the state, which are added in most gates. The new
+        state of a GRU (gate 2) multiplies one of them by the reset gate before.
+        """
         others = self.states if side == "ih" else self.inputs
         other = others[gate * len(others) // self.gates]
         is_alone = f"{other}.bias" in shapes or (self.torch == "GRU" and gate == 2)
@@ -179,7 +186,7 @@ class _Cell:
 
 
 class Row(NamedTuple):
-    """A torch module, the names of the Flax layers that play its part in NNX and in Linen, and their rule."""
+    """A torch module, the names of the Flax layers that correspond to it in NNX and in Linen, and their rule."""
 
     torch: str
     nnx: str
@@ -189,6 +196,14 @@ class Row(NamedTuple):
 
 _FUSED = ("dense_i",), ("dense_h",)
 _LSTM = ("ii", "if", "ig", "io"), ("hi", "hf", "hg", "ho")
+
+_NORMS = (
+    ("BatchNorm1d to BatchNorm3d", "BatchNorm", defaults.batch_norm()),
+    ("LayerNorm", "LayerNorm", defaults.layer_norm()),
+    ("GroupNorm", "GroupNorm", defaults.group_norm()),
+    ("InstanceNorm1d to InstanceNorm3d", "InstanceNorm", defaults.instance_norm()),
+    ("RMSNorm", "RMSNorm", defaults.rms_norm()),
+)
 
 TABLE = (
     Row("Linear", "Linear", "Dense", linear),
@@ -205,15 +220,6 @@ TABLE = (
     Row("GRU, GRUCell", "GRUCell", "", _Cell("GRU", 3, defaults.gru, *_FUSED)),
     Row("GRU, GRUCell", "", "GRUCell", _Cell("GRU", 3, defaults.gru, ("ir", "iz", "in"), ("hr", "hz", "hn"))),
     Row("MultiheadAttention", "MultiHeadAttention", "MultiHeadDotProductAttention", attention),
-    Row("BatchNorm1d to BatchNorm3d", "BatchNorm", "BatchNorm", _norm("BatchNorm", defaults.batch_norm())),
-    Row("LayerNorm", "LayerNorm", "LayerNorm", _norm("LayerNorm", defaults.layer_norm())),
-    Row("GroupNorm", "GroupNorm", "GroupNorm", _norm("GroupNorm", defaults.group_norm())),
-    Row(
-        "InstanceNorm1d to InstanceNorm3d",
-        "InstanceNorm",
-        "InstanceNorm",
-        _norm("InstanceNorm", defaults.instance_norm()),
-    ),
-    Row("RMSNorm", "RMSNorm", "RMSNorm", _norm("RMSNorm", defaults.rms_norm())),
+    *(Row(torch, name, name, _norm(name, own)) for torch, name, own in _NORMS),
     Row("PReLU", "PReLU", "PReLU", prelu),
 )

@@ -1,4 +1,4 @@
-"""Whole models from torch's generator: as torch builds them, tensor by tensor, in torch's order."""
+"""Draw whole models from torch's generator as torch builds them: tensor by tensor, in the order of the constructors."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,68 +8,68 @@ import jax
 import numpy as np
 
 from jaxinit._initializers.base import Elementwise, Initializer
-from jaxinit._models.correspondence import Parameter, relaid
-from jaxinit._models.matching import Draw, Known, Leaves, Path, dotted, laid_out
-from jaxinit._models.state_dict import forms
+from jaxinit._models.correspondence import Parameter, with_layout
+from jaxinit._models.matching import Draw, LayerMatch, Leaves, Match, Path, dotted, on_device
+from jaxinit._models.state_dict import candidate_names
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit._torch_generator.source import require_no_trace
 from jaxinit.layouts import TORCH, as_stored
 
 
-def key_of(source: Any) -> Any:
-    """The key itself, or, of a TorchGenerator, one for what is not torch's, such as dropout."""
-    return jax.random.key(source.initial_seed() % 2**32) if isinstance(source, TorchGenerator) else source
-
-
-def built(
-    found: Sequence[Known],
+def replay_init(
+    matches: Sequence[Match],
     leaves: Leaves,
     generator: TorchGenerator,
     order: Iterable[str] | None,
     sorted_nodes: Iterable[Path] = (),
 ) -> dict[Path, jax.Array]:
-    """The arrays of all known layers, drawn as torch's constructors draw them.
+    """Draw the arrays of all matches as torch's constructors draw them, in `order` or else in their own order.
 
-    Of the modules at `sorted_nodes` nothing is known about the order of the layers in them.
+    The order of the layers in `sorted_nodes` is not the one in which they were set.
 
     Raises:
         ValueError: a layer is stacked, `order` leaves one out, or there is none and Flax has sorted the attributes.
     """
     require_no_trace()
-    if order is None and (lost := _disordered([one.node.path for one in found], sorted_nodes)):
+    if order is None and (lost := _sorted_by_flax([match.node.path for match in matches], sorted_nodes)):
         raise ValueError(f"`order` must give torch's names, got None for {lost}")
     arrays: dict[Path, np.ndarray] = {}
-    for one in found if order is None else sorted_by(found, order):
-        if one.layer is None:
-            arrays |= {path: _array(init, generator, leaves[path], path) for path, init in one.draws}
+    for match in matches if order is None else in_order(matches, order):
+        if isinstance(match, LayerMatch):
+            arrays |= _layer(match, leaves, generator)
         else:
-            arrays |= _layer(one, leaves, generator)
-    return laid_out(arrays, leaves)
+            arrays |= {path: _array(init, generator, leaves[path], path) for path, init in match.draws}
+    return on_device(arrays, leaves)
 
 
-def applied(
+def replay_apply(
     draws: Sequence[Draw],
-    found: Sequence[Known],
+    matches: Sequence[Match],
     leaves: Leaves,
     generator: TorchGenerator,
     sorted_nodes: Iterable[Path] = (),
 ) -> dict[Path, jax.Array]:
-    """The arrays at the paths, each drawn as an initializer of torch fills the tensor that it is in torch.
+    """Draw each array in the element order of its torch tensor, array after array.
 
     Raises:
-        ValueError: of the modules at `sorted_nodes` one has several that are drawn.
+        ValueError: one of the modules at `sorted_nodes` has several layers that are drawn.
     """
     require_no_trace()
-    owners = {one.node.at(name): one.node.path for one in found for name in one.inits}
-    if lost := _disordered([owners.get(path, path[:-1]) for path, _ in draws], sorted_nodes):
+    layers = {path: match.node.path for match in matches for path, _ in match.draws}
+    if lost := _sorted_by_flax([layers.get(path, path[:-1]) for path, _ in draws], sorted_nodes):
         raise ValueError(f"`model` must have its attributes in the order in which they were set, got {lost}")
-    parameters = {one.node.at(part.path): part for one in found if one.layer for part in one.layer.parameters}
+    parameters = {
+        match.node.at(parameter.path): parameter
+        for match in matches
+        if isinstance(match, LayerMatch)
+        for parameter in match.layer.parameters
+    }
     arrays = {path: _array(init, generator, leaves[path], path, parameters.get(path)) for path, init in draws}
-    return laid_out(arrays, leaves)
+    return on_device(arrays, leaves)
 
 
-def _disordered(drawn: Iterable[Path], sorted_nodes: Iterable[Path]) -> str:
-    """The first module, in words, that holds several of those that are drawn in an order that is not torch's."""
+def _sorted_by_flax(drawn: Iterable[Path], sorted_nodes: Iterable[Path]) -> str:
+    """Return, in words, the first of `sorted_nodes` with several layers that are drawn, or an empty text."""
     drawn = set(drawn)
     for node in sorted_nodes:
         if len({path[: len(node) + 1] for path in drawn if path[: len(node)] == node != path}) > 1:
@@ -78,74 +78,83 @@ def _disordered(drawn: Iterable[Path], sorted_nodes: Iterable[Path]) -> str:
     return ""
 
 
-def sorted_by(found: Sequence[Known], order: Iterable[str]) -> list[Known]:
-    """The layers in the order in which torch's names come; a name may be a layer's or a tensor's."""
+def in_order(matches: Sequence[Match], order: Iterable[str]) -> list[Match]:
+    """Return the matches in the order in which torch's names come, of layers or of tensors."""
     if isinstance(order, str) or not isinstance(order, Iterable):
         raise TypeError(f"`order` must be torch's names one by one, got {order!r}")
     places: dict[tuple[str, str | None], int] = {}
     for place, name in enumerate(order):
         if not isinstance(name, str):
             raise TypeError(f"`order` must be names, got {name!r}")
-        for key in _keys(name):
+        for key in _keys_of_name(name):
             places.setdefault(key, place)
 
-    def index(one: Known) -> int:
-        named = [places[key] for key in _asked(one.node.path) if key in places]
+    def index(match: Match) -> int:
+        named = [places[key] for key in _keys_of_layer(match.node.path) if key in places]
         if not named:
-            raise ValueError(f"`order` must name every layer, got none of {one.node}")
+            raise ValueError(f"`order` must name every layer, got no name of {match.node}")
         return min(named)
 
-    return sorted(found, key=index)
+    return sorted(matches, key=index)
 
 
-def _keys(name: str) -> Iterator[tuple[str, str | None]]:
-    """What a name gives a place to: the modules around it, and the one layer of a recurrent module that it is of."""
+# A place is looked up by a pair: the name of a module, and the suffix of its tensors' names. Only torch's
+# recurrent modules have suffixes, such as `_l0`, as they hold several layers. None stands for all of them.
+def _keys_of_name(name: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the modules around a name of torch's, and the layer of a recurrent module that the name belongs to."""
     parts = name.split(".")
     for end in range(len(parts) + 1):
         yield ".".join(parts[:end]), ""
     if suffix := re.search(r"_l\d+(_reverse)?$", name):
         yield ".".join(parts[:-1]), suffix[0]
-    yield name, None  # all layers of a recurrent module
+    yield name, None
 
 
-def _asked(path: Path) -> Iterator[tuple[str, str | None]]:
-    for prefix, suffix in forms(path):
+def _keys_of_layer(path: Path) -> Iterator[tuple[str, str | None]]:
+    for prefix, suffix in candidate_names(path):
         yield prefix, suffix
         if suffix:
             yield prefix, None
 
 
-def _layer(one: Known, leaves: Leaves, generator: TorchGenerator) -> dict[Path, np.ndarray]:
-    """One layer's arrays, assembled from torch's tensors."""
-    layer, shapes = one.layer, {name: leaves[one.node.at(name)].shape for name in one.inits}
-    assert layer is not None
-    if any(part.layout is not None and part.layout.batch_axis != () for part in layer.parameters):
+def _layer(match: LayerMatch, leaves: Leaves, generator: TorchGenerator) -> dict[Path, np.ndarray]:
+    """Draw torch's tensors of one layer, and return the arrays that are made of them."""
+    layer, shapes = match.layer, match.shapes(leaves)
+    if any(parameter.layout is not None and parameter.layout.batch_axis != () for parameter in layer.parameters):
         raise ValueError(
-            f"`rngs` must be JAX's for the stacked layers of {one.node}, got a TorchGenerator; torch stacks none"
+            "stacked layers cannot be drawn from a TorchGenerator: torch has no scanned layers. "
+            f"Got {match.node}: use a JAX key, or a list of layers"
         )
-    dtypes = {block.tensor: leaves[one.node.at(p.path)].dtype for p in layer.parameters for block in p.sources}
+    dtypes = {
+        block.tensor: leaves[match.node.at(parameter.path)].dtype
+        for parameter in layer.parameters
+        for block in parameter.sources
+    }
     sizes, tensors = layer.tensor_shapes(shapes), {}
     for tensor in layer.draws:
-        init = relaid(tensor.init, TORCH)
-        view = init.view(sizes[tensor.name])
-        tensors[tensor.name] = np.asarray(init.draw(generator, view, dtypes[tensor.name]))
-    return {one.node.at(name): array for name, array in layer.assembled(tensors, shapes).items()}
+        init = with_layout(tensor.init, TORCH)
+        tensors[tensor.name] = _drawn(init, generator, sizes[tensor.name], dtypes[tensor.name])
+    return {match.node.at(name): array for name, array in layer.from_torch(tensors, shapes).items()}
 
 
 def _array(
-    init: Any, generator: TorchGenerator, leaf: jax.ShapeDtypeStruct, path: Path, part: Parameter | None = None
+    init: Any, generator: TorchGenerator, leaf: jax.ShapeDtypeStruct, path: Path, parameter: Parameter | None = None
 ) -> np.ndarray:
-    """One array; where its place in torch's tensor is known, its numbers come in that order."""
+    """Draw one array, in the element order of its torch tensor if it belongs to a layer of torch's."""
     if not isinstance(init, Initializer):
         raise TypeError(
             f"`fn` must return jaxinit's initializers for a TorchGenerator, got {init!r} for {dotted(path)}"
         )
-    if part is None:
-        return np.asarray(init.draw(generator, init.view(leaf.shape), leaf.dtype))
-    shape = part.torch_shape(leaf.shape)
+    if parameter is None:
+        return _drawn(init, generator, leaf.shape, leaf.dtype)
+    shape = parameter.torch_shape(leaf.shape)
     if isinstance(init, Elementwise):
+        # The layout that the user gave says what the fans are. The layer says where torch has each entry.
         array = generator.draw(init.distribution(leaf.shape), as_stored(shape), leaf.dtype)
     else:
-        own = relaid(init, TORCH)
-        array = np.asarray(own.draw(generator, own.view(shape), leaf.dtype))
-    return part.from_torch(array, leaf.shape)
+        array = _drawn(with_layout(init, TORCH), generator, shape, leaf.dtype)
+    return parameter.from_torch(array, leaf.shape)
+
+
+def _drawn(init: Initializer, generator: TorchGenerator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return np.asarray(init.draw(generator, init.view(shape), dtype))

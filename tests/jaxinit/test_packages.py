@@ -23,8 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "composed": {*NUMBERS, "_initializers"},
     "defaults": {*NUMBERS, "_initializers", "composed"},
     "_models": {*VALUES, "_torch_generator"},
-    "nnx": {"_arguments", "_models", "_sampling", "_torch_generator"},
-    "linen": {"_arguments", "_models", "_sampling", "_torch_generator"},
+    "nnx": {"_models", "_torch_generator"},
+    "linen": {"_models", "_torch_generator"},
     "__init__": {*VALUES, "_torch_generator"},
 }
 MOST_FILES = 12

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 import torch
 from flax import nnx
 
@@ -142,61 +141,6 @@ def matrices_of_transformer(module: Any) -> dict[str, jaxinit.Initializer] | Non
     return {"kernel": jaxinit.xavier_uniform()} if type(module) is nnx.Linear else None
 
 
-class Plain(nnx.Module):
-    def __init__(self, rngs: nnx.Rngs) -> None:
-        self.table = nnx.Embed(11, 6, rngs=rngs)
-        self.stem = nnx.Conv(6, 8, (3, 2), rngs=rngs)
-        self.up = nnx.ConvTranspose(8, 6, (2, 3), rngs=rngs)
-        self.head = nnx.Linear(6, 4, rngs=rngs)
-
-
-class TorchPlain(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.table = torch.nn.Embedding(11, 6)
-        self.stem = torch.nn.Conv2d(6, 8, (3, 2))
-        self.up = torch.nn.ConvTranspose2d(8, 6, (2, 3))
-        self.head = torch.nn.Linear(6, 4)
-
-
-def init_weights(module: Any) -> dict[str, jaxinit.Initializer] | None:
-    if isinstance(module, nnx.Conv | nnx.ConvTranspose | nnx.Linear):
-        return {"kernel": jaxinit.trunc_normal(std=0.02), "bias": jaxinit.uniform()}
-    return {"embedding": jaxinit.normal(std=0.02)} if isinstance(module, nnx.Embed) else None
-
-
-def torch_init_weights(module: torch.nn.Module) -> None:
-    if isinstance(module, torch.nn.Embedding):
-        torch.nn.init.normal_(module.weight, std=0.02)
-    elif not isinstance(module, TorchPlain):
-        assert isinstance(module.weight, torch.Tensor)
-        assert isinstance(module.bias, torch.Tensor)
-        torch.nn.init.trunc_normal_(module.weight, std=0.02)
-        torch.nn.init.uniform_(module.bias)
-
-
-def test_apply_fills_each_array_in_torchs_order(seed: int) -> None:
-    """Elementwise initializers too, which by themselves fill a kernel in its own order."""
-    module, theirs = TorchPlain(), torch.manual_seed(seed)
-    module.apply(torch_init_weights)
-    model = jaxinit.nnx.init(Plain, jax.random.key(0))
-    jaxinit.nnx.apply(model, init_weights, generator := TorchGenerator(seed))
-    assert_same_state(generator, theirs)
-    assert_torchs(model, Plain, module.state_dict())
-
-
-def test_apply_draws_a_cells_gates_as_one_matrix(seed: int) -> None:
-    def fn(module: Any) -> dict[str, jaxinit.Initializer] | None:
-        return {"dense_i.kernel": jaxinit.orthogonal()} if isinstance(module, nnx.OptimizedLSTMCell) else None
-
-    model, generator = nnx.OptimizedLSTMCell(4, 3, rngs=nnx.Rngs(0)), TorchGenerator(seed)
-    jaxinit.nnx.apply(model, fn, generator)
-    theirs = torch.manual_seed(seed)
-    expected = torch.nn.init.orthogonal_(torch.empty(12, 4)).numpy()
-    np.testing.assert_allclose(model.dense_i.kernel[...], expected.T, rtol=0, atol=1e-5)
-    assert_same_state(generator, theirs)
-
-
 def test_dtype_sharding_and_sharing_are_kept(seed: int) -> None:
     sharding = jax.sharding.NamedSharding(jax.make_mesh((8,), ("x",)), jax.sharding.PartitionSpec("x"))
     model = nnx.Sequential(linear := nnx.Linear(16, 8, param_dtype=jnp.bfloat16, rngs=nnx.Rngs(0)), linear)
@@ -237,97 +181,9 @@ def reset_own(generator: TorchGenerator) -> Own:
     return model
 
 
-@nnx.vmap(in_axes=0, out_axes=0)
-def stacked(key: jax.Array) -> nnx.Linear:
-    return nnx.Linear(2, 3, rngs=nnx.Rngs(key))
-
-
-def two() -> nnx.Sequential:
-    return nnx.Sequential(*(nnx.Linear(2, 2, rngs=nnx.Rngs(0)) for _ in range(2)))
-
-
-class Pair(nnx.Module):
-    def __init__(self, rngs: nnx.Rngs) -> None:
-        self.second, self.first = (nnx.Linear(2, 2, rngs=rngs) for _ in range(2))
-
-
 class Named(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.parts = nnx.data({name: nnx.Linear(2, 2, rngs=rngs) for name in ("second", "first")})
-
-
-def with_more(model: Any) -> Any:
-    model.seen = True
-    return model
-
-
-def foreign(module: Any) -> dict[str, Any] | None:
-    return {"kernel": jax.nn.initializers.ones} if isinstance(module, nnx.Linear) else None
-
-
-Draw = Callable[[Any, TorchGenerator], None]
-ERRORS: list[tuple[Callable[[], Any], Draw, type[Exception], str]] = [
-    (
-        lambda: stacked(jax.random.split(jax.random.key(0), 4)),
-        jaxinit.nnx.reset_parameters,
-        ValueError,
-        r"`rngs` must be JAX's for the stacked layers of the model \(Linear\), got a TorchGenerator; torch stacks none",
-    ),
-    (
-        two,
-        lambda model, generator: jaxinit.nnx.reset_parameters(model, generator, order=["layers.0.weight"]),
-        ValueError,
-        r"`order` must name every layer, got none of layers\.1 \(Linear\)",
-    ),
-    (
-        lambda: nnx.clone(Pair(nnx.Rngs(0))),
-        jaxinit.nnx.reset_parameters,
-        ValueError,
-        "`order` must give torch's names, got None for the model, whose attributes Flax sorted when it was merged, cl",
-    ),
-    (
-        lambda: with_more(nnx.clone(Pair(nnx.Rngs(0)))),
-        jaxinit.nnx.reset_parameters,
-        ValueError,
-        "`order` must give torch's names, got None for the model, whose attributes Flax sorted",
-    ),
-    (
-        lambda: nnx.clone(Named(nnx.Rngs(0))),
-        jaxinit.nnx.reset_parameters,
-        ValueError,
-        "`order` must give torch's names, got None for parts, whose attributes Flax sorted",
-    ),
-    (
-        lambda: Pair(nnx.Rngs(0)),
-        lambda model, generator: jaxinit.nnx.reset_parameters(model, generator, order="first"),
-        TypeError,
-        "`order` must be torch's names one by one, got 'first'",
-    ),
-    (
-        lambda: Pair(nnx.Rngs(0)),
-        lambda model, generator: jaxinit.nnx.reset_parameters(model, generator, order=[0]),
-        TypeError,
-        "`order` must be names, got 0",
-    ),
-    (
-        lambda: nnx.clone(Pair(nnx.Rngs(0))),
-        lambda model, generator: jaxinit.nnx.apply(model, init_weights, generator),
-        ValueError,
-        "`model` must have its attributes in the order in which they were set, got the model, whose attributes Flax s",
-    ),
-    (
-        two,
-        lambda model, generator: jaxinit.nnx.apply(model, foreign, generator),
-        TypeError,
-        r"`fn` must return jaxinit's initializers for a TorchGenerator, got .* for layers\.0\.kernel",
-    ),
-    (
-        two,
-        lambda model, generator: nnx.jit(lambda model: jaxinit.nnx.reset_parameters(model, generator))(model),
-        TypeError,
-        "`key` must be a JAX PRNG key under jit",
-    ),
-]
 
 
 def test_dicts_are_drawn_in_the_order_in_which_they_were_made(seed: int) -> None:
@@ -337,15 +193,3 @@ def test_dicts_are_drawn_in_the_order_in_which_they_were_made(seed: int) -> None
         jaxinit.nnx.reset_parameters(model, TorchGenerator(seed))
         for name, layer in zip(("second", "first"), theirs, strict=True):
             np.testing.assert_array_equal(model.parts[name].kernel[...].T, layer.weight.detach())
-
-
-@pytest.mark.parametrize(("build", "draw", "error", "message"), ERRORS, ids=lambda value: "")
-def test_what_is_refused_changes_nothing(
-    build: Callable[[], Any], draw: Draw, error: type[Exception], message: str, seed: int
-) -> None:
-    model, generator = build(), TorchGenerator(seed)
-    before = arrays(model)
-    with pytest.raises(error, match=message):
-        draw(model, generator)
-    after = arrays(model)
-    assert all((before[path] == after[path]).all() for path in before)

@@ -11,8 +11,7 @@ import pytest
 
 import jaxinit
 from jaxinit._models import torch_modules
-from jaxinit._models.linen_model import View
-from jaxinit._models.matching import known
+from jaxinit._models.linen_model import LinenModel
 from jaxinit.distributions import Constant, Distribution, Normal, Triangular, Uniform
 from tests.jaxinit.draws import assert_drawn
 from tests.jaxinit.models.linen.test_models import KEY, arrays
@@ -83,14 +82,12 @@ ROWS: list[tuple[nn.Module, tuple[Any, ...], dict[str, Distribution]]] = [
 def test_every_layer_is_drawn_from_torchs_distributions(
     layer: Any, fed: Any, expected: dict[str, Distribution]
 ) -> None:
-    view = View(layer, None, fed, {})
-    (one, *_), free = known(view.nodes, view.leaves, jaxinit.linen._rule_of)
-    assert one.node.path == ()
-    assert not free
-    inits: dict[str, Any] = dict(one.inits)
+    model = LinenModel(layer, fed, {})
+    assert not model.unmatched
+    inits: dict[str, Any] = jaxinit.linen.initializers(layer, *fed)
     assert inits.keys() == expected.keys()
     for name, own in expected.items():
-        found = inits[name].distribution(view.leaves[one.node.at(name)].shape)
+        found = inits[name].distribution(model.stacks.leaves[tuple(name.split("."))].shape)
         assert type(found) is type(own)
         numbers, torchs = dataclasses.astuple(found), dataclasses.astuple(own)
         np.testing.assert_allclose(numbers, torchs, rtol=1e-15, err_msg=name)

@@ -123,7 +123,7 @@ def test_it_is_refused_where_numbers_would_be_constants() -> None:
         jax.jit(lambda: jaxinit.linen.init(Model(), TorchGenerator(0), jnp.zeros(X.shape)))()
 
 
-def test_layers_that_were_taught_are_drawn_too_in_their_turn_and_in_stacks(seed: int) -> None:
+def test_layers_with_a_registered_rule_are_drawn_in_their_turn_and_in_stacks(seed: int) -> None:
     class Scale(nn.Module):
         @nn.compact
         def __call__(self, x: Any, _: Any = None) -> Any:

@@ -47,7 +47,10 @@ class Wide(nn.Module):
 
 
 def test_unknown_leaves_are_laid_out_too() -> None:
-    with jax.set_mesh(jax.make_mesh((8,), ("y",), axis_types=(AxisType.Auto,))), pytest.warns(UserWarning, match="w;"):
+    with (
+        jax.set_mesh(jax.make_mesh((8,), ("y",), axis_types=(AxisType.Auto,))),
+        pytest.warns(UserWarning, match=r"rule for layers_1\.w\."),
+    ):
         fresh = jaxinit.linen.init(nn.Sequential([nn.Dense(3), Wide()]), KEY, ROW[None])
     assert fresh["params"]["layers_1"]["w"].value.addressable_shards[0].data.shape == (3, 1)
 

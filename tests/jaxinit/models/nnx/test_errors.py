@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 import jaxinit
-from tests.jaxinit.models.nnx.test_models import KEY, Block, arrays, changed, init_weights
+from tests.jaxinit.models.nnx.test_apply import init_weights
+from tests.jaxinit.models.nnx.test_models import KEY, Block, arrays, changed
 
 
 def three_by_three(*_: Any) -> jax.Array:
@@ -60,7 +61,7 @@ def test_what_is_no_source_of_keys_is_refused(rngs: Any) -> None:
         (lambda _: {"kernl": jaxinit.ones()}, None, ValueError, r"name parameters of conv \(Conv\), .*'kernl'"),
         (lambda _: jaxinit.ones(), None, TypeError, "`fn` must return a dict of initializers for conv"),
         (lambda _: {"kernel": 1.0}, None, TypeError, "`fn` must return a dict of initializers for conv"),
-        (lambda _: None, "haed", ValueError, "`only` must match the path of a parameter, got 'haed'; there are .*head"),
+        (lambda _: None, "haed", ValueError, "`only` must match the path of a parameter, got 'haed'. Paths are .*head"),
         (lambda m: {"bias": jaxinit.eye()} if type(m) is nnx.Linear else None, None, ValueError, "2 dimensions|axis"),
     ],
 )  # fmt: skip

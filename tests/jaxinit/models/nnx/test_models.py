@@ -1,8 +1,6 @@
 """Whole NNX models: which numbers go where, and what stays as it was."""
 
 import functools
-import warnings
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -40,6 +38,13 @@ def arrays(model: nnx.Module) -> dict[str, np.ndarray]:
 
 def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
     return {path for path, array in after.items() if not np.array_equal(before[path], array)}
+
+
+class Own(nnx.Module):
+    """A layer without a rule."""
+
+    def __init__(self) -> None:
+        self.gain = nnx.Param(jnp.zeros(3))
 
 
 def test_every_parameter_is_torchs() -> None:
@@ -102,93 +107,6 @@ def test_dtype_and_metadata_are_kept() -> None:
     assert model.kernel is before
     assert model.kernel[...].dtype == jnp.bfloat16
     assert model.kernel.get_metadata()["note"] == "mine"
-
-
-class Own(nnx.Module):
-    """A layer that no rule knows."""
-
-    def __init__(self) -> None:
-        self.gain = nnx.Param(jnp.zeros(3))
-
-
-def test_unknown_layers_are_listed_and_untouched() -> None:
-    class Around(nnx.Module):
-        def __init__(self) -> None:
-            self.own, self.linear = Own(), nnx.Linear(2, 2, rngs=nnx.Rngs(0))
-
-    model = Around()
-    before = arrays(model)
-    with pytest.warns(UserWarning, match=r"no rule knows their layers: own\.gain; .*register") as warned:
-        jaxinit.nnx.reset_parameters(model, KEY)
-    assert warned[0].filename == __file__
-    assert changed(before, arrays(model)) == {"linear.kernel", "linear.bias"}
-
-
-def test_layers_can_be_taught() -> None:
-    class Mine(Own):
-        pass
-
-    class Below(Mine):
-        pass
-
-    jaxinit.nnx.register(Mine, lambda layer: {"gain": jaxinit.constant(len(layer.gain[...]))})
-    model = Below()
-    jaxinit.nnx.reset_parameters(model, KEY)
-    np.testing.assert_array_equal(model.gain[...], [3, 3, 3])
-    with pytest.raises(TypeError, match=r"`kind` must be a class of nnx.Module, got 3"):
-        jaxinit.nnx.register(3, lambda _: None)
-
-
-def test_a_method_of_its_own_comes_after_the_modules_in_it() -> None:
-    class Attention(nnx.Module):
-        def __init__(self) -> None:
-            self.project, self.scale = nnx.Linear(4, 4, rngs=nnx.Rngs(0)), nnx.Param(jnp.zeros(2))
-
-        def reset_parameters(self, rngs: nnx.Rngs) -> None:
-            self.project.bias = nnx.Param(jnp.full(4, 2.0))
-            self.scale[...] = jax.random.normal(rngs.params(), (2,))
-
-    for model in (Attention(), jaxinit.nnx.init(lambda _: Attention(), KEY)):
-        jaxinit.nnx.reset_parameters(model, KEY)
-        drawn = arrays(model)
-        assert (drawn["project.bias"] == 2).all()
-        assert abs(drawn["project.kernel"]).max() <= 0.5
-        assert drawn["scale"].all()
-
-
-def init_weights(module: Any) -> dict[str, Callable[..., jax.Array]] | None:
-    if isinstance(module, nnx.Linear):
-        return {"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.constant(0.01)}
-    return {"conv.kernel": jax.nn.initializers.ones} if isinstance(module, Block) else None
-
-
-def test_apply_asks_every_module() -> None:
-    model = Block(nnx.Rngs(0))
-    before = arrays(model)
-    jaxinit.nnx.apply(model, init_weights, KEY)
-    after = arrays(model)
-    expected = {"hidden.0", "hidden.1", "head"}
-    assert changed(before, after) == {f"{path}.{name}" for path in expected for name in ("kernel", "bias")} | {
-        "conv.kernel"
-    }
-    assert (after["head.bias"] == np.float32(0.01)).all()
-    assert (after["conv.kernel"] == 1).all()
-
-
-@pytest.mark.parametrize(
-    ("only", "expected"),
-    [
-        ("head", {"head.kernel", "head.bias"}),
-        ("hidden.*.bias", {"hidden.0.bias", "hidden.1.bias"}),
-        ("*.kernel", {"hidden.0.kernel", "hidden.1.kernel", "head.kernel", "conv.kernel"}),
-        ("norm", set()),
-    ],
-)
-def test_only_what_matches_is_drawn(only: str, expected: set[str]) -> None:
-    model = Block(nnx.Rngs(0))
-    before = arrays(model)
-    jaxinit.nnx.apply(model, init_weights, KEY, only=only)
-    assert changed(before, arrays(model)) == expected
 
 
 def test_init_is_build_and_reset_in_one() -> None:
@@ -274,15 +192,3 @@ def test_it_runs_under_jit_with_the_same_numbers() -> None:
     jaxinit.nnx.reset_parameters(model, KEY)
     nnx.jit(lambda model, key: jaxinit.nnx.reset_parameters(model, key))(jitted, KEY)
     assert not changed(arrays(model), arrays(jitted))
-
-
-def test_an_attention_that_torch_has_not_is_unknown() -> None:
-    model = nnx.MultiHeadAttention(2, 8, qkv_features=4, decode=False, rngs=nnx.Rngs(0))
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        jaxinit.nnx.reset_parameters(model, KEY)
-    # Its parts are plain layers, which are known.
-    assert not seen
-    bound = abs(np.asarray(model.query.kernel[...])).max()
-    assert isinstance(jaxinit.kaiming_uniform(a=5**0.5).distribution((8, 4)), Uniform)
-    assert bound <= 1 / np.sqrt(8)

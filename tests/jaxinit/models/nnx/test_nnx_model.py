@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 import jaxinit
-from jaxinit._models import matching
+from jaxinit._sampling.source import KeySource
 from tests.jaxinit.models.nnx.test_models import KEY, Block, Own
 
 ARRAYS: list[Callable[[], Any]] = [
@@ -69,7 +69,7 @@ def test_what_init_leaves_to_build_is_as_flax_builds_it() -> None:
 
     with pytest.warns(UserWarning, match="first, gain, second"):
         ours = jaxinit.nnx.init(build, KEY)
-    theirs = build(nnx.Rngs(matching.key_at(KEY, ("build",))))
+    theirs = build(nnx.Rngs(KeySource(KEY).at(("build",)).key))
     assert {type(stream) for stream in (ours.dropout.rngs, ours.rngs.default)} == {nnx.RngStream}
     assert int(ours.rngs.default.count[...]) == 3
     streams, arrays = zip(*(nnx.split(model, nnx.RngState, ...)[1:] for model in (ours, theirs)), strict=True)

@@ -1,0 +1,34 @@
+"""NNX and Linen have the same functions, and their arguments have the same names as far as Flax allows it."""
+
+import inspect
+import types
+
+import pytest
+
+import jaxinit
+
+
+def functions(module: types.ModuleType) -> dict[str, inspect.Signature]:
+    """Return the signatures of the public functions that a module defines."""
+    own = {name: value for name, value in vars(module).items() if inspect.isfunction(value)}
+    return {
+        name: inspect.signature(value)
+        for name, value in own.items()
+        if value.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+NNX, LINEN = functions(jaxinit.nnx), functions(jaxinit.linen)
+
+
+def test_the_functions_are_the_same() -> None:
+    assert NNX.keys() == LINEN.keys()
+    assert NNX.keys() == {"register", "reset_parameters", "apply", "initializers", "init", "load"}
+
+
+@pytest.mark.parametrize("name", NNX)
+def test_the_options_are_the_same(name: str) -> None:
+    def options(signature: inspect.Signature) -> set[str]:
+        return {own.name for own in signature.parameters.values() if own.kind is own.KEYWORD_ONLY}
+
+    assert options(NNX[name]) == options(LINEN[name])

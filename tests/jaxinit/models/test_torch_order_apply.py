@@ -1,0 +1,70 @@
+"""`apply` from a TorchGenerator draws what torch's `model.apply(init_weights)` draws."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+from flax import nnx
+
+import jaxinit
+from jaxinit import TorchGenerator
+from tests.jaxinit.models.test_torch_order import assert_torchs
+from tests.jaxinit.torch_generator.torch_streams import as_on_avx2, assert_same_state
+
+pytestmark = as_on_avx2
+
+
+class Plain(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.table = nnx.Embed(11, 6, rngs=rngs)
+        self.stem = nnx.Conv(6, 8, (3, 2), rngs=rngs)
+        self.up = nnx.ConvTranspose(8, 6, (2, 3), rngs=rngs)
+        self.head = nnx.Linear(6, 4, rngs=rngs)
+
+
+class TorchPlain(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(11, 6)
+        self.stem = torch.nn.Conv2d(6, 8, (3, 2))
+        self.up = torch.nn.ConvTranspose2d(8, 6, (2, 3))
+        self.head = torch.nn.Linear(6, 4)
+
+
+def init_weights(module: Any) -> dict[str, jaxinit.Initializer] | None:
+    if isinstance(module, nnx.Conv | nnx.ConvTranspose | nnx.Linear):
+        return {"kernel": jaxinit.trunc_normal(std=0.02), "bias": jaxinit.uniform()}
+    return {"embedding": jaxinit.normal(std=0.02)} if isinstance(module, nnx.Embed) else None
+
+
+def torch_init_weights(module: torch.nn.Module) -> None:
+    if isinstance(module, torch.nn.Embedding):
+        torch.nn.init.normal_(module.weight, std=0.02)
+    elif not isinstance(module, TorchPlain):
+        assert isinstance(module.weight, torch.Tensor)
+        assert isinstance(module.bias, torch.Tensor)
+        torch.nn.init.trunc_normal_(module.weight, std=0.02)
+        torch.nn.init.uniform_(module.bias)
+
+
+def test_apply_fills_each_array_in_torchs_order(seed: int) -> None:
+    """Elementwise initializers too, which by themselves fill a kernel in its own order."""
+    module, theirs = TorchPlain(), torch.manual_seed(seed)
+    module.apply(torch_init_weights)
+    model = jaxinit.nnx.init(Plain, jax.random.key(0))
+    jaxinit.nnx.apply(model, init_weights, generator := TorchGenerator(seed))
+    assert_same_state(generator, theirs)
+    assert_torchs(model, Plain, module.state_dict())
+
+
+def test_apply_draws_a_cells_gates_as_one_matrix(seed: int) -> None:
+    def fn(module: Any) -> dict[str, jaxinit.Initializer] | None:
+        return {"dense_i.kernel": jaxinit.orthogonal()} if isinstance(module, nnx.OptimizedLSTMCell) else None
+
+    model, generator = nnx.OptimizedLSTMCell(4, 3, rngs=nnx.Rngs(0)), TorchGenerator(seed)
+    jaxinit.nnx.apply(model, fn, generator)
+    theirs = torch.manual_seed(seed)
+    expected = torch.nn.init.orthogonal_(torch.empty(12, 4)).numpy()
+    np.testing.assert_allclose(model.dense_i.kernel[...], expected.T, rtol=0, atol=1e-5)
+    assert_same_state(generator, theirs)
