@@ -141,7 +141,7 @@ class View:
         out, into = math.prod(self._sizes(self.roles.out)), math.prod(self._sizes(self.roles.into))
         return (out, into, *self._sizes(self.roles.spatial))
 
-    @property
+    @functools.cached_property
     def torch_shape(self) -> tuple[int, ...]:
         """The shape `(*batch, out, in, *spatial)` of torch's array."""
         return self.batch + self.weight

@@ -12,7 +12,7 @@ from jaxinit._sampling import dtypes
 from jaxinit._torch_generator import aligned, normal, trunc_normal, uniform
 from jaxinit._torch_generator.mt19937 import Mersenne
 from jaxinit._torch_generator.source import SequentialSource
-from jaxinit.distributions import Normal, TruncatedNormal, Uniform
+from jaxinit.distributions import Normal, Random, TruncatedNormal, Uniform
 
 _SEEDS = -(2**63), 2**64 - 1
 
@@ -126,11 +126,7 @@ class TorchGenerator(SequentialSource):
         """
         low, high = _arguments.finite("low", low), _arguments.finite("high", high)
         _arguments.ordered("low", low, "high", high)
-        values = _empty(shape, dtype)
-        dtypes.check_range(Uniform(low, high), values.dtype)
-        dtypes.check_range(Uniform(0.0, high - low), values.dtype)
-        uniform.fill(values.reshape(-1), self._stream, low, high)
-        return values
+        return self.fill(Uniform(low, high), _arguments.dimensions(shape), _arguments.parse_dtype(dtype))
 
     def normal(self, mean: float, std: float, shape: Sequence[int], dtype: DTypeLike = "float32") -> np.ndarray:
         """Draw what `torch.empty(shape, dtype=dtype).normal_(mean, std)` draws.
@@ -149,10 +145,7 @@ class TorchGenerator(SequentialSource):
             array([ 1.5409961, -0.2934289], dtype=float32)
         """
         mean, std = _arguments.finite("mean", mean), _arguments.within("std", std, 0.0)
-        values = _empty(shape, dtype)
-        dtypes.check_range(Normal(mean, std), values.dtype)
-        normal.fill(values.reshape(-1), self._stream, mean, std)
-        return values
+        return self.fill(Normal(mean, std), _arguments.dimensions(shape), _arguments.parse_dtype(dtype))
 
     def trunc_normal(
         self, mean: float, std: float, a: float, b: float, shape: Sequence[int], dtype: DTypeLike = "float32"
@@ -178,10 +171,8 @@ class TorchGenerator(SequentialSource):
         mean, std = _arguments.finite("mean", mean), _arguments.within("std", std, 0.0, is_open=True)
         a, b = _arguments.number("a", a), _arguments.number("b", b)
         _arguments.ordered("a", a, "b", b)
-        values, distribution = _empty(shape, dtype), TruncatedNormal(mean, std, a, b)
-        dtypes.check_range(distribution, values.dtype)
-        trunc_normal.fill(values.reshape(-1), self._stream, distribution)
-        return values
+        distribution = TruncatedNormal(mean, std, a, b)
+        return self.fill(distribution, _arguments.dimensions(shape), _arguments.parse_dtype(dtype))
 
     def randperm(self, n: int, first: int | None = None) -> np.ndarray:
         """Draw what `torch.randperm(n)` draws, or its first entries.
@@ -205,6 +196,27 @@ class TorchGenerator(SequentialSource):
             raise ValueError(f"`first` must be between 0 and n={n}, got {count}")
         return _shuffled(self._stream.words(max(n - 1, 0)), n, count)
 
+    def fill(self, distribution: Random, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Draw a tensor from a distribution of jaxinit, with a valid shape and dtype.
+
+        Raises:
+            ValueError: `dtype` is not drawn by torch, or is too narrow for the distribution.
+        """
+        dtypes.require_drawn_by_torch(dtype)
+        dtypes.check_range(distribution, dtype)
+        values = aligned.empty(shape, dtype)
+        match distribution:
+            case Uniform(low, high):
+                dtypes.check_range(Uniform(0.0, high - low), dtype)
+                uniform.fill(values.reshape(-1), self._stream, low, high)
+            case Normal(mean, std):
+                normal.fill(values.reshape(-1), self._stream, mean, std)
+            case TruncatedNormal():
+                trunc_normal.fill(values.reshape(-1), self._stream, distribution)
+            case _:
+                raise TypeError(f"torch has no single call that draws {distribution}")
+        return values
+
     def __repr__(self) -> str:
         return f"jaxinit.TorchGenerator({self.initial_seed()})"
 
@@ -213,12 +225,6 @@ class TorchGenerator(SequentialSource):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state | {"_stream": Mersenne.from_bytes(state["_stream"])})
-
-
-def _empty(shape: Sequence[int], dtype: DTypeLike) -> np.ndarray:
-    parsed = _arguments.parse_dtype(dtype)
-    dtypes.require_drawn_by_torch(parsed)
-    return aligned.empty(_arguments.dimensions(shape), parsed)
 
 
 def _shuffled(words: np.ndarray, n: int, count: int) -> np.ndarray:

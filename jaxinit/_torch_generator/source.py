@@ -2,17 +2,16 @@
 
 import abc
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
-from jax.typing import DTypeLike
 
 from jaxinit import _arguments
 from jaxinit._sampling import dtypes
 from jaxinit._sampling.sharding import OutSharding
 from jaxinit._sampling.source import Build, Source
-from jaxinit.distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
+from jaxinit.distributions import Constant, Distribution, Random
 from jaxinit.layouts import TORCH, View
 
 Shape = tuple[int, ...]
@@ -26,15 +25,7 @@ class SequentialSource(Source):
     """
 
     @abc.abstractmethod
-    def uniform(self, low: float, high: float, shape: Sequence[int], dtype: DTypeLike) -> np.ndarray: ...
-
-    @abc.abstractmethod
-    def normal(self, mean: float, std: float, shape: Sequence[int], dtype: DTypeLike) -> np.ndarray: ...
-
-    @abc.abstractmethod
-    def trunc_normal(
-        self, mean: float, std: float, a: float, b: float, shape: Sequence[int], dtype: DTypeLike
-    ) -> np.ndarray: ...
+    def fill(self, distribution: Random, shape: Shape, dtype: np.dtype) -> np.ndarray: ...
 
     @abc.abstractmethod
     def randperm(self, n: int, first: int | None = None) -> np.ndarray: ...
@@ -43,9 +34,10 @@ class SequentialSource(Source):
         self, distribution: Distribution, view: View, dtype: np.dtype, out_sharding: OutSharding = None
     ) -> np.ndarray:
         """Return independent entries of `distribution` as torch fills its tensor, with your axes."""
-        if not isinstance(distribution, Constant):
-            require_no_trace()
-        return _in_layout(view, lambda weight: self._fill(distribution, weight, dtype))
+        if isinstance(distribution, Constant):
+            return np.full(view.shape, dtypes.cast(distribution.value, dtype))
+        require_no_trace()
+        return _in_layout(view, lambda weight: self.fill(distribution, weight, dtype))
 
     def choose(self, count: int, view: View) -> np.ndarray:
         """Mark the first `count` entries of a `torch.randperm` for each column, with your axes."""
@@ -69,18 +61,6 @@ class SequentialSource(Source):
     def at(self, path: tuple[str, ...]) -> Self:
         """Return the source itself."""
         return self
-
-    def _fill(self, distribution: Distribution, shape: Shape, dtype: np.dtype) -> np.ndarray:
-        match distribution:
-            case Uniform(low, high):
-                return self.uniform(low, high, shape, dtype)
-            case Normal(mean, std):
-                return self.normal(mean, std, shape, dtype)
-            case TruncatedNormal(loc, scale, low, high):
-                return self.trunc_normal(loc, scale, low, high, shape, dtype)
-            case Constant(value):
-                return np.full(shape, dtypes.cast(value, dtype))
-        raise TypeError(f"torch has no single call that draws {distribution}")
 
     def _marked(self, count: int, weight: Shape) -> np.ndarray:
         marked = np.zeros(weight, bool)

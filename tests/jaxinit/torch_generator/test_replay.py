@@ -250,3 +250,18 @@ def test_two_libraries_share_one_stream(seed: int) -> None:
     np.testing.assert_array_equal(jaxinit.normal()(ours, (20,)), expected[1])
     theirs.set_state(torch.from_numpy(ours.get_state()))
     np.testing.assert_array_equal(torch.randn(5, generator=theirs).numpy(), expected[2])
+
+
+@pytest.mark.parametrize(
+    "init", [jaxinit.normal(), jaxinit.uniform(), jaxinit.kaiming_normal(layout=jaxinit.TORCH)], ids=str
+)
+def test_jax_takes_the_buffer_of_the_generator_without_a_copy(init: jaxinit.Initializer, seed: int) -> None:
+    filled: list[np.ndarray] = []
+
+    class Recording(TorchGenerator):
+        def fill(self, *arguments: Any) -> np.ndarray:
+            filled.append(super().fill(*arguments))
+            return filled[-1]
+
+    drawn = init(Recording(seed), (64, 32))
+    assert drawn.unsafe_buffer_pointer() == filled[0].ctypes.data
