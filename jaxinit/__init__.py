@@ -2,6 +2,7 @@
 
 import importlib
 import types
+from typing import TYPE_CHECKING
 
 from jaxinit import composed, defaults
 from jaxinit._initializers.base import Initializer
@@ -13,6 +14,10 @@ from jaxinit._initializers.sparse import sparse
 from jaxinit._initializers.variance_scaling import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout, calculate_fan_in_and_fan_out
+
+if TYPE_CHECKING:
+    from jaxinit import linen as linen
+    from jaxinit import nnx as nnx
 
 __version__ = "0.1.0"
 
@@ -44,13 +49,34 @@ __all__ = [
 ]
 
 
+_NEED_FLAX = ("linen", "nnx")
+
+# Names that users of torch, Keras and JAX try first.
+_OTHER_NAMES = {
+    "he_normal": "kaiming_normal",
+    "he_uniform": "kaiming_uniform",
+    "glorot_normal": "xavier_normal",
+    "glorot_uniform": "xavier_uniform",
+    "truncated_normal": "trunc_normal",
+    "delta_orthogonal": "orthogonal",
+}
+
+
 def __getattr__(name: str) -> types.ModuleType:
-    """`jaxinit.nnx` and `jaxinit.linen`, loaded on first use, for they need flax."""
-    if name not in ("nnx", "linen"):
-        raise AttributeError(f"module 'jaxinit' has no attribute {name!r}")
-    try:
-        return importlib.import_module(f"jaxinit.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != "flax":
-            raise
-        raise ImportError(f"jaxinit.{name} needs flax; install it with: pip install 'jaxinit[flax]'") from None
+    """Load `jaxinit.nnx` and `jaxinit.linen` on first use, as they need flax."""
+    if name in _NEED_FLAX:
+        try:
+            return importlib.import_module(f"jaxinit.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != "flax":
+                raise
+            raise AttributeError(
+                f"jaxinit.{name} needs flax; install it with: pip install 'jaxinit[flax]'", name=name
+            ) from None
+    meant = _OTHER_NAMES.get(name, name.removesuffix("_"))
+    hint = f"; did you mean jaxinit.{meant}?" if meant in __all__ else ""
+    raise AttributeError(f"module 'jaxinit' has no attribute {name!r}{hint}", name=name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_NEED_FLAX, "__version__"])

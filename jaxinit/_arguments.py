@@ -25,6 +25,9 @@ def is_staged() -> bool:
     return isinstance(jax.lax.full((), 0.0), jax.core.Tracer)
 
 
+_MOST_DIMENSIONS = 64  # of a NumPy array
+
+
 def number(name: str, value: Any) -> float:
     """Return `value` as a float. Ints, NumPy scalars and concrete 0-d arrays pass, booleans and NaN do not."""
     if isinstance(value, jax.core.Tracer):
@@ -85,11 +88,15 @@ def choice(name: str, value: Any, allowed: Collection[str]) -> str:
 
 def dimensions(shape: Sequence[int]) -> tuple[int, ...]:
     """Return `shape` as a tuple of non-negative ints."""
-    if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable):
+    if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable) or getattr(shape, "ndim", 1) != 1:
         raise TypeError(f"`shape` must be a sequence of integers, got {shape!r}")
     result = tuple([integer("shape", size) for size in shape])
     if result and min(result) < 0:
         raise ValueError(f"`shape` must not have a negative size, got {result}")
+    if len(result) > _MOST_DIMENSIONS:
+        raise ValueError(f"`shape` must have at most {_MOST_DIMENSIONS} dimensions, got {len(result)}")
+    if math.prod(result) >= 2**63:
+        raise ValueError(f"`shape` must have fewer than 2**63 entries, got {result}")
     return result
 
 
@@ -103,6 +110,8 @@ def parse_dtype(dtype: Any) -> np.dtype:
         raise TypeError(f"`dtype` must be a dtype or the name of one, got {dtype!r}") from None
     if not (jnp.issubdtype(parsed, jnp.number) or jnp.issubdtype(parsed, jnp.bool_)):
         raise TypeError(f"`dtype` must be a dtype of numbers, got {parsed}")
+    if parsed.name.startswith("float6_") or not parsed.isnative or parsed in (np.longdouble, np.clongdouble):
+        raise TypeError(f"`dtype` must be a dtype that XLA can compute with, got {parsed.str} ({parsed.name})")
     return parsed
 
 

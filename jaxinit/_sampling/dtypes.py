@@ -49,6 +49,12 @@ def check_range(distribution: Random, dtype: np.dtype) -> None:
             fits = low <= most and high >= -most
     if not fits:
         raise ValueError(f"`dtype` must be wide enough for the distribution, got {dtype} for {distribution}")
+    least, size = float(jnp.finfo(dtype).smallest_subnormal), max(abs(distribution.mean), distribution.std)
+    if 0 < size < least / 4:  # nearly every draw would be rounded to zero
+        raise ValueError(
+            f"`dtype` must have values as small as the distribution's, got {dtype}, whose least is {least}, "
+            f"for {distribution}"
+        )
 
 
 def clip_range(distribution: Random, dtype: np.dtype) -> tuple[float, float]:

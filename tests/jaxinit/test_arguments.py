@@ -230,3 +230,21 @@ def test_garbage_calls_raise_nothing_but_value_and_type_errors(name: str, shape:
 def test_garbage_keys_raise_type_error(name: str, key: Any) -> None:
     with pytest.raises(TypeError, match="`key` must be a JAX PRNG key"):
         cases.build(name)(key, cases.shape_of(name))
+
+
+@pytest.mark.parametrize(
+    ("shape", "error", "message"),
+    [
+        (np.array(3), TypeError, r"`shape` must be a sequence of integers, got array\(3\)"),
+        (np.ones((2, 2), int), TypeError, "`shape` must be a sequence of integers"),
+        ((1,) * 65, ValueError, "`shape` must have at most 64 dimensions, got 65"),
+        (
+            (2**40, 2**40),
+            ValueError,
+            r"`shape` must have fewer than 2\*\*63 entries, got \(1099511627776, 1099511627776\)",
+        ),
+    ],
+)
+def test_a_shape_that_no_array_can_have_is_refused(shape: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        jaxinit.normal()(jax.random.key(0), shape)

@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 import jaxinit
 from tests.jaxinit import cases
 
@@ -100,3 +102,41 @@ def test_all_is_sorted_and_complete() -> None:
 
 def test_the_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("kaiming_uniform_", "kaiming_uniform"),
+        ("he_uniform", "kaiming_uniform"),
+        ("glorot_normal", "xavier_normal"),
+        ("truncated_normal", "trunc_normal"),
+    ],
+)
+def test_a_name_of_another_library_is_answered_with_ours(name: str, meant: str) -> None:
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'; did you mean jaxinit\.{meant}\?"):
+        getattr(jaxinit, name)
+
+
+def test_every_answer_is_a_public_name() -> None:
+    assert set(jaxinit._OTHER_NAMES.values()) <= set(jaxinit.__all__)
+
+
+WITHOUT_FLAX = """
+import sys
+sys.modules["flax"] = None
+import jaxinit
+print(hasattr(jaxinit, "nnx"), "nnx" in dir(jaxinit))
+try:
+    jaxinit.nnx
+except AttributeError as error:
+    print(error)
+"""
+
+
+def test_without_flax_the_modules_are_listed_and_say_what_they_need() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_FLAX], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "False True",
+        "jaxinit.nnx needs flax; install it with: pip install 'jaxinit[flax]'",
+    ]

@@ -219,3 +219,22 @@ def test_a_text_that_names_no_dtype_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", [*LOW, "float32", "float64", "complex64", "complex128", "int8", "uint32", "bool"])
 def test_every_dtype_is_known_by_its_name(name: str) -> None:
     assert jaxinit.zeros(dtype=name).dtype == jnp.dtype(name)
+
+
+@pytest.mark.parametrize("dtype", ["float6_e2m3fn", "float6_e3m2fn", ">f4", "longdouble"])
+@pytest.mark.parametrize("name", ["uniform", "zeros", "eye", "orthogonal"])
+def test_a_dtype_that_xla_cannot_compute_with_is_refused(name: str, dtype: str) -> None:
+    with pytest.raises(TypeError, match="`dtype` must be a dtype that XLA can compute with, got "):
+        cases.build(name)(jax.random.key(0), cases.shape_of(name), jnp.dtype(dtype))
+
+
+def test_a_dtype_that_would_round_every_draw_to_zero_is_refused() -> None:
+    key = jax.random.key(0)
+    with pytest.raises(
+        ValueError, match=r"`dtype` must have values as small as .* got float4_e2m1fn, whose least is 0.5"
+    ):
+        jaxinit.uniform(-0.1, 0.1)(key, (8, 8), "float4_e2m1fn")
+    with pytest.raises(ValueError, match="`dtype` must have values as small as"):
+        jaxinit.normal(std=1e-9)(key, (8, 8), "float16")
+    assert not jaxinit.normal(std=0.0)(key, (8, 8), "float4_e2m1fn").any()
+    assert jaxinit.normal()(key, (64, 64), "float4_e2m1fn").any()
