@@ -21,7 +21,7 @@ Build = Callable[[nnx.Rngs], Any]
 
 def assert_torchs(model: Any, build: Build, state: dict[str, torch.Tensor]) -> None:
     """The model holds what `load` puts there from torch's state."""
-    loaded = build(nnx.Rngs(1))
+    loaded = nnx.eval_shape(lambda: build(nnx.Rngs(1)))
     jaxinit.nnx.load(loaded, {name: np.asarray(tensor) for name, tensor in state.items()})
     ours, theirs = arrays(model), arrays(loaded)
     assert ours.keys() == theirs.keys()
@@ -79,7 +79,7 @@ class TorchNet(torch.nn.Module):
 
 def test_a_layer_of_each_kind(seed: int) -> None:
     theirs, state = torch.manual_seed(seed), TorchNet().state_dict()
-    drawn, filled = Net(nnx.Rngs(0)), nnx.clone(Net(nnx.Rngs(0)))
+    drawn, filled = Net(nnx.Rngs(0)), nnx.eval_shape(lambda: Net(nnx.Rngs(0)))
     first, second, third = (TorchGenerator(seed) for _ in range(3))
     jaxinit.nnx.reset_parameters(drawn, first)
     jaxinit.nnx.reset_parameters(filled, third, order=state)

@@ -31,8 +31,10 @@ class Pair(nnx.Module):
         self.second, self.first = (nnx.Linear(2, 2, rngs=rngs) for _ in range(2))
 
 
-def with_more(model: Any) -> Any:
-    model.added = True  # behind the attributes that Flax sorted
+def cloned_with(name: str) -> nnx.Module:
+    """A cloned model, to which an attribute is added."""
+    model = nnx.clone(Pair(nnx.Rngs(0)))
+    setattr(model, name, True)
     return model
 
 
@@ -60,11 +62,14 @@ ERRORS: list[tuple[Callable[[], Any], Draw, type[Exception], str]] = [
         ValueError,
         "`order` must give torch's names, got None for the model, whose attributes Flax sorted when it was merged, cl",
     ),
-    (
-        lambda: with_more(nnx.clone(Pair(nnx.Rngs(0)))),
-        jaxinit.nnx.reset_parameters,
-        ValueError,
-        "`order` must give torch's names, got None for the model, whose attributes Flax sorted",
+    *(
+        (
+            lambda name=name: cloned_with(name),
+            jaxinit.nnx.reset_parameters,
+            ValueError,
+            "`order` must give torch's names, got None for the model, whose attributes Flax sorted",
+        )
+        for name in ("seen", "added")  # behind the others and in front of them, when sorted
     ),
     (
         lambda: nnx.clone(Named(nnx.Rngs(0))),
