@@ -19,8 +19,8 @@ report-full: .venv/report ## the same with every case
 test: .venv/test ## run every test and every example of the documentation
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-oldest: .venv-oldest/test ## the same with the oldest jax and flax that pyproject admits
-	.venv-oldest/bin/python -m pytest --numprocesses 2 --dist loadfile
+test-oldest: .venv-oldest/test ## the same with the oldest jax and flax that pyproject admits, and tracer leaks checked
+	JAXINIT_CHECK_TRACER_LEAKS=1 .venv-oldest/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 test-newest: ## the same with the newest Python here, and nothing pinned
 	@if [ -z "$(NEWEST_PYTHON)" ]; then echo "test-newest: no Python newer than $(PYTHON) on the path or in pyenv"; \

@@ -279,6 +279,7 @@ def test_nnx_layers_draw_what_the_table_of_modules_says(name: str, arguments: An
             assert array == given
         elif isinstance(given.init, Elementwise):
             drawn = {given.init.distribution(shape) for shape in given.shapes if np.prod(shape) == array.size}
+            assert isinstance(own, Elementwise)
             assert drawn == {own.distribution(array.shape)}
         else:
             assert given.init == own

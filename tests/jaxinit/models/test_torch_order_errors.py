@@ -85,7 +85,7 @@ ERRORS: list[tuple[Callable[[], Any], Draw, type[Exception], str]] = [
     ),
     (
         lambda: Pair(nnx.Rngs(0)),
-        lambda model, generator: jaxinit.nnx.reset_parameters(model, generator, order=[0]),
+        lambda model, generator: jaxinit.nnx.reset_parameters(model, generator, order=[0]),  # type: ignore[list-item]  # refused
         TypeError,
         "`order` must be names, got 0",
     ),

@@ -84,7 +84,7 @@ def test_every_layer_is_drawn_from_torchs_distributions(
 ) -> None:
     model = LinenModel(layer, fed, {})
     assert not model.unmatched
-    inits: dict[str, Any] = jaxinit.linen.initializers(layer, *fed)
+    inits: Any = jaxinit.linen.initializers(layer, *fed)
     assert inits.keys() == expected.keys()
     for name, own in expected.items():
         found = inits[name].distribution(model.stacks.leaves[tuple(name.split("."))].shape)

@@ -10,17 +10,22 @@ from flax import nnx
 import jaxinit
 from tests.jaxinit.models.nnx.test_models import KEY, Block
 
+# Without types, as a checker would refuse them too.
+LINEAR: Any = nnx.Linear
+THREE: Any = 3
+NONE: Any = None
+
 MISUSES: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: jaxinit.nnx.reset_parameters(nnx.Linear, KEY), TypeError, "`model` must be an nnx.Module, got <class"),
-    (lambda: jaxinit.nnx.initializers(3), TypeError, "`model` must be an nnx.Module, got 3"),
-    (lambda: jaxinit.nnx.init(lambda _: 3, KEY), TypeError, "`build` must return an nnx.Module, got 3"),
+    (lambda: jaxinit.nnx.reset_parameters(LINEAR, KEY), TypeError, "`model` must be an nnx.Module, got <class"),
+    (lambda: jaxinit.nnx.initializers(THREE), TypeError, "`model` must be an nnx.Module, got 3"),
+    (lambda: jaxinit.nnx.init(lambda _: THREE, KEY), TypeError, "`build` must return an nnx.Module, got 3"),
     (lambda: jaxinit.nnx.init(Block(nnx.Rngs(0)), KEY), TypeError, "`build` must be a function of nnx.Rngs, got"),
     (
         lambda: jaxinit.nnx.reset_parameters(Block(nnx.Rngs(0)), jax.random.split(KEY)),
         ValueError,
         r"`rngs` must be a single key \(use jax.vmap for a batch\), got keys of shape \(2,\)",
     ),
-    (lambda: jaxinit.nnx.register(Block, None), TypeError, "`rule` must be a function of a layer, got None"),
+    (lambda: jaxinit.nnx.register(Block, NONE), TypeError, "`rule` must be a function of a layer, got None"),
 ]
 
 

@@ -38,7 +38,7 @@ def test_a_rule_can_be_registered() -> None:
     jaxinit.nnx.reset_parameters(model, KEY)
     np.testing.assert_array_equal(model.gain[...], [3, 3, 3])
     with pytest.raises(TypeError, match=r"`kind` must be a class of nnx.Module, got 3"):
-        jaxinit.nnx.register(3, lambda _: None)
+        jaxinit.nnx.register(3, lambda _: None)  # type: ignore[arg-type]  # which is refused
 
 
 def test_a_method_of_its_own_comes_after_the_modules_in_it() -> None:
