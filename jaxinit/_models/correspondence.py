@@ -75,6 +75,8 @@ class Layer:
     torch: str
     draws: tuple[Tensor, ...]
     parameters: tuple[Parameter, ...]
+    modules: tuple[str, ...] = ()
+    """The parts of the Flax layer that are modules in torch too."""
 
     def initializers(self) -> dict[str, Initializer]:
         """Return the initializer of each parameter, by its path."""
@@ -92,7 +94,8 @@ class Layer:
         """Return the layer without the parameters that `shapes` lacks and the tensors that only they need."""
         kept = tuple(parameter for parameter in self.parameters if parameter.path in shapes)
         needed = {block.tensor for parameter in kept for block in parameter.sources}
-        return Layer(self.torch, tuple(tensor for tensor in self.draws if tensor.name in needed), kept)
+        draws = tuple(tensor for tensor in self.draws if tensor.name in needed)
+        return dataclasses.replace(self, draws=draws, parameters=kept)
 
     def tensor_shapes(self, shapes: Shapes) -> dict[str, tuple[int, ...]]:
         """Return the shape of each of torch's tensors."""

@@ -9,10 +9,11 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
-from jaxinit._initializers.base import Initializer
-from jaxinit._models.correspondence import Layer, Shapes
+from jaxinit._initializers.base import Initializer, WithLayout
+from jaxinit._models.correspondence import Layer, Shapes, with_layout
 from jaxinit._sampling.sharding import device_put
 from jaxinit._sampling.source import Source
+from jaxinit.layouts import FLAX, Layout
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
@@ -82,9 +83,15 @@ class RuleMatch(Match):
 
 @dataclasses.dataclass(frozen=True)
 class LayerMatch(Match):
-    """A module that plays the part of one of torch's layers."""
+    """A module that corresponds to one of torch's layers."""
 
     layer: Layer
+
+    @property
+    def layouts(self) -> list[tuple[Path, Layout]]:
+        """The layout of each weight by its path in the model."""
+        parameters = self.layer.parameters
+        return [(self.node.at(each.path), each.layout) for each in parameters if each.layout is not None]
 
 
 def dotted(path: Path) -> str:
@@ -131,24 +138,41 @@ def selected(
     """Return the draws that `fn` asks for, module by module, at the paths that match `only`.
 
     `fn` is not called with the parts of a layer that is one module in torch, such as the gates of a GRU.
+    An initializer with the default layout gets the layout of the layer that it draws for.
     """
     if not callable(fn):
         raise TypeError(f"`fn` must be a function of a module, got {fn!r}")
     if not isinstance(only, str | None):
         raise TypeError(f"`only` must be a pattern as a string, got {only!r}")
     draws: list[Draw] = []
-    layers = {match.node.path for match in matches if isinstance(match, LayerMatch)}
+    layers = {match.node.path: match for match in matches if isinstance(match, LayerMatch)}
     for node in nodes:
-        is_part = node.path not in layers and any(node.path[:end] in layers for end in range(len(node.path)))
-        answer = None if is_part else fn(node.module)
+        answer = None if _is_part(node, layers, leaves) else fn(node.module)
         if answer is not None:
             inits = validated("fn", answer, node, node.shapes(leaves))
             draws += [(node.at(name), init) for name, init in inits.items()]
+    layouts = {path: layout for match in layers.values() for path, layout in match.layouts}
+    draws = [(path, _in_layer(init, layouts.get(path))) for path, init in draws]
     if only is None:
         return draws
     if not any(fits(path, only) for path in leaves):
         raise ValueError(f"`only` must match the path of a parameter, got {only!r}. Paths are {_listed(leaves)}")
     return [(path, init) for path, init in draws if fits(path, only)]
+
+
+def _is_part(node: Node, layers: Mapping[Path, LayerMatch], leaves: Leaves) -> bool:
+    """Return whether the module is a part of one of torch's modules, and not a module in torch itself."""
+    outer = next((layers[node.path[:end]] for end in range(len(node.path)) if node.path[:end] in layers), None)
+    if outer is None or dotted(node.path[len(outer.node.path) :]) in outer.layer.modules:
+        return False
+    drawn = {path for path, _ in outer.draws}
+    return all(node.at(name) in drawn for name in node.shapes(leaves))
+
+
+def _in_layer(init: Init, layout: Layout | None) -> Init:
+    if layout is None or not isinstance(init, WithLayout) or init.layout != FLAX:
+        return init
+    return with_layout(init, layout)
 
 
 def fits(path: Path, pattern: str) -> bool:

@@ -140,7 +140,7 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
         _weight("out.kernel", _stacked(_FROM_HEADS, len(stacked)), "out_proj.weight"),
         _vector("out.bias", "out_proj.bias"),
     )
-    return Layer("MultiheadAttention", draws, parameters)
+    return Layer("MultiheadAttention", draws, parameters, modules=("out",))
 
 
 @dataclasses.dataclass(frozen=True)
