@@ -56,9 +56,9 @@ def compare(a: Path, b: Path, names: Path | None) -> int:
     for word, absent in (("missing in B", found.missing), ("only in B", found.unexpected)):
         for name in absent:
             click.echo(f"{word}: {printable(name)}")
-    same = sum(row.verdict == "same" for row in found.rows)
+    same, undecided = (sum(row.verdict == each for row in found.rows) for each in ("same", "undecided"))
     click.echo(
-        f"{same} of {len(found.rows)} parameters show no difference; "
+        f"{same} of {len(found.rows)} parameters show no difference, {undecided} have too few entries to tell, "
         f"{len(found.missing)} are missing in B, {len(found.unexpected)} are only in B"
     )
     return 0 if found.same else 1

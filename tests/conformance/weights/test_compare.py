@@ -102,6 +102,25 @@ def test_names_are_matched_and_the_others_listed() -> None:
     assert compare({}, {}).same
 
 
+def test_names_of_torch_meet_names_of_flax() -> None:
+    ones = np.ones(4)
+    torchs = {"0.weight": ones, "1.weight": ones, "1.running_var": ones, "2.weight": ones, "3.weight": ones}
+    flaxs = {"0.kernel": ones, "1.scale": ones, "1.var": ones, "2.kernel": ones, "2.embedding": ones, "3.kernel": ones}
+    found = compare(torchs, flaxs, {"2.weight": "3.kernel"})
+    assert [(row.name, row.other) for row in found.rows] == [
+        *(("0.weight", "0.kernel"), ("1.running_var", "1.var"), ("1.weight", "1.scale")),
+        ("2.weight", "3.kernel"),
+    ]
+    assert (found.missing, found.unexpected) == (("3.weight",), ("2.embedding", "2.kernel"))
+
+
+@pytest.mark.parametrize("size", [2, 32, 100])
+def test_few_entries_are_not_called_the_same(size: int, rng: np.random.Generator) -> None:
+    row = _row(rng.uniform(-0.19, 0.19, size), rng.normal(0, 0.19, size))
+    assert row.verdict == "undecided"
+    assert row.detectable >= 1
+
+
 @pytest.mark.parametrize(("mapping", "tree"), [({"absent": "b"}, "A"), ({"a": "absent"}, "B")])
 def test_a_mapping_that_names_what_is_absent_is_refused(mapping: dict[str, str], tree: str) -> None:
     with pytest.raises(ValueError, match=rf"`mapping` must name parameters of {tree}, got 'absent'"):
@@ -109,9 +128,9 @@ def test_a_mapping_that_names_what_is_absent_is_refused(mapping: dict[str, str],
 
 
 def _files(folder: Path, rng: np.random.Generator, scale: float) -> list[str]:
-    np.savez(folder / "a.npz", kernel=rng.normal(size=(30, 40)), same=np.ones(3))
-    np.savez(folder / "b.npz", weight=scale * rng.normal(size=(40, 30)), same=np.ones(3))
-    (folder / "map.json").write_text(json.dumps({"kernel": "weight"}))
+    np.savez(folder / "a.npz", old=rng.normal(size=(30, 40)), same=np.ones(3))
+    np.savez(folder / "b.npz", new=scale * rng.normal(size=(40, 30)), same=np.ones(3))
+    (folder / "map.json").write_text(json.dumps({"old": "new"}))
     return ["compare", str(folder / "a.npz"), str(folder / "b.npz")]
 
 
@@ -122,9 +141,10 @@ def test_compare_exits_0_where_nothing_differs(
     assert jaxinit([*command, "--map", str(tmp_path / "map.json")]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split("|")[-2].strip() for line in lines if line.startswith("|")][2:] == ["same", "same"]
-    assert lines[-1] == "2 of 2 parameters show no difference; 0 are missing in B, 0 are only in B"
+    few = "0 have too few entries to tell"
+    assert lines[-1] == f"2 of 2 parameters show no difference, {few}, 0 are missing in B, 0 are only in B"
     assert jaxinit(command) == 1
-    assert "missing in B: kernel\nonly in B: weight\n" in capsys.readouterr().out
+    assert "missing in B: old\nonly in B: new\n" in capsys.readouterr().out
 
 
 def test_compare_exits_1_where_something_differs(
@@ -141,9 +161,9 @@ def test_compare_exits_1_where_something_differs(
         (b"\xff\xfe", "map.json: it is not JSON"),
         (b"[" * 100_000, "map.json: it is not JSON"),
         (b"[]", "map.json: expected an object from names of A to names of B"),
-        (b'{"kernel": 1}', "map.json: expected an object from names of A to names of B"),
-        (b'{"absent": "weight"}', "`mapping` must name parameters of A, got 'absent'"),
-        (b'{"kernel": "absent"}', "`mapping` must name parameters of B, got 'absent'"),
+        (b'{"old": 1}', "map.json: expected an object from names of A to names of B"),
+        (b'{"absent": "new"}', "`mapping` must name parameters of A, got 'absent'"),
+        (b'{"old": "absent"}', "`mapping` must name parameters of B, got 'absent'"),
         (None, "map.json: No such file or directory"),
     ],
 )
