@@ -13,7 +13,7 @@ from .compare import Row
 from .compare import compare as compare_trees
 from .describe import Description
 from .describe import describe as describe_tree
-from .files import Weights, WeightsError, read
+from .files import read
 
 LAYOUTS = {"flax": jaxinit.FLAX, "torch": jaxinit.TORCH}
 USUAL = {".safetensors": "torch", ".npz": "flax"}
@@ -23,7 +23,7 @@ COLUMNS = ["parameter\nshape\ndtype", "mean\nskew\nmin", "std\nkurtosis\nmax", "
 
 def describe(file: Path, layout: str | None) -> int:
     """Print a row for each array of a file."""
-    arrays = _read(file)
+    arrays = read(file)
     found = describe_tree(arrays, LAYOUTS[layout or USUAL[file.suffix.lower()]])
     print_table(COLUMNS, map(_described, found))
     click.echo(f"{len(found)} parameters, {sum(bool(each.wrong) for each in found)} of which look wrong")
@@ -46,7 +46,7 @@ def _described(found: Description) -> list[str]:
 def compare(a: Path, b: Path, names: Path | None) -> int:
     """Print a row for each array that two files have, and the names that only one has."""
     try:
-        found = compare_trees(_read(a), _read(b), _mapping(names))
+        found = compare_trees(read(a), read(b), _mapping(names))
     except ValueError as error:
         raise CannotRun(error) from None
     columns = ["parameter\nin B", "shape\nin B", "distance\ndetectable", "std ratio\ndetectable", "verdict"]
@@ -68,13 +68,6 @@ def _compared(row: Row) -> list[str]:
     numbers = (row.distance, row.detectable), (row.ratio, row.detectable_ratio)
     cells = (names, dict.fromkeys(map(str, row.shapes)), *(map(_number, pair) for pair in numbers))
     return [*map("\n".join, cells), verdict.get(row.verdict, row.verdict)]
-
-
-def _read(path: Path) -> Weights:
-    try:
-        return read(path)
-    except WeightsError as error:
-        raise CannotRun(error) from None
 
 
 def _mapping(path: Path | None) -> dict[str, str]:
