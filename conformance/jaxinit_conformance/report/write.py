@@ -74,7 +74,7 @@ def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
         "verdict": verdict,
         "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
         "matrices": _matrices(content["checks"]),
-        "left_out": coverage.LEFT_OUT | _unchecked(content),
+        "left_out": coverage.left_out({check["initializer"] for check in content["checks"]}),
         "pictures": pictures.of_samples(report.samples),
         "fans": _fans(report.samples),
         "command": _command(report),
@@ -101,17 +101,6 @@ def _kind(name: str) -> str:
     if name in ("TorchGenerator", "randperm"):
         return "Generator"
     return "Modules" if name.startswith("nn.") else "Whole models"
-
-
-def _unchecked(content: dict[str, Any]) -> dict[str, str]:
-    """Return the reason for each module that a whole run checks and this one does not. Needs flax only for modules."""
-    checked = {check["initializer"] for check in content["checks"] if check["initializer"].startswith("nn.")}
-    if not checked:
-        return {}
-    from ..modules import pairs
-
-    names = dict.fromkeys(pair.name for pair in pairs.LAYERS if pair.name not in checked)
-    return {name.removeprefix("nn."): "left to a run without --quick and --select" for name in names}
 
 
 def _fans(samples: Sequence[Sample]) -> list[tuple[str, ...]]:
