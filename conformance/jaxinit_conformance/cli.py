@@ -75,9 +75,9 @@ def _writing(out: Path) -> Iterator[None]:
 
 
 def _conclude(found: Report, out: Path) -> None:
-    passed, verdict = len(found.results) - len(found.failures), "conforms to" if found.conforms else "deviates from"
+    passed = len(found.results) - len(found.failures)
     counted = f"{passed} of {len(found.results)} checks passed in {found.seconds:.0f} s"
-    console().print(f"{found.target} {verdict} torch {found.versions['torch']}: {counted}", markup=False)
+    console().print(f"{printable(found.verdict)}: {counted}", markup=False, soft_wrap=True)
     console().print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
 
 

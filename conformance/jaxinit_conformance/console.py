@@ -25,23 +25,28 @@ def printable(text: object) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
 
 
-def console(width: int = 200) -> Any:
-    """Return rich's console: as wide as the terminal, else `width` characters."""
+WIDTH = 100
+"""The columns of what is printed to a file or a pipe."""
+
+
+def console() -> Any:
+    """Return rich's console: as wide as the terminal, else `WIDTH` characters."""
     from rich.console import Console
 
     found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=width)
+    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
 
 
-def print_table(columns: list[str], rows: Iterable[Sequence[str]], width: int = 200) -> None:
-    """Print a table that fits the terminal, or as Markdown where there is none."""
+def print_table(columns: list[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table that fits the terminal, or `WIDTH` columns where there is none. A cell may have several lines."""
     from rich import box
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    out = console(width)
-    table = Table(*columns, box=box.SIMPLE_HEAD if out.is_terminal else box.MARKDOWN)
+    out = console()
+    headings = (Column(name, overflow="fold") for name in columns)
+    table = Table(*headings, box=box.SIMPLE_HEAD if out.is_terminal else box.MARKDOWN)
     for row in rows:
-        cells = map(printable, row)
+        cells = ("\n".join(map(printable, cell.split("\n"))) for cell in row)
         table.add_row(*(escape(cell if out.is_terminal else cell.replace("|", r"\|")) for cell in cells))
     out.print(table)

@@ -45,6 +45,7 @@ class Report:
     versions: dict[str, str]
     seed: int
     quick: bool
+    select: str
     rates: Rates
     results: list[tuple[Check, Result]]
     samples: list[Sample]
@@ -58,6 +59,14 @@ class Report:
     def conforms(self) -> bool:
         return not self.failures
 
+    @property
+    def verdict(self) -> str:
+        """Return the heading of the report. Only a run of all checks can say that the target conforms."""
+        passed = "passes the selected checks against" if self.select else "conforms to"
+        verdict = f"{self.target} {passed if self.conforms else 'deviates from'} torch {self.versions['torch']}"
+        scope = ["quick run"] * self.quick + [f"only checks that match {self.select!r}"] * bool(self.select)
+        return f"{verdict} ({', '.join(scope)})" if scope else verdict
+
     def as_json(self) -> dict[str, Any]:
         """Return the content of report.json."""
         failed = len(self.failures)
@@ -65,6 +74,8 @@ class Report:
             "target": self.target,
             "versions": self.versions,
             "seed": self.seed,
+            "quick": self.quick,
+            "select": self.select,
             "false_alarm": self.rates.false_alarm,
             "miss": self.rates.miss,
             "checks": [
@@ -156,7 +167,7 @@ def run(
                 progress(len(results), total, *results[-1])
     drawn = [sample for sample in samples if sample.is_drawn]
     seconds = time.perf_counter() - start
-    return Report(target.name, versions(target.name), seed, quick, RATES, results, drawn, seconds)
+    return Report(target.name, versions(target.name), seed, quick, select, RATES, results, drawn, seconds)
 
 
 def evaluate(check: PlannedCheck, rates: Rates) -> Result:

@@ -16,7 +16,9 @@ import pytest
 from jaxinit_conformance import adapters, cli, suite
 from jaxinit_conformance.__main__ import SEED as SEEDS
 from jaxinit_conformance.__main__ import main
+from jaxinit_conformance.checks.check import Check, Result
 from jaxinit_conformance.reference import torch_init
+from jaxinit_conformance.statistics.tests import RATES
 from tests import seeds
 from tests.conformance.command import jaxinit
 
@@ -39,12 +41,40 @@ def test_a_conforming_target_exits_0_and_leaves_four_reports(
     assert content["summary"]["passed"] == len(content["checks"])
     suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert len(suite) == len(content["checks"]) == int(suite.attrib["tests"])
-    assert "conforms to torch" in (tmp_path / "report.md").read_text()
     page = (tmp_path / "report.html").read_text()
-    assert "conforms to torch.nn.init" in page
     assert re.search(r"<dt>date</dt><dd>\d{4}-\d\d-\d\d</dd>", page)
     assert not re.search(r"(src|href)=\"(http|//)", page)
-    assert "conforms to torch" in capsys.readouterr().out
+    assert content["quick"]
+    assert content["select"] == CHEAP
+    heading = f"jaxinit passes the selected checks against torch {torch_init.version} (quick run, only checks that"
+    written = [(tmp_path / name).read_text() for name in ("report.md", "junit.xml")]
+    for text in (*written, page, capsys.readouterr().out):
+        assert heading in text
+        assert "conforms" not in text
+
+
+@pytest.mark.parametrize(
+    ("quick", "select", "failed", "verdict"),
+    [
+        (False, "", False, "jaxinit conforms to torch 9.0"),
+        (True, "", False, "jaxinit conforms to torch 9.0 (quick run)"),
+        (False, "a", False, "jaxinit passes the selected checks against torch 9.0 (only checks that match 'a')"),
+        (True, "a", True, "jaxinit deviates from torch 9.0 (quick run, only checks that match 'a')"),
+    ],
+)
+def test_only_a_run_of_all_checks_says_that_a_target_conforms(
+    quick: bool, select: str, failed: bool, verdict: str
+) -> None:
+    results = [(Check("a", "b", "c"), Result(not failed, 1.0, "2.0"))]
+    report = suite.Report("jaxinit", {"torch": "9.0"}, 1, quick, select, RATES, results, [], 1.0)
+    assert report.verdict == verdict
+
+
+def test_a_part_of_the_modules_names_the_modules_left_out(tmp_path: Path) -> None:
+    assert jaxinit(["report", "--quick", "--select", "^nn.Linear: forward", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "<li>nn.LayerNorm: left to a run without --quick and --select</li>" in page
+    assert "<li>nn.Linear:" not in page
 
 
 def test_the_report_shows_what_every_initializer_drew_beside_torch(tmp_path: Path) -> None:

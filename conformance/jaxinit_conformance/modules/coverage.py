@@ -23,6 +23,17 @@ _MAKES_PARAMETERS = re.compile(
 )
 
 
+def left_out(checked: set[str]) -> dict[str, str]:
+    """Return the reason for each torch module with parameters that a run left out. Flax is needed for modules alone."""
+    if not any(name.startswith("nn.") for name in checked):
+        return LEFT_OUT
+    from .pairs import LAYERS
+
+    unchecked = {pair.name for pair in LAYERS} - checked
+    reason = "left to a run without --quick and --select"
+    return LEFT_OUT | {name.removeprefix("nn."): reason for name in sorted(unchecked)}
+
+
 def with_parameters() -> set[str]:
     """Return the torch modules whose constructors make parameters, or modules with parameters, by their source."""
     own = {name: kind for name, kind in vars(torch.nn).items() if inspect.isclass(kind)}

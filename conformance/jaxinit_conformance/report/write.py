@@ -64,16 +64,17 @@ def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
         OSError: `out` cannot be created, or a file cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    content = _plain(report.as_json())
+    content, verdict = _plain(report.as_json()), printable(report.verdict)
     (out / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    (out / "junit.xml").write_bytes(_junit(content))
+    (out / "junit.xml").write_bytes(_junit(content, verdict))
     context = {
         "report": content,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "conforms": report.conforms,
+        "verdict": verdict,
         "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
         "matrices": _matrices(content["checks"]),
-        "left_out": coverage.LEFT_OUT,
+        "left_out": coverage.left_out({check["initializer"] for check in content["checks"]}),
         "pictures": pictures.of_samples(report.samples),
         "fans": _fans(report.samples),
         "command": _command(report),
@@ -134,10 +135,10 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _junit(content: dict[str, Any]) -> bytes:
+def _junit(content: dict[str, Any], verdict: str) -> bytes:
     counts = {"tests": len(content["checks"]), "failures": content["summary"]["failed"]}
     counts["time"] = content["summary"]["seconds"]
-    suite = ElementTree.Element("testsuite", name=f"conformance of {content['target']}")
+    suite = ElementTree.Element("testsuite", name=verdict)
     suite.attrib.update({name: str(count) for name, count in counts.items()})
     for check in content["checks"]:
         name = f"{check['claim']} [{check['case']}]"

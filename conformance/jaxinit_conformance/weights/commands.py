@@ -13,52 +13,50 @@ from .compare import Row
 from .compare import compare as compare_trees
 from .describe import Description
 from .describe import describe as describe_tree
-from .files import Weights, WeightsError, read
+from .files import read
 
 LAYOUTS = {"flax": jaxinit.FLAX, "torch": jaxinit.TORCH}
 USUAL = {".safetensors": "torch", ".npz": "flax"}
 
-COLUMNS = (
-    *("parameter", "shape", "dtype", "mean", "std", "skew", "kurtosis", "min", "max", "distinct"),
-    *("histogram", "nearest"),
-)
-
-WIDE = 100_000
-"""Where there is no terminal a row is one line, whatever its length."""
+COLUMNS = ["parameter\nshape\ndtype", "mean\nskew\nmin", "std\nkurtosis\nmax", "histogram\ndistinct", "nearest"]
 
 
 def describe(file: Path, layout: str | None) -> int:
     """Print a row for each array of a file."""
-    arrays = _read(file)
+    arrays = read(file)
     found = describe_tree(arrays, LAYOUTS[layout or USUAL[file.suffix.lower()]])
-    print_table([*COLUMNS, "looks wrong"], [_described(each) for each in found], WIDE)
+    print_table(COLUMNS, map(_described, found))
     click.echo(f"{len(found)} parameters, {sum(bool(each.wrong) for each in found)} of which look wrong")
     return 0
 
 
 def _described(found: Description) -> list[str]:
-    numbers = (found.mean, found.std, found.skewness, found.kurtosis, found.low, found.high)
     nearest = " or ".join((found.nearest, *found.others))
     if len(found.others) > 2:
         nearest = f"{found.nearest} or {len(found.others)} others"
-    start = [found.name, str(found.shape), found.dtype, *map(_number, numbers), str(found.distinct)]
-    return [*start, found.histogram, nearest, "; ".join(found.wrong)]
+    columns = (found.mean, found.skewness, found.low), (found.std, found.kurtosis, found.high)
+    return [
+        f"{printable(found.name)}\n{found.shape}\n{found.dtype}",
+        *("\n".join(map(_number, column)) for column in columns),
+        f"{found.histogram}\n{found.distinct}",
+        "\n".join((nearest, *(f"looks wrong: {reason}" for reason in found.wrong))),
+    ]
 
 
 def compare(a: Path, b: Path, names: Path | None) -> int:
     """Print a row for each array that two files have, and the names that only one has."""
     try:
-        found = compare_trees(_read(a), _read(b), _mapping(names))
+        found = compare_trees(read(a), read(b), _mapping(names))
     except ValueError as error:
         raise CannotRun(error) from None
-    columns = ["parameter", "in B", "shape", "in B", "distance", "detectable", "std ratio", "detectable", "verdict"]
-    print_table(columns, [_compared(row) for row in found.rows], WIDE)
+    columns = ["parameter\nin B", "shape\nin B", "distance\ndetectable", "std ratio\ndetectable", "verdict"]
+    print_table(columns, map(_compared, found.rows))
     for word, absent in (("missing in B", found.missing), ("only in B", found.unexpected)):
         for name in absent:
             click.echo(f"{word}: {printable(name)}")
-    same = sum(row.verdict == "same" for row in found.rows)
+    same, undecided = (sum(row.verdict == each for row in found.rows) for each in ("same", "undecided"))
     click.echo(
-        f"{same} of {len(found.rows)} parameters show no difference; "
+        f"{same} of {len(found.rows)} parameters show no difference, {undecided} have too few entries to tell, "
         f"{len(found.missing)} are missing in B, {len(found.unexpected)} are only in B"
     )
     return 0 if found.same else 1
@@ -66,16 +64,10 @@ def compare(a: Path, b: Path, names: Path | None) -> int:
 
 def _compared(row: Row) -> list[str]:
     verdict = {"error": "numbers of elements differ", "undecided": "too few entries to tell"}
-    numbers = (row.distance, row.detectable, row.ratio, row.detectable_ratio)
-    names = [row.name, "" if row.name == row.other else row.other]
-    return [*names, *map(str, row.shapes), *map(_number, numbers), verdict.get(row.verdict, row.verdict)]
-
-
-def _read(path: Path) -> Weights:
-    try:
-        return read(path)
-    except WeightsError as error:
-        raise CannotRun(error) from None
+    names = dict.fromkeys((printable(row.name), printable(row.other)))
+    numbers = (row.distance, row.detectable), (row.ratio, row.detectable_ratio)
+    cells = (names, dict.fromkeys(map(str, row.shapes)), *(map(_number, pair) for pair in numbers))
+    return [*map("\n".join, cells), verdict.get(row.verdict, row.verdict)]
 
 
 def _mapping(path: Path | None) -> dict[str, str]:

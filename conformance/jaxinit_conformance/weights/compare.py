@@ -3,12 +3,14 @@
 The distance of the two distribution functions (Dvoretzky-Kiefer-Wolfowitz, twice) and the ratio
 of the two scales are tested. The test of the ratio is chi-square: exact for normals, cautious for
 lighter tails, widened for heavier ones. The tests of all parameters share one budget of false
-alarms. Each row says which deviation its number of entries detects.
+alarms. Each row says which deviation its number of entries detects. A distance is at most 1, so entries
+that detect no distance below 1 are too few to call two distributions the same.
 """
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -61,7 +63,8 @@ def compare(a: Any, b: Any, mapping: Mapping[str, str] | None = None) -> Compari
     Args:
         a: any tree of arrays; see `jaxinit_conformance.weights.files.flatten`.
         b: another tree. Shapes may be transposed, as between layouts.
-        mapping: names in A to names in B, where they differ.
+        mapping: names in A to names in B, where they differ. Torch's and Flax's names of a parameter, as `weight`
+            and `kernel`, need none.
 
     Returns:
         A row for each parameter that both trees have, and the names that only one has.
@@ -77,17 +80,32 @@ def compare(a: Any, b: Any, mapping: Mapping[str, str] | None = None) -> Compari
         >>> row.verdict, round(row.ratio, 1)
         ('differs', 0.5)
     """
-    first, second = flatten(a), flatten(b)
-    partners = {name: name for name in first} | dict(mapping or {})
-    for tree, known, names in (("A", first, mapping or {}), ("B", second, (mapping or {}).values())):
+    first, second, given = flatten(a), flatten(b), dict(mapping or {})
+    for tree, known, names in (("A", first, given), ("B", second, given.values())):
         if absent := [name for name in names if name not in known]:
             raise ValueError(f"`mapping` must name parameters of {tree}, got {absent[0]!r}")
+    alike = _alike_names({*first} - {*second, *given}, {*second} - {*first, *given.values()})
+    partners = {name: name for name in first} | alike | given
     pairs = [(name, partners[name]) for name in first if partners[name] in second]
     rates = RATES.over(_TESTS * len(pairs))
     rows = tuple(_row(name, other, first[name], second[other], rates) for name, other in pairs)
     missing = tuple(name for name in first if partners[name] not in second)
     met = {other for _, other in pairs}
     return Comparison(rows, missing, tuple(name for name in second if name not in met))
+
+
+_RUNNING = {"mean": "running_mean", "var": "running_var"}
+_TORCH_NAMES = dict.fromkeys(("kernel", "scale", "embedding"), "weight") | _RUNNING
+
+
+def _alike_names(only_a: Iterable[str], only_b: Iterable[str]) -> dict[str, str]:
+    """Return the names in A and B that torch and Flax give to one parameter, where no other name fits."""
+    alike: dict[str, tuple[list[str], list[str]]] = {}
+    for side, names in enumerate((only_a, only_b)):
+        for name in names:
+            in_torch = re.sub(r"[^./]+$", lambda last: _TORCH_NAMES.get(last[0], last[0]), name)
+            alike.setdefault(in_torch, ([], []))[side].append(name)
+    return {a[0]: b[0] for a, b in alike.values() if len(a) == len(b) == 1}
 
 
 def _row(name: str, other: str, a: np.ndarray, b: np.ndarray, rates: Rates) -> Row:
@@ -104,7 +122,7 @@ def _row(name: str, other: str, a: np.ndarray, b: np.ndarray, rates: Rates) -> R
     verdict = _constants(a, b)
     if verdict is None:
         differs = distance > limit or abs(math.log(ratio)) > scale_limit or np.isnan(a).any() != np.isnan(b).any()
-        verdict = "differs" if differs else "undecided" if limit >= 1 and scale_limit == math.inf else "same"
+        verdict = "differs" if differs else "undecided" if detectable >= 1 else "same"
     return Row(name, other, shapes, verdict, distance, detectable, ratio, math.exp(scale_detectable))
 
 
@@ -134,7 +152,9 @@ def _distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _constants(a: np.ndarray, b: np.ndarray) -> Verdict | None:
-    """Compare constants, which needs no statistics. Return None if neither array is constant."""
+    """Compare equal arrays and constants, which needs no statistics. Return None for any other arrays."""
+    if np.array_equal(a, b):
+        return "same"
     values = [each[0] if (each == each[0]).all() else None for each in (a, b)]
     if a.size == 1 or values == [None, None]:
         return None

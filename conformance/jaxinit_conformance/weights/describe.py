@@ -1,16 +1,18 @@
 """The statistics of an array of weights, and the initializers that may have drawn it.
 
-Candidates are jaxinit's initializers, by the distribution of one entry. A candidate fits if chance
-explains the distance of the distribution functions (Dvoretzky-Kiefer-Wolfowitz), the extremes
-and, for a normal, the scale (chi-square). Of several that fit, those of hopeless likelihood are
-dropped: by Markov's inequality a false distribution is 1 / p times as likely as the true one with
-probability at most p. The tests of all arrays share one budget of false alarms.
+Candidates are jaxinit's initializers, by the distribution of one entry, and each kind of distribution
+with the numbers that the entries suggest. A candidate fits if chance explains the distance of the
+distribution functions (Dvoretzky-Kiefer-Wolfowitz), the extremes and the scale (chi-square). Of
+several that fit, those of hopeless likelihood are dropped: by Markov's inequality a false distribution
+is 1 / p times as likely as the true one with probability at most p. A fitted number costs half the log
+of the number of entries (https://doi.org/10.1214/aos/1176344136). A named distribution that is left is
+preferred to fitted ones. The tests of all arrays share one budget of false alarms.
 """
 
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -22,9 +24,10 @@ import jaxinit
 from ..reference.expected import Expected
 from ..statistics.tests import RATES, Rates
 from .files import flatten
-from .sample import ARITHMETIC, Sample, distinct, exponent
+from .sample import ARITHMETIC, Sample, distinct, histogram
 
 _TESTS = 7  # shape, two of the extremes, scale, likelihood, mean, right angles
+_FITTED_NUMBERS = 2
 _ENOUGH = 100  # entries, for tests that use an approximation
 
 
@@ -85,41 +88,33 @@ def _describe(name: str, array: np.ndarray, layout: jaxinit.Layout, rates: Rates
     values = values.view(values.real.dtype) if np.iscomplexobj(values) else values
     sample = Sample(values[np.isfinite(values)], distinct(values), rates)
     candidates = _candidates(array, sample, layout)
-    numbers = (*sample.moments, *sample.ends, sample.distinct, _histogram(sample.finite))
+    numbers = (*sample.moments, *sample.ends, sample.distinct, histogram(sample.finite))
     nearest, *others = (candidate.name for candidate in candidates)
     wrong = tuple(_wrong(array, values, sample, candidates))
     return Description(name, array.shape, str(array.dtype), *numbers, nearest, tuple(others), wrong)
-
-
-def _histogram(finite: np.ndarray) -> str:
-    if not finite.size or float(finite.min()) == float(finite.max()):
-        return ""
-    values = np.ldexp(finite.astype(np.float64), -exponent(finite))
-    values -= values.min()
-    counts = np.histogram(values / values.max(), bins=12, range=(0, 1))[0]
-    return "".join("▁▂▃▄▅▆▇█"[round(7 * count / counts.max())] for count in counts)
 
 
 def _candidates(array: np.ndarray, sample: Sample, layout: jaxinit.Layout) -> list[_Candidate]:
     """Return the candidates that fit, the nearest first. There is always one."""
     if whole := _as_a_whole(array, sample, layout):
         return [_Candidate(whole)]
-    if not sample.finite.size or array.dtype.kind in "iub" or not _is_told_apart(sample):
+    seen = sample.counts[0]
+    if array.dtype.kind in "iub" or seen.size < 2 or not np.isfinite(seen).all():
         return [_Candidate(_UNKNOWN)]
-    for table in (_named(array.shape, layout), _fitted(sample)):
-        found = [(candidate, Expected.stated(candidate.distribution)) for candidate in table]
-        rated = [(candidate, sample.likelihood(expected)) for candidate, expected in found if sample.fits(expected)]
-        if rated:
-            least = max(rate for _, rate in rated) + math.log(sample.rates.false_alarm / len(rated))
-            kept = [pair for pair in rated if pair[1] >= least]
-            # Equal distributions differ by rounding alone. The sort is stable, and usual names are first.
-            return [candidate for candidate, _ in sorted(kept, key=lambda pair: -round(pair[1], 1))]
-    return [_Candidate(_UNKNOWN)]
+    tables = (_rated(_named(array.shape, layout), sample), _rated(_fitted(sample), sample, _FITTED_NUMBERS))
+    rates = [rate for table in tables for _, rate in table]
+    least = max(rates, default=0.0) + math.log(sample.rates.false_alarm / max(len(rates), 1))
+    named, fitted = ([pair for pair in table if pair[1] >= least] for table in tables)
+    # Equal distributions differ by rounding alone. The sort is stable, and usual names are first.
+    found = sorted(named or fitted, key=lambda pair: -round(pair[1], 1))
+    return [candidate for candidate, _ in found] or [_Candidate(_UNKNOWN)]
 
 
-def _is_told_apart(sample: Sample) -> bool:
-    """Return whether the entries in 32 bits are finite, and not all equal."""
-    return sample.counts[0].size > 1 and bool(np.isfinite(sample.counts[0]).all())
+def _rated(candidates: Iterable[_Candidate], sample: Sample, numbers: int = 0) -> list[tuple[_Candidate, float]]:
+    """Return the candidates that fit, with the logarithms of their likelihoods less the price of fitted `numbers`."""
+    found = [(candidate, Expected.stated(candidate.distribution)) for candidate in candidates]
+    price = numbers / 2 * math.log(sample.finite.size)
+    return [(candidate, sample.likelihood(expected) - price) for candidate, expected in found if sample.fits(expected)]
 
 
 _UNKNOWN = "none of the known"
@@ -226,7 +221,8 @@ def _wrong(array: np.ndarray, values: np.ndarray, sample: Sample, candidates: li
             yield f"{count} {word}"
     whole = candidates[0].distribution is None and candidates[0].name != _UNKNOWN
     if array.dtype.kind in "iub":
-        yield f"{array.dtype}, not floating"
+        if array.ndim:  # a scalar counts, as BatchNorm's num_batches_tracked
+            yield f"{array.dtype}, not floating"
     elif sample.distinct >= _ENOUGH and sample.narrow.itemsize < min(values.itemsize, 4):
         yield f"{array.dtype} that holds only {sample.narrow.dtype} values"
     elif not whole and sample.distinct < _expected_distinct(values) / 2:

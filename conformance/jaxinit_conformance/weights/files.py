@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 import safetensors
 
-from ..console import printable
+from ..console import CannotRun
 
 Weights = dict[str, np.ndarray]
 
@@ -33,7 +33,7 @@ _DTYPES = {
 }
 
 
-class WeightsError(Exception):
+class WeightsError(CannotRun):
     """The file has no weights that can be read."""
 
 
@@ -67,7 +67,7 @@ def read(path: Path) -> Weights:
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
     except Exception as error:  # parsers do not document what a damaged file raises
-        raise WeightsError(f"cannot read {path}: {printable(_reason(error))}") from None
+        raise WeightsError(f"cannot read {path}: {_reason(error)}") from None
     if not found:
         raise WeightsError(f"cannot read {path}: it holds no arrays")
     return found

@@ -59,12 +59,11 @@ class Sample:
         return self._scale_fits(expected) and self._ends_fit(expected) and self._shape_fits(expected)
 
     def _scale_fits(self, expected: Expected) -> bool:
-        if expected.kind != "normal":
-            return True
+        """Return whether chance explains the scale. Chi-square is exact for a normal, cautious for a bounded one."""
         mean, std, *_ = self.moments
-        ratio = math.hypot(std, mean - expected.loc) / expected.scale
+        ratio = math.hypot(std, mean - expected.mean) / expected.std
         grid = jnp.finfo(self.narrow.dtype)
-        rounding = max(float(grid.eps), float(grid.smallest_subnormal) / expected.scale) ** 2
+        rounding = max(float(grid.eps), float(grid.smallest_subnormal) / expected.std) ** 2
         return abs(ratio - 1) <= ChiSquare().threshold(self.finite.size, self.rates) + rounding
 
     def _ends_fit(self, expected: Expected) -> bool:
@@ -114,6 +113,16 @@ def exponent(values: np.ndarray) -> int:
         2
     """
     return math.frexp(max(abs(float(values.min())), abs(float(values.max()))))[1]
+
+
+def histogram(finite: np.ndarray) -> str:
+    """Return twelve bars from the least entry to the largest, or nothing for equal entries."""
+    if not finite.size or float(finite.min()) == float(finite.max()):
+        return ""
+    values = np.ldexp(finite.astype(np.float64), -exponent(finite))
+    values -= values.min()
+    counts = np.histogram(values / values.max(), bins=12, range=(0, 1))[0]
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * count / counts.max())] for count in counts)
 
 
 def _averages(values: np.ndarray, scale: int, about: float, unit: float, *orders: int) -> list[float]:

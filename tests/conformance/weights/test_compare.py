@@ -2,7 +2,10 @@
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -67,6 +70,7 @@ def test_a_shape_of_the_same_scale_differs(rng: np.random.Generator) -> None:
         (np.zeros(4), np.array([0.0, 0.1, 0.2, 0.3]), "differs"),
         (np.array([0.0, 0.1, 0.2, 0.3]), np.array([0.0, 9.0, 0.2, 0.3]), "undecided"),
         (np.ones(()), np.zeros(()), "undecided"),
+        (np.array([0.0, 0.1, 0.2, 0.3]), np.array([0.0, 0.1, 0.2, 0.3]), "same"),
         (np.ones(4), np.ones(5), "error"),
         (np.ones((0, 3)), np.ones((3, 0)), "same"),
         (np.full(4, np.nan), np.full(4, np.nan), "undecided"),
@@ -102,6 +106,25 @@ def test_names_are_matched_and_the_others_listed() -> None:
     assert compare({}, {}).same
 
 
+def test_names_of_torch_meet_names_of_flax() -> None:
+    ones = np.ones(4)
+    torchs = {"0.weight": ones, "1.weight": ones, "1.running_var": ones, "2.weight": ones, "3.weight": ones}
+    flaxs = {"0.kernel": ones, "1.scale": ones, "1.var": ones, "2.kernel": ones, "2.embedding": ones, "3.kernel": ones}
+    found = compare(torchs, flaxs, {"2.weight": "3.kernel"})
+    assert [(row.name, row.other) for row in found.rows] == [
+        *(("0.weight", "0.kernel"), ("1.running_var", "1.var"), ("1.weight", "1.scale")),
+        ("2.weight", "3.kernel"),
+    ]
+    assert (found.missing, found.unexpected) == (("3.weight",), ("2.embedding", "2.kernel"))
+
+
+@pytest.mark.parametrize("size", [2, 32, 100])
+def test_few_entries_are_not_called_the_same(size: int, rng: np.random.Generator) -> None:
+    row = _row(rng.uniform(-0.19, 0.19, size), rng.normal(0, 0.19, size))
+    assert row.verdict == "undecided"
+    assert row.detectable >= 1
+
+
 @pytest.mark.parametrize(("mapping", "tree"), [({"absent": "b"}, "A"), ({"a": "absent"}, "B")])
 def test_a_mapping_that_names_what_is_absent_is_refused(mapping: dict[str, str], tree: str) -> None:
     with pytest.raises(ValueError, match=rf"`mapping` must name parameters of {tree}, got 'absent'"):
@@ -109,9 +132,9 @@ def test_a_mapping_that_names_what_is_absent_is_refused(mapping: dict[str, str],
 
 
 def _files(folder: Path, rng: np.random.Generator, scale: float) -> list[str]:
-    np.savez(folder / "a.npz", kernel=rng.normal(size=(30, 40)), same=np.ones(3))
-    np.savez(folder / "b.npz", weight=scale * rng.normal(size=(40, 30)), same=np.ones(3))
-    (folder / "map.json").write_text(json.dumps({"kernel": "weight"}))
+    np.savez(folder / "a.npz", old=rng.normal(size=(30, 40)), same=np.ones(3))
+    np.savez(folder / "b.npz", new=scale * rng.normal(size=(40, 30)), same=np.ones(3))
+    (folder / "map.json").write_text(json.dumps({"old": "new"}))
     return ["compare", str(folder / "a.npz"), str(folder / "b.npz")]
 
 
@@ -121,10 +144,44 @@ def test_compare_exits_0_where_nothing_differs(
     command = _files(tmp_path, rng, 1.0)
     assert jaxinit([*command, "--map", str(tmp_path / "map.json")]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
-    assert [line.split("|")[-2].strip() for line in lines if line.startswith("|")][2:] == ["same", "same"]
-    assert lines[-1] == "2 of 2 parameters show no difference; 0 are missing in B, 0 are only in B"
+    assert [line.split("|")[-2].strip() for line in lines if line.startswith("|")].count("same") == 2
+    few = "0 have too few entries to tell"
+    assert lines[-1] == f"2 of 2 parameters show no difference, {few}, 0 are missing in B, 0 are only in B"
     assert jaxinit(command) == 1
-    assert "missing in B: kernel\nonly in B: weight\n" in capsys.readouterr().out
+    assert "missing in B: old\nonly in B: new\n" in capsys.readouterr().out
+
+
+def test_tables_fit_100_columns_and_name_every_parameter(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "encoder." * 20 + "weight"
+    for file, shape in (("a.npz", (30, 4, 10)), ("b.npz", (3, 40, 10))):
+        arrays: dict[str, Any] = {name: rng.normal(size=shape), "few|[red]": rng.normal(size=4)}
+        np.savez(tmp_path / file, **arrays)
+    for command in (
+        ["compare", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")],
+        ["describe", str(tmp_path / "a.npz")],
+    ):
+        assert jaxinit(command) == 0
+        table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+        assert {len(line) for line in table} <= set(range(60, 101))
+        assert name in "".join(line.split("|")[1].strip() for line in table)
+        assert any(r"few\|[red]" in line for line in table)
+
+
+@pytest.mark.parametrize("command", ["compare", "describe"])
+def test_a_reader_that_stops_early_sees_no_traceback(command: str, tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in ("a.npz", "b.npz")][: 2 if command == "compare" else 1]
+    for file in files:
+        arrays: dict[str, Any] = {f"{Path(file).stem}{index}": np.ones(3) for index in range(2000)}
+        np.savez(file, **arrays)
+    called = [sys.executable, "-m", "jaxinit_conformance", command, *files]
+    with subprocess.Popen(called, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
 
 
 def test_compare_exits_1_where_something_differs(
@@ -141,9 +198,9 @@ def test_compare_exits_1_where_something_differs(
         (b"\xff\xfe", "map.json: it is not JSON"),
         (b"[" * 100_000, "map.json: it is not JSON"),
         (b"[]", "map.json: expected an object from names of A to names of B"),
-        (b'{"kernel": 1}', "map.json: expected an object from names of A to names of B"),
-        (b'{"absent": "weight"}', "`mapping` must name parameters of A, got 'absent'"),
-        (b'{"kernel": "absent"}', "`mapping` must name parameters of B, got 'absent'"),
+        (b'{"old": 1}', "map.json: expected an object from names of A to names of B"),
+        (b'{"absent": "new"}', "`mapping` must name parameters of A, got 'absent'"),
+        (b'{"old": "absent"}', "`mapping` must name parameters of B, got 'absent'"),
         (None, "map.json: No such file or directory"),
     ],
 )

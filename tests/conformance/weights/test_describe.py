@@ -182,6 +182,29 @@ def test_no_false_alarm_in_many_draws(rng: np.random.Generator) -> None:
     assert not any(each.wrong for each in describe(tree))
 
 
+@pytest.mark.parametrize("size", [3, 10, 32])
+def test_the_true_name_is_kept_among_few_entries(size: int, rng: np.random.Generator) -> None:
+    tree = {str(index): rng.normal(0.0, 0.02, size).astype(np.float32) for index in range(100)}
+    assert all("normal(std=0.02)" in (each.nearest, *each.others) for each in describe(tree))
+    cut = {name: jax.random.truncated_normal(jax.random.fold_in(KEY, int(name)), -2, 2, (size,)) for name in tree}
+    assert all("trunc_normal(std=1.0, a=-2.0, b=2.0)" in (each.nearest, *each.others) for each in describe(cut))
+
+
+def test_no_fresh_layer_of_torch_looks_wrong(seed: int) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        layers = [torch.nn.Conv2d(3, 32, 3), torch.nn.BatchNorm2d(32), torch.nn.Linear(40, 50), torch.nn.GRU(20, 30)]
+    for layout in (jaxinit.TORCH, jaxinit.FLAX):  # a .npz of torch's weights is read in Flax's layout
+        found = {each.name: each for each in describe(torch.nn.ModuleList(layers).state_dict(), layout)}
+        assert not any(each.wrong for each in found.values())
+        assert found["0.weight"].nearest.partition(",")[0] in ("kaiming_uniform(a=sqrt(5))", "uniform")
+
+
+def test_a_name_of_another_scale_is_not_given(rng: np.random.Generator) -> None:
+    found = one(rng.uniform(-0.19, 0.19, 2000).astype(np.float32))
+    assert (found.nearest.rpartition(" ")[0], found.others) == ("uniform, bound", ())
+
+
 def test_describe_prints_a_markdown_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weight = np.asarray(draw(jaxinit.kaiming_uniform(a=math.sqrt(5), layout=jaxinit.TORCH), (96, 192)))
     tree = {"a|[red]b\n\x1b[2J": weight, "bias": np.zeros(4, np.float32)}
@@ -189,12 +212,11 @@ def test_describe_prints_a_markdown_table(tmp_path: Path, capsys: pytest.Capture
     path.write_bytes(safetensors.numpy.save(tree))
     assert command.jaxinit(["describe", str(path)]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
-    table = [line for line in lines if line.startswith("|")]
-    assert len(table) == 4
-    assert table[0].split("|")[1].strip() == "parameter"
-    row = next(line for line in lines if "a\\|" in line)
-    assert r"a\|[red]b\n\x1b[2J" in row
-    assert "kaiming_uniform(a=sqrt(5)), fan_in 192 " in row
+    table = [[cell.strip() for cell in line.split(" | ")] for line in lines if line.startswith("|")]
+    assert table[0][0] == "| parameter"
+    (row,) = (index for index, line in enumerate(table) if line[0] == r"| a\|[red]b\n\x1b[2J")
+    assert [line[0] for line in table[row + 1 : row + 3]] == ["| (96, 192)", "| float32"]
+    assert table[row][-1].startswith("kaiming_uniform(a=sqrt(5)), fan_in")
     assert lines[-1] == "2 parameters, 0 of which look wrong"
 
 
