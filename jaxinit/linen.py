@@ -13,9 +13,10 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxinit._models import linen_trace, state_dict
+from jaxinit._models import linen_trace
 from jaxinit._models.correspondence import Shapes
 from jaxinit._models.linen_model import RULES, LinenModel, as_source
+from jaxinit._models.loading import checkpoint, state_dict
 from jaxinit._models.matching import InitFn, Initializers
 from jaxinit._torch_generator.generator import TorchGenerator
 
@@ -168,7 +169,7 @@ def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | No
 
 
 def load(
-    module: nn.Module, variables: Any, state: state_dict.State, *inputs: Any, **kwargs: Any
+    module: nn.Module, variables: Any, state: checkpoint.State, *inputs: Any, **kwargs: Any
 ) -> tuple[Any, state_dict.Matched]:
     """Load torch's weights: transposed, flipped, split and summed as the layers need.
 

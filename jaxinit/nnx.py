@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jaxinit._models import state_dict
+from jaxinit._models.loading import checkpoint, state_dict
 from jaxinit._models.matching import InitFn, Initializers
 from jaxinit._models.nnx_build import Construction, M
 from jaxinit._models.nnx_model import RULES, NNXModel, as_source
@@ -150,7 +150,7 @@ def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] |
     return model
 
 
-def load(model: nnx.Module, state: state_dict.State) -> state_dict.Matched:
+def load(model: nnx.Module, state: checkpoint.State) -> state_dict.Matched:
     """Load torch's weights: transposed, flipped, split and summed as the layers need, in place.
 
     A torch tensor has the path of the layer and torch's name of the parameter: `conv1.kernel` is `conv1.weight`.

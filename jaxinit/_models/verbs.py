@@ -8,7 +8,8 @@ from typing import Any
 import jax
 
 from jaxinit import _arguments
-from jaxinit._models import matching, state_dict, torch_order
+from jaxinit._models import matching, torch_order
+from jaxinit._models.loading import checkpoint, state_dict
 from jaxinit._models.matching import Draw, InitFn, Initializers, Match, Node, Path
 from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Stacks
@@ -100,10 +101,10 @@ class Model:
         model = self._layers(), self.stacks.layer_leaves, source.generator
         return self.stacks.whole(torch_order.replay_apply(self.stacks.layer_draws(draws), *model, self.sorted_nodes()))
 
-    def load(self, state: state_dict.State) -> tuple[Arrays, state_dict.Matched]:
+    def load(self, state: checkpoint.State) -> tuple[Arrays, state_dict.Matched]:
         """Return the arrays made of torch's tensors, and the names of the tensors for each."""
         unmatched = [layer for path in self.unmatched for layer in self.stacks.layer_paths(path)]
-        tensors, leaves = state_dict.read(state), self.stacks.layer_leaves
+        tensors, leaves = checkpoint.read(state), self.stacks.layer_leaves
         arrays, names = state_dict.match(self._layers(), unmatched, leaves, tensors, self.shared())
         return self.stacks.whole(arrays), names
 
