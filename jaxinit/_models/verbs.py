@@ -10,6 +10,7 @@ import jax
 from jaxinit import _arguments
 from jaxinit._models import matching, torch_order
 from jaxinit._models.loading import checkpoint, state_dict
+from jaxinit._models.loading.selection import Rename, Selection, renamed
 from jaxinit._models.matching import Draw, InitFn, Initializers, Match, Node, Path
 from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Stacks
@@ -101,12 +102,32 @@ class Model:
         model = self._layers(), self.stacks.layer_leaves, source.generator
         return self.stacks.whole(torch_order.replay_apply(self.stacks.layer_draws(draws), *model, self.sorted_nodes()))
 
-    def load(self, state: checkpoint.State) -> tuple[Arrays, state_dict.Matched]:
+    def load(
+        self, state: checkpoint.State, rename: Rename | None, selection: Selection, strict: bool
+    ) -> tuple[Arrays, state_dict.Matched]:
         """Return the arrays made of torch's tensors, and the names of the tensors for each."""
         unmatched = [layer for path in self.unmatched for layer in self.stacks.layer_paths(path)]
-        tensors, leaves = checkpoint.read(state), self.stacks.layer_leaves
-        arrays, names = state_dict.match(self._layers(), unmatched, leaves, tensors, self.shared())
-        return self.stacks.whole(arrays), names
+        target = state_dict.Target(self._layers(), unmatched, self.stacks.layer_leaves, self.shared())
+        tensors = renamed(checkpoint.read(state), rename)
+        loading = state_dict.match(target, tensors, selection)
+        if not (strict and loading.problems):
+            self._drop_parts_of_stacks(loading)
+        if loading.problems and (strict or not loading.arrays):
+            raise ValueError(state_dict.refusal(target, tensors, loading.problems))
+        loading.matched.problems = tuple(loading.problems)
+        return self.stacks.whole(matching.on_device(loading.arrays, target.leaves)), loading.matched
+
+    def _drop_parts_of_stacks(self, loading: state_dict.Loading) -> None:
+        """Keep the values of an array that stacks layers, if not all of its layers are loaded."""
+        for path in self.stacks.places:
+            layers = self.stacks.layer_paths(path)
+            found = [layer for layer in layers if layer in loading.arrays]
+            if 0 < len(found) < len(layers):
+                loading.problems.append(
+                    f"{matching.dotted(path)} holds {len(layers)} layers and is loaded as a whole, got {len(found)}"
+                )
+                for layer in found:
+                    del loading.arrays[layer], loading.matched[matching.dotted(layer)]
 
     def warn(self) -> None:
         """Warn the caller of a public function of the arrays without a rule."""
