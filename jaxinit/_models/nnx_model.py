@@ -34,7 +34,10 @@ class NNXModel(verbs.Model):
         self._graphdef, state = nnx.split(model)
         self._flat = {as_path(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
         axes = _flat_state(nnx.get_partition_spec(state))
-        kinds = {as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)}
+        self._axes = axes
+        self._kinds = kinds = {
+            as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)
+        }
         places = {
             path: Place(_spec(leaf, axes[path]))
             for path, (_, leaf) in self._flat.items()
@@ -49,6 +52,14 @@ class NNXModel(verbs.Model):
         paths = _paths(self.model)
         found = ((paths[id(module)], path) for path, module in _occurrences(self.model, (), set()))
         return [(path, other) for path, other in found if path != other]
+
+    def buffers(self) -> matching.Leaves:
+        places = self.stacks.places
+        return {
+            path: _spec(leaf, self._axes[path])
+            for path, (_, leaf) in self._flat.items()
+            if path not in places and path in self._kinds and _is_buffer(self._kinds[path], leaf)
+        }
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
         """Put arrays at their paths in the model."""
@@ -136,6 +147,12 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, list | tuple):
         return enumerate(value)
     return value.items() if isinstance(value, dict) else vars(value).items()
+
+
+def _is_buffer(kind: type, variable: Any) -> bool:
+    """Return whether a variable holds one array, and no state of a generator."""
+    arrays = jax.tree.leaves(variable)
+    return not issubclass(kind, nnx.RngState) and len(arrays) == 1 and hasattr(arrays[0], "dtype")
 
 
 def _spec(variable: Any, axes: Any) -> jax.ShapeDtypeStruct:

@@ -77,6 +77,10 @@ class Model:
         """Return, for each module at several paths, Flax's path and each other one."""
         return []
 
+    def buffers(self) -> matching.Leaves:
+        """Return the arrays that are neither parameters nor running statistics, by their paths."""
+        return {}
+
     def initializers(self) -> Initializers:
         """Return the initializer of each array that has a rule, by its dotted path."""
         return {matching.dotted(path): init for path, init in self._draws()}
@@ -107,7 +111,9 @@ class Model:
     ) -> tuple[Arrays, state_dict.Matched]:
         """Return the arrays made of torch's tensors, and the names of the tensors for each."""
         unmatched = [layer for path in self.unmatched for layer in self.stacks.layer_paths(path)]
-        target = state_dict.Target(self._layers(), unmatched, self.stacks.layer_leaves, self.shared())
+        buffers = self.buffers()
+        leaves = {**buffers, **self.stacks.layer_leaves}
+        target = state_dict.Target(self._layers(), unmatched, leaves, self.shared(), list(buffers))
         tensors = renamed(checkpoint.read(state), rename)
         loading = state_dict.match(target, tensors, selection)
         if not (strict and loading.problems):
@@ -115,7 +121,9 @@ class Model:
         if loading.problems and (strict or not loading.arrays):
             raise ValueError(state_dict.refusal(target, tensors, loading.problems))
         loading.matched.problems = tuple(loading.problems)
-        return self.stacks.whole(matching.on_device(loading.arrays, target.leaves)), loading.matched
+        arrays = matching.on_device(loading.arrays, leaves)
+        loaded_buffers = {path: array for path, array in arrays.items() if path in buffers}
+        return {**loaded_buffers, **self.stacks.whole(arrays)}, loading.matched
 
     def _drop_parts_of_stacks(self, loading: state_dict.Loading) -> None:
         """Keep the values of an array that stacks layers, if not all of its layers are loaded."""

@@ -32,6 +32,8 @@ class Target:
     unmatched: Sequence[Path]
     leaves: Leaves
     shared: Sequence[tuple[Path, Path]] = ()
+    buffers: Sequence[Path] = ()
+    """Other arrays, such as a codebook. A state may have them or not."""
 
 
 def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection) -> "Loading":
@@ -45,6 +47,9 @@ def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection)
     others = (path for match in target.matches if not isinstance(match, LayerMatch) for path, _ in match.draws)
     for path in (*target.unmatched, *others):
         loading.assign_parameter(path)
+    for path in target.buffers:
+        loading.assign_parameter(path, is_optional=True)
+    loading.drop_tied()
     selection.check(loading.names)
     loading.problems += [
         f"unexpected {name}, of shape {array.shape}"
@@ -90,6 +95,7 @@ class Loading:
     arrays: dict[Path, np.ndarray] = dataclasses.field(default_factory=dict)
     matched: Matched = dataclasses.field(default_factory=Matched)
     problems: list[str] = dataclasses.field(default_factory=list)
+    tables: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     @property
     def names(self) -> Iterator[str]:
@@ -143,18 +149,26 @@ class Loading:
         for parameter in layer.parameters:
             own_names = dict.fromkeys(names[block.tensor] for block in parameter.sources)
             self.matched[dotted(match.node.at(parameter.path))] = tuple(own_names)
+        if layer.torch == "Embedding":
+            self.tables += tensors.values()
 
-    def assign_parameter(self, path: Path) -> None:
+    def assign_parameter(self, path: Path, is_optional: bool = False) -> None:
         """Take the tensor of the same name and shape."""
         spelled = [dotted(other) for other in spelled_paths(path)]
         name = next((name for name in spelled if name in self.unused), dotted(path))
         tensor = self.unused.pop(name, None)
-        if not self.selection.takes(spelled):
+        if not self.selection.takes(spelled) or (is_optional and tensor is None):
             return
         problems = list(_problem(name, self.leaves[path].shape, tensor))
         self.problems += problems
         if tensor is not None and not problems:
             self.arrays[path], self.matched[dotted(path)] = tensor, (name,)
+
+    def drop_tied(self) -> None:
+        """Remove the second name of a table, as torch has for a head that is tied to an embedding."""
+        for name, array in list(self.unused.items()):
+            if any(np.array_equal(array, table) for table in self.tables):
+                del self.unused[name]
 
 
 def _without_tensors(layer: Layer, wrong: set[str]) -> Layer:
