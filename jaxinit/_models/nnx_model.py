@@ -1,5 +1,6 @@
 """The modules and arrays of an NNX model: a graph, where what is shared has several paths. Flax chooses one of them."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import jax
 from flax import nnx
 
 from jaxinit._models import matching, torch_modules, verbs
+from jaxinit._models.loading.names import stacks_in_names
 from jaxinit._models.matching import Node, Path
 from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Place, Stacks
@@ -25,9 +27,10 @@ class NNXModel(verbs.Model):
     """A model, concrete or abstract.
 
     A stacked layer stays one array here: its rule reads off the shape which axes stack layers.
+    Only the modules in `lists` are known to stack that many layers along their first axes.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, lists: Mapping[Path, int] | None = None) -> None:
         if not isinstance(model, nnx.Module):
             raise TypeError(f"`model` must be an nnx.Module, got {model!r}")
         self.model = model
@@ -43,7 +46,8 @@ class NNXModel(verbs.Model):
             for path, (_, leaf) in self._flat.items()
             if issubclass(kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
-        super().__init__(nodes(model), Stacks(places), RULES)
+        listed = {path: _in_list(path, place, lists or {}) for path, place in places.items()}
+        super().__init__(nodes(model), Stacks(listed), RULES)
 
     def sorted_nodes(self) -> list[Path]:
         return list(_sorted(self.nodes))
@@ -60,6 +64,11 @@ class NNXModel(verbs.Model):
             for path, (_, leaf) in self._flat.items()
             if path not in places and path in self._kinds and _is_buffer(self._kinds[path], leaf)
         }
+
+    def with_lists(self, names: Iterable[str]) -> "NNXModel":
+        paths = [node.path for node in self.nodes]
+        lists = stacks_in_names(paths, {path: leaf.shape for path, leaf in self.stacks.leaves.items()}, names)
+        return NNXModel(self.model, lists) if lists else self
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
         """Put arrays at their paths in the model."""
@@ -147,6 +156,12 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, list | tuple):
         return enumerate(value)
     return value.items() if isinstance(value, dict) else vars(value).items()
+
+
+def _in_list(path: Path, place: Place, lists: Mapping[Path, int]) -> Place:
+    """Return the place of an array with a stacked axis in front, if a module around it stands for a list."""
+    depth = next((len(module) for module in lists if path[: len(module)] == module), None)
+    return place if depth is None else dataclasses.replace(place, stacked_axes=(0,), depth=depth)
 
 
 def _is_buffer(kind: type, variable: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxinit import _arguments
 from jaxinit._models import matching, torch_order
@@ -110,11 +111,21 @@ class Model:
         self, state: checkpoint.State, rename: Rename | None, selection: Selection, strict: bool
     ) -> tuple[Arrays, state_dict.Matched]:
         """Return the arrays made of torch's tensors, and the names of the tensors for each."""
+        tensors = renamed(checkpoint.read(state), rename)
+        return self.with_lists(tensors).load_tensors(tensors, selection, strict)
+
+    def with_lists(self, names: Iterable[str]) -> "Model":
+        """Return the model with the knowledge of stacks that torch's names give: a stack is a list there."""
+        return self
+
+    def load_tensors(
+        self, tensors: Mapping[str, np.ndarray], selection: Selection, strict: bool
+    ) -> tuple[Arrays, state_dict.Matched]:
+        """Return the arrays made of tensors, and the names of the tensors for each."""
         unmatched = [layer for path in self.unmatched for layer in self.stacks.layer_paths(path)]
         buffers = self.buffers()
         leaves = {**buffers, **self.stacks.layer_leaves}
         target = state_dict.Target(self._layers(), unmatched, leaves, self.shared(), list(buffers))
-        tensors = renamed(checkpoint.read(state), rename)
         loading = state_dict.match(target, tensors, selection)
         if not (strict and loading.problems):
             self._drop_parts_of_stacks(loading)

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from jaxinit._models.matching import Path, dotted
 
@@ -16,6 +16,37 @@ def candidate_names(path: Path) -> Iterator[tuple[str, str]]:
         yield dotted(spelled), ""
     for spelled in spelled_paths(path):
         yield from _recurrent_names(spelled)
+
+
+def stacks_in_names(
+    modules: Iterable[Path], shapes: Mapping[Path, tuple[int, ...]], names: Iterable[str]
+) -> dict[Path, int]:
+    """Return the outermost modules that torch has a list for, and Flax arrays with one more axis in front.
+
+    `shapes` are those of all arrays by path. The value is the number of layers.
+    """
+    stacks: dict[Path, int] = {}
+    entries = _entries(names)
+    for module in sorted(modules, key=len):
+        count = next((entries[path] for path in spelled_paths(module) if path in entries), None)
+        if count is None or any(module[: len(outer)] == outer for outer in stacks):
+            continue
+        below = {path[len(module) :]: shape for path, shape in shapes.items() if path[: len(module)] == module}
+        # A list of Flax's has entries of its own, in `layers` if it is a Sequential.
+        is_list = any(part.isdigit() for path in below for part in path[: 1 + (path[0] == "layers")])
+        if below and not is_list and all(shape[:1] == (count,) for shape in below.values()):
+            stacks[module] = count
+    return stacks
+
+
+def _entries(names: Iterable[str]) -> dict[Path, int]:
+    """Return the number of entries of each list in torch's names."""
+    found: dict[Path, set[int]] = {}
+    for parts in (name.split(".") for name in names):
+        for end, part in enumerate(parts[:-1]):
+            if part.isdecimal():
+                found.setdefault(tuple(parts[:end]), set()).add(int(part))
+    return {path: len(entries) for path, entries in found.items() if entries == set(range(len(entries)))}
 
 
 def spelled_paths(path: Path) -> list[Path]:
