@@ -11,7 +11,7 @@ from flax import nnx
 
 import jaxinit
 from jaxinit._models.loading.names import stacks_in_names
-from tests.jaxinit.models.torch_layers import filled, is_close
+from tests.jaxinit.models.torch_layers import assert_close, filled
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
@@ -62,7 +62,7 @@ def test_a_list_of_blocks_into_a_scan() -> None:
         expected = block(expected)
     matched = jaxinit.nnx.load(ours, theirs.state_dict())
     assert matched["blocks.2.norm.scale"] == ("blocks.2.norm.weight",)
-    is_close(ours(jnp.asarray(x.numpy())), expected)
+    assert_close(ours(jnp.asarray(x.numpy())), expected)
     state = theirs.state_dict()
     del state["blocks.1.norm.bias"]
     with pytest.raises(ValueError, match=r"missing blocks\.1\.norm\.bias, of shape \(8,\)$"):
