@@ -13,9 +13,11 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxinit._models import linen_trace, state_dict
+from jaxinit._models import linen_trace
 from jaxinit._models.correspondence import Shapes
 from jaxinit._models.linen_model import RULES, LinenModel, as_source
+from jaxinit._models.loading import checkpoint, state_dict
+from jaxinit._models.loading.selection import Globs, Rename, Selection
 from jaxinit._models.matching import InitFn, Initializers
 from jaxinit._torch_generator.generator import TorchGenerator
 
@@ -168,7 +170,15 @@ def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | No
 
 
 def load(
-    module: nn.Module, variables: Any, state: state_dict.State, *inputs: Any, **kwargs: Any
+    module: nn.Module,
+    variables: Any,
+    state: checkpoint.State,
+    *inputs: Any,
+    rename: Rename | None = None,
+    only: Globs | None = None,
+    ignore: Globs | None = None,
+    strict: bool = True,
+    **kwargs: Any,
 ) -> tuple[Any, state_dict.Matched]:
     """Load torch's weights: transposed, flipped, split and summed as the layers need.
 
@@ -178,15 +188,24 @@ def load(
     Args:
         module: the module, with attributes named as in torch.
         variables: as for `reset_parameters`.
-        state: torch's `state_dict()` (a dict of arrays), or the path of a safetensors file.
+        state: torch's `state_dict()` (a dict of arrays), the path of a safetensors file or of the index of a sharded
+            checkpoint, or a folder with one of these.
         *inputs: as for `module.init`.
+        rename: what torch's names become, as a function, as a dict of new names by old ones, or as pairs of a regular
+            expression and what replaces it. No name changes by default.
+        only: a shell pattern or several, of paths of parameters or names of tensors. Nothing else is loaded.
+        ignore: the same for what is not loaded.
+        strict: whether all must fit. Otherwise the parameters that fit are loaded, and the `problems` of the result
+            list what did not.
         **kwargs: as for `module.init`.
 
     Returns:
         The variables, and the names of the tensors that each parameter is made of, by its path.
 
     Raises:
-        ValueError: tensors are missing, left over, or of shapes that do not fit. The message lists them all.
+        TypeError: an argument has the wrong type, or a tensor has no values.
+        ValueError: tensors are missing, left over, or of shapes that do not fit. The message lists
+            them all, and the variables are unchanged. Also if no parameter fits, or a pattern matches nothing.
 
     Example:
         >>> module, x = nn.Dense(3), jnp.zeros((1, 2))
@@ -195,5 +214,5 @@ def load(
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = LinenModel(module, inputs, kwargs, variables=variables)
-    arrays, names = view.load(state)
+    arrays, names = view.load(state, rename, Selection.of(only, ignore), strict)
     return view.filled(arrays), names

@@ -12,7 +12,8 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jaxinit._models import state_dict
+from jaxinit._models.loading import checkpoint, state_dict
+from jaxinit._models.loading.selection import Globs, Rename, Selection
 from jaxinit._models.matching import InitFn, Initializers
 from jaxinit._models.nnx_build import Construction, M
 from jaxinit._models.nnx_model import RULES, NNXModel, as_source
@@ -150,28 +151,47 @@ def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] |
     return model
 
 
-def load(model: nnx.Module, state: state_dict.State) -> state_dict.Matched:
+def load(
+    model: nnx.Module,
+    state: checkpoint.State,
+    *,
+    rename: Rename | None = None,
+    only: Globs | None = None,
+    ignore: Globs | None = None,
+    strict: bool = True,
+) -> state_dict.Matched:
     """Load torch's weights: transposed, flipped, split and summed as the layers need, in place.
 
     A torch tensor has the path of the layer and torch's name of the parameter: `conv1.kernel` is `conv1.weight`.
+    A module `blocks` that `nnx.vmap` stacked along the first axis may be torch's list `blocks.0`, `blocks.1` and so on.
 
     Args:
         model: the model, with attributes named as in torch.
-        state: torch's `state_dict()` (a dict of arrays), or the path of a safetensors file.
+        state: torch's `state_dict()` (a dict of arrays), the path of a safetensors file or of the index of a sharded
+            checkpoint, or a folder with one of these.
+        rename: what torch's names become, as a function, as a dict of new names by old ones, or as pairs of a regular
+            expression and what replaces it. No name changes by default.
+        only: a shell pattern or several, of paths of parameters or names of tensors. Nothing else is loaded.
+        ignore: the same for what is not loaded.
+        strict: whether all must fit. Otherwise the parameters that fit are loaded, and the `problems` of the result
+            list what did not.
 
     Returns:
         The names of the tensors that each parameter is made of, by its path.
 
     Raises:
-        ValueError: tensors are missing, left over, or of shapes that do not fit. The message
-            lists them all, and the model is unchanged.
+        TypeError: an argument has the wrong type, or a tensor has no values.
+        ValueError: tensors are missing, left over, or of shapes that do not fit. The message lists
+            them all, and the model is unchanged. Also if no parameter fits, or a pattern matches nothing.
 
     Example:
         >>> model = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
         >>> jaxinit.nnx.load(model, {"weight": np.ones((3, 2)), "bias": np.zeros(3)})
         {'kernel': ('weight',), 'bias': ('bias',)}
+        >>> jaxinit.nnx.load(model, {"weight": np.ones((3, 2))}, strict=False).problems
+        ('missing bias, of shape (3,)',)
     """
     view = NNXModel(model)
-    arrays, names = view.load(state)
+    arrays, names = view.load(state, rename, Selection.of(only, ignore), strict)
     view.update(arrays)
     return names

@@ -50,14 +50,23 @@ class Parameter:
     layout: Layout | None = None
     is_flipped: bool = False
     """Whether the spatial axes run in the opposite direction in torch."""
+    keeps_axes: bool = False
+    """Whether torch may have the axes of this vector too, as LayerNorm has its `normalized_shape`."""
 
     @property
     def sources(self) -> list[Block]:
         return [block for summed in self.blocks for block in summed]
 
     def torch_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of torch's array for a parameter of `shape`. A vector has one axis."""
+        """Return the shape of torch's array for a parameter of `shape`. A vector has one axis unless it keeps all."""
+        if self.keeps_axes:
+            return shape
         return (math.prod(shape),) if self.layout is None else self.layout.torch_shape(shape)
+
+    def with_axes(self, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Return torch's array with the axes of `shape`, if one of the two is flat and the parameter keeps axes."""
+        is_flat = array.ndim == 1 or len(shape) == 1
+        return array.reshape(shape) if self.keeps_axes and is_flat and array.size == math.prod(shape) else array
 
     def from_torch(self, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return torch's array with the axes of this parameter."""

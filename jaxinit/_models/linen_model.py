@@ -49,13 +49,19 @@ class LinenModel(verbs.Model):
         self._boxes = flat(self.variables)
         # `params` comes after `batch_stats` in the order of the names.
         self._names = {name[1:]: name for name in self._boxes if name[0] in COLLECTIONS}
+        others = {name[1:]: name for name in self._boxes if name[0] not in COLLECTIONS}
+        self._buffers = {path: name for path, name in others.items() if path not in self._names}
         layers = trace.layers
         places = {path: _place(self._boxes[name], layers.get(name)) for path, name in self._names.items()}
         super().__init__(trace.nodes, Stacks(places), RULES)
 
+    def buffers(self) -> matching.Leaves:
+        return {path: _spec(self._boxes[name]) for path, name in self._buffers.items()}
+
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any] | None = None) -> Any:
         """Return the variables with `arrays` at their paths, and the others as `build` makes them or unchanged."""
-        named = {self._names[path]: array for path, array in arrays.items()}
+        names = {**self._buffers, **self._names}
+        named = {names[path]: array for path, array in arrays.items()}
         if build is not None:
             rest = {name: _spec(box).sharding for name, box in self._boxes.items() if name not in named}
             named |= verbs.compiled(lambda: flat(build()), rest)

@@ -1,5 +1,6 @@
 """The modules and arrays of an NNX model: a graph, where what is shared has several paths. Flax chooses one of them."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import jax
 from flax import nnx
 
 from jaxinit._models import matching, torch_modules, verbs
+from jaxinit._models.loading.names import stacks_in_names
 from jaxinit._models.matching import Node, Path
 from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Place, Stacks
@@ -25,22 +27,27 @@ class NNXModel(verbs.Model):
     """A model, concrete or abstract.
 
     A stacked layer stays one array here: its rule reads off the shape which axes stack layers.
+    Only the modules in `lists` are known to stack that many layers along their first axes.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, lists: Mapping[Path, int] | None = None) -> None:
         if not isinstance(model, nnx.Module):
             raise TypeError(f"`model` must be an nnx.Module, got {model!r}")
         self.model = model
         self._graphdef, state = nnx.split(model)
         self._flat = {as_path(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
         axes = _flat_state(nnx.get_partition_spec(state))
-        kinds = {as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)}
+        self._axes = axes
+        self._kinds = kinds = {
+            as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)
+        }
         places = {
             path: Place(_spec(leaf, axes[path]))
             for path, (_, leaf) in self._flat.items()
             if issubclass(kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
-        super().__init__(nodes(model), Stacks(places), RULES)
+        listed = {path: _in_list(path, place, lists or {}) for path, place in places.items()}
+        super().__init__(nodes(model), Stacks(listed), RULES)
 
     def sorted_nodes(self) -> list[Path]:
         return list(_sorted(self.nodes))
@@ -49,6 +56,19 @@ class NNXModel(verbs.Model):
         paths = _paths(self.model)
         found = ((paths[id(module)], path) for path, module in _occurrences(self.model, (), set()))
         return [(path, other) for path, other in found if path != other]
+
+    def buffers(self) -> matching.Leaves:
+        places = self.stacks.places
+        return {
+            path: _spec(leaf, self._axes[path])
+            for path, (_, leaf) in self._flat.items()
+            if path not in places and path in self._kinds and _is_buffer(self._kinds[path], leaf)
+        }
+
+    def with_lists(self, names: Iterable[str]) -> "NNXModel":
+        paths = [node.path for node in self.nodes]
+        lists = stacks_in_names(paths, {path: leaf.shape for path, leaf in self.stacks.leaves.items()}, names)
+        return NNXModel(self.model, lists) if lists else self
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
         """Put arrays at their paths in the model."""
@@ -136,6 +156,18 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, list | tuple):
         return enumerate(value)
     return value.items() if isinstance(value, dict) else vars(value).items()
+
+
+def _in_list(path: Path, place: Place, lists: Mapping[Path, int]) -> Place:
+    """Return the place of an array with a stacked axis in front, if a module around it stands for a list."""
+    depth = next((len(module) for module in lists if path[: len(module)] == module), None)
+    return place if depth is None else dataclasses.replace(place, stacked_axes=(0,), depth=depth)
+
+
+def _is_buffer(kind: type, variable: Any) -> bool:
+    """Return whether a variable holds one array, and no state of a generator."""
+    arrays = jax.tree.leaves(variable)
+    return not issubclass(kind, nnx.RngState) and len(arrays) == 1 and hasattr(arrays[0], "dtype")
 
 
 def _spec(variable: Any, axes: Any) -> jax.ShapeDtypeStruct:

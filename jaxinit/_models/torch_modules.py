@@ -92,11 +92,16 @@ def embed(shapes: Shapes, layer: Any) -> Layer | None:
 
 
 def _norm(torch: str, own: defaults.Keywords) -> Rule:
-    """Match `scale`, `bias`, and running statistics if the layer keeps them."""
+    """Match `scale`, `bias`, and running statistics if the layer keeps them.
+
+    Only LayerNorm and RMSNorm normalize over several axes, and their vectors have these axes.
+    """
     pairs = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
     inits = {"bias_init": zeros(), "mean_init": zeros(), "var_init": ones(), **own}
     draws = tuple(Tensor(tensor, inits[f"{path}_init"]) for path, tensor in pairs.items())
-    layer = Layer(torch, draws, tuple(_vector(*pair) for pair in pairs.items()))
+    keeps_axes = torch in ("LayerNorm", "RMSNorm")
+    vectors = (dataclasses.replace(_vector(*pair), keeps_axes=keeps_axes) for pair in pairs.items())
+    layer = Layer(torch, draws, tuple(vectors))
     return lambda *_: layer
 
 

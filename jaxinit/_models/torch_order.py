@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxinit._initializers.base import Elementwise, Initializer
 from jaxinit._models.correspondence import Parameter, with_layout
+from jaxinit._models.loading.names import candidate_names
 from jaxinit._models.matching import Draw, LayerMatch, Leaves, Match, Path, dotted, on_device
-from jaxinit._models.state_dict import candidate_names
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit._torch_generator.source import require_no_trace
 from jaxinit.layouts import TORCH, as_stored

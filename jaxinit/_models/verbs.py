@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxinit import _arguments
-from jaxinit._models import matching, state_dict, torch_order
+from jaxinit._models import matching, torch_order
+from jaxinit._models.loading import checkpoint, state_dict
+from jaxinit._models.loading.selection import Rename, Selection, renamed
 from jaxinit._models.matching import Draw, InitFn, Initializers, Match, Node, Path
 from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Stacks
@@ -75,6 +78,10 @@ class Model:
         """Return, for each module at several paths, Flax's path and each other one."""
         return []
 
+    def buffers(self) -> matching.Leaves:
+        """Return the arrays that are neither parameters nor running statistics, by their paths."""
+        return {}
+
     def initializers(self) -> Initializers:
         """Return the initializer of each array that has a rule, by its dotted path."""
         return {matching.dotted(path): init for path, init in self._draws()}
@@ -100,12 +107,46 @@ class Model:
         model = self._layers(), self.stacks.layer_leaves, source.generator
         return self.stacks.whole(torch_order.replay_apply(self.stacks.layer_draws(draws), *model, self.sorted_nodes()))
 
-    def load(self, state: state_dict.State) -> tuple[Arrays, state_dict.Matched]:
+    def load(
+        self, state: checkpoint.State, rename: Rename | None, selection: Selection, strict: bool
+    ) -> tuple[Arrays, state_dict.Matched]:
         """Return the arrays made of torch's tensors, and the names of the tensors for each."""
+        tensors = renamed(checkpoint.read(state), rename)
+        return self.with_lists(tensors).load_tensors(tensors, selection, strict)
+
+    def with_lists(self, names: Iterable[str]) -> "Model":
+        """Return the model with the knowledge of stacks that torch's names give: a stack is a list there."""
+        return self
+
+    def load_tensors(
+        self, tensors: Mapping[str, np.ndarray], selection: Selection, strict: bool
+    ) -> tuple[Arrays, state_dict.Matched]:
+        """Return the arrays made of tensors, and the names of the tensors for each."""
         unmatched = [layer for path in self.unmatched for layer in self.stacks.layer_paths(path)]
-        tensors, leaves = state_dict.read(state), self.stacks.layer_leaves
-        arrays, names = state_dict.match(self._layers(), unmatched, leaves, tensors, self.shared())
-        return self.stacks.whole(arrays), names
+        buffers = self.buffers()
+        leaves = {**buffers, **self.stacks.layer_leaves}
+        target = state_dict.Target(self._layers(), unmatched, leaves, self.shared(), list(buffers))
+        loading = state_dict.match(target, tensors, selection)
+        if not (strict and loading.problems):
+            self._drop_parts_of_stacks(loading)
+        if loading.problems and (strict or not loading.arrays):
+            raise ValueError(state_dict.refusal(target, tensors, loading.problems))
+        loading.matched.problems = tuple(loading.problems)
+        arrays = matching.on_device(loading.arrays, leaves)
+        loaded_buffers = {path: array for path, array in arrays.items() if path in buffers}
+        return {**loaded_buffers, **self.stacks.whole(arrays)}, loading.matched
+
+    def _drop_parts_of_stacks(self, loading: state_dict.Loading) -> None:
+        """Keep the values of an array that stacks layers, if not all of its layers are loaded."""
+        for path in self.stacks.places:
+            layers = self.stacks.layer_paths(path)
+            found = [layer for layer in layers if layer in loading.arrays]
+            if 0 < len(found) < len(layers):
+                loading.problems.append(
+                    f"{matching.dotted(path)} holds {len(layers)} layers and is loaded as a whole, got {len(found)}"
+                )
+                for layer in found:
+                    del loading.arrays[layer], loading.matched[matching.dotted(layer)]
 
     def warn(self) -> None:
         """Warn the caller of a public function of the arrays without a rule."""

@@ -16,10 +16,11 @@ PACKAGE = pathlib.Path(jaxinit.__file__).parent
 ON_DEMAND = {
     "nnx.py": {"flax"},
     "nnx_model.py": {"flax"},
+    "nnx_build.py": {"flax"},
     "linen.py": {"flax"},
     "linen_trace.py": {"flax"},
     "linen_model.py": {"flax"},
-    "state_dict.py": {"safetensors"},
+    "checkpoint.py": {"safetensors"},
 }
 NOT_NEEDED = [
     "flax",

@@ -1,0 +1,82 @@
+"""Say which names torch may have for what has a path in a Flax model."""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from jaxinit._models.matching import Path, dotted
+
+
+def candidate_names(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the prefixes and suffixes that torch's names of a layer's tensors may have.
+
+    For `rnn.cell` these are `("rnn.cell", "")` and, in a recurrent module, `("rnn", "_l0")`.
+    """
+    for spelled in spelled_paths(path):
+        yield dotted(spelled), ""
+    for spelled in spelled_paths(path):
+        yield from _recurrent_names(spelled)
+
+
+def stacks_in_names(
+    modules: Iterable[Path], shapes: Mapping[Path, tuple[int, ...]], names: Iterable[str]
+) -> dict[Path, int]:
+    """Return the outermost modules that torch has a list for, and Flax arrays with one more axis in front.
+
+    `shapes` are those of all arrays by path. The value is the number of layers.
+    """
+    stacks: dict[Path, int] = {}
+    entries = _entries(names)
+    for module in sorted(modules, key=len):
+        count = next((entries[path] for path in spelled_paths(module) if path in entries), None)
+        if count is None or any(module[: len(outer)] == outer for outer in stacks):
+            continue
+        below = {path[len(module) :]: shape for path, shape in shapes.items() if path[: len(module)] == module}
+        # A list of Flax's has entries of its own, in `layers` if it is a Sequential.
+        is_list = any(part.isdigit() for path in below for part in path[: 1 + (path[0] == "layers")])
+        if below and not is_list and all(shape[:1] == (count,) for shape in below.values()):
+            stacks[module] = count
+    return stacks
+
+
+def _entries(names: Iterable[str]) -> dict[Path, int]:
+    """Return the number of entries of each list in torch's names."""
+    found: dict[Path, set[int]] = {}
+    for parts in (name.split(".") for name in names):
+        for end, part in enumerate(parts[:-1]):
+            if part.isdecimal():
+                found.setdefault(tuple(parts[:end]), set()).add(int(part))
+    return {path: len(entries) for path, entries in found.items() if entries == set(range(len(entries)))}
+
+
+def spelled_paths(path: Path) -> list[Path]:
+    """Return the paths that torch may have for a path of Flax's, itself first.
+
+    Linen names an entry of a list `blocks_0`, torch `blocks.0`. Flax's Sequential keeps a list
+    `layers`, and torch's has the entries themselves. So each `layers` may be left out or not.
+    """
+    listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
+    following = (*listed[1:], "")[: len(listed)]
+    choices = [
+        ((name,), ()) if name == "layers" and after.isdigit() else ((name,),)
+        for name, after in zip(listed, following, strict=True)
+    ]
+    spelled = (tuple(itertools.chain(*choice)) for choice in itertools.product(*choices))
+    return list(dict.fromkeys((path, *spelled)))
+
+
+def _recurrent_names(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield torch's names for a cell in an RNN: the layer `_l0`, or in a list the layer of its index.
+
+    A Linen cell may be named after torch's layer, such as `lstm_l0`.
+    """
+    if path and path[-1] == "cell":
+        path = path[:-1]
+    suffix = "_reverse" if path[-1:] == ("backward_rnn",) else ""
+    if path[-1:] in (("backward_rnn",), ("forward_rnn",)):
+        path = path[:-1]
+    if named := re.fullmatch(r"(.*)(_l\d+(?:_reverse)?)", path[-1] if path else ""):
+        yield dotted((*path[:-1], named[1])), named[2]
+    if path and path[-1].isdigit():
+        yield dotted(path[:-1]), f"_l{path[-1]}{suffix}"
+    yield dotted(path), f"_l0{suffix}"

@@ -1,0 +1,220 @@
+"""Match the tensors of torch's `state_dict` with the parameters of a Flax model, name by name."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxinit._models.correspondence import Layer, Shapes
+from jaxinit._models.loading.names import candidate_names, spelled_paths
+from jaxinit._models.loading.selection import Selection
+from jaxinit._models.matching import LayerMatch, Leaves, Match, Path, dotted
+
+
+class Matched(dict[str, tuple[str, ...]]):
+    """The names of torch's tensors that each parameter is made of, by the parameter's path.
+
+    `problems` has a line for each tensor or parameter that did not fit. It is empty unless `strict=False`.
+    """
+
+    problems: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What is loaded into: the layers of a model, its parameters without a rule, and the arrays of both.
+
+    A `shared` module has two paths. torch names its tensors by both.
+    """
+
+    matches: Sequence[Match]
+    unmatched: Sequence[Path]
+    leaves: Leaves
+    shared: Sequence[tuple[Path, Path]] = ()
+    buffers: Sequence[Path] = ()
+    """Other arrays, such as a codebook. A state may have them or not."""
+
+
+def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection) -> "Loading":
+    """Return the arrays of the model by path, and all that is missing, left over or of a shape that does not fit."""
+    loading = Loading(target.leaves, state, selection, dict(state))
+    loading.problems += _without_copies(loading.unused, target.shared)
+    for match in target.matches:
+        if isinstance(match, LayerMatch):
+            loading.assign_layer(match)
+    # torch has no layer for these, so their parameters have the same names and axes in torch.
+    others = (path for match in target.matches if not isinstance(match, LayerMatch) for path, _ in match.draws)
+    for path in (*target.unmatched, *others):
+        loading.assign_parameter(path)
+    for path in target.buffers:
+        loading.assign_parameter(path, is_optional=True)
+    loading.drop_tied()
+    selection.check(loading.names)
+    loading.problems += [
+        f"unexpected {name}, of shape {array.shape}"
+        for name, array in loading.unused.items()
+        if selection.takes([name])
+    ]
+    return loading
+
+
+def refusal(target: Target, state: Mapping[str, np.ndarray], problems: Sequence[str]) -> str:
+    """Return the message of an error, with the line that removes a prefix if every name has one."""
+    lines = ["`state` does not fit the model, which is unchanged:", *problems]
+    unchanged = match(target, state, Selection()).problems
+    for prefix in _prefixes(state):
+        rest = {name.removeprefix(prefix): array for name, array in state.items()}
+        if len(match(target, rest, Selection()).problems) < len(unchanged):
+            lines.append(
+                f"Every name in `state` has the prefix {prefix!r}. "
+                f'Remove it with: rename=lambda name: name.removeprefix("{prefix}")'
+            )
+            break
+    return "\n".join(lines)
+
+
+def _prefixes(state: Iterable[str]) -> Iterator[str]:
+    """Yield the prefixes that all names have, such as `module.` and `module.model.`."""
+    first, *others = state or [""]
+    parts = first.split(".")
+    for end in range(1, len(parts)):
+        prefix = ".".join(parts[:end]) + "."
+        if all(name.startswith(prefix) for name in others):
+            yield prefix
+
+
+@dataclasses.dataclass
+class Loading:
+    """The tensors that are still unused, the arrays made so far, and what did not fit."""
+
+    leaves: Leaves
+    state: Mapping[str, np.ndarray]
+    selection: Selection
+    unused: dict[str, np.ndarray]
+    arrays: dict[Path, np.ndarray] = dataclasses.field(default_factory=dict)
+    matched: Matched = dataclasses.field(default_factory=Matched)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    tables: list[np.ndarray] = dataclasses.field(default_factory=list)
+
+    @property
+    def names(self) -> Iterator[str]:
+        """The names that a pattern may fit: of torch's tensors, and of the model's parameters in both spellings."""
+        yield from self.state
+        for path in self.leaves:
+            yield from map(dotted, spelled_paths(path))
+
+    def assign_layer(self, match: LayerMatch) -> None:
+        """Make each parameter of a layer that has all of its tensors."""
+        shapes = match.shapes(self.leaves)
+        names = _full_names(match, match.layer.tensor_shapes(shapes), self.state)
+        selected = self._selected(match, names)
+        self._with_axes(selected, names, shapes)
+        wanted = selected.tensor_shapes(shapes)
+        tensors = {own: self.unused.pop(name) for own, name in names.items() if name in self.unused}
+        found = {own: (names[own], shape, tensors.get(own)) for own, shape in wanted.items()}
+        wrong = {own: problem for own, given in found.items() for problem in _problem(*given)}
+        needed = {own: tensor for own, tensor in tensors.items() if own in wanted and own not in wrong}
+        nonzero = dict(_nonzero_unused(match, needed, names))
+        self.problems += [*wrong.values(), *nonzero.values()]
+        self._assign(match, _without_tensors(selected, {*wrong, *nonzero}), tensors, names)
+
+    def _selected(self, match: LayerMatch, names: Mapping[str, str]) -> Layer:
+        """Return the layer without the parameters that are not selected."""
+        taken = [
+            parameter.path
+            for parameter in match.layer.parameters
+            if self.selection.takes(
+                [
+                    *map(dotted, spelled_paths(match.node.at(parameter.path))),
+                    *(names[block.tensor] for block in parameter.sources),
+                ]
+            )
+        ]
+        return match.layer.within(dict.fromkeys(taken, ()))
+
+    def _with_axes(self, layer: Layer, names: Mapping[str, str], shapes: Shapes) -> None:
+        """Give the tensors of a layer the axes that the layer has, where torch may have them or not."""
+        for parameter in layer.parameters:
+            for name in (names[block.tensor] for block in parameter.sources):
+                if name in self.unused:
+                    self.unused[name] = parameter.with_axes(self.unused[name], shapes[parameter.path])
+
+    def _assign(
+        self, match: LayerMatch, layer: Layer, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]
+    ) -> None:
+        """Make the parameters of a layer whose tensors all fit."""
+        for path, array in layer.from_torch(tensors, match.shapes(self.leaves)).items():
+            self.arrays[match.node.at(path)] = array
+        for parameter in layer.parameters:
+            own_names = dict.fromkeys(names[block.tensor] for block in parameter.sources)
+            self.matched[dotted(match.node.at(parameter.path))] = tuple(own_names)
+        if layer.torch == "Embedding":
+            self.tables += tensors.values()
+
+    def assign_parameter(self, path: Path, is_optional: bool = False) -> None:
+        """Take the tensor of the same name and shape."""
+        spelled = [dotted(other) for other in spelled_paths(path)]
+        name = next((name for name in spelled if name in self.unused), dotted(path))
+        tensor = self.unused.pop(name, None)
+        if not self.selection.takes(spelled) or (is_optional and tensor is None):
+            return
+        problems = list(_problem(name, self.leaves[path].shape, tensor))
+        self.problems += problems
+        if tensor is not None and not problems:
+            self.arrays[path], self.matched[dotted(path)] = tensor, (name,)
+
+    def drop_tied(self) -> None:
+        """Remove the second name of a table, as torch has for a head that is tied to an embedding."""
+        for name, array in list(self.unused.items()):
+            if any(np.array_equal(array, table) for table in self.tables):
+                del self.unused[name]
+
+
+def _without_tensors(layer: Layer, wrong: set[str]) -> Layer:
+    """Return the layer without the parameters that are made of one of these tensors."""
+    kept = [p.path for p in layer.parameters if not wrong & {block.tensor for block in p.sources}]
+    return layer.within(dict.fromkeys(kept, ()))
+
+
+def _without_copies(state: dict[str, np.ndarray], shared: Iterable[tuple[Path, Path]]) -> Iterator[str]:
+    """Remove the second names of shared tensors from the state, and yield those whose values differ."""
+    for path, other in shared:
+        prefix = f"{dotted(other)}."
+        for copy in [name for name in state if name.startswith(prefix)]:
+            name = f"{dotted(path)}.{copy.removeprefix(prefix)}"
+            if name in state and not np.array_equal(state[name], state.pop(copy)):
+                yield f"{copy} and {name} must be equal, because the model has one module for both"
+
+
+def _problem(name: str, shape: tuple[int, ...], tensor: np.ndarray | None) -> Iterator[str]:
+    if tensor is None:
+        yield f"missing {name}, of shape {shape}"
+    elif tensor.shape != shape:
+        yield f"{name} must have shape {shape}, got {tensor.shape}"
+
+
+def _nonzero_unused(
+    match: LayerMatch, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield torch's tensors with a block that is not zero and that the Flax layer has no parameter for.
+
+    Only the new state of a GRU has one: torch adds two biases to it, and NNX's cell has one.
+    """
+    count = {tensor.name: tensor.blocks for tensor in match.layer.draws}
+    for block in sorted(block for block in match.layer.unused_blocks() if block.tensor in tensors):
+        if np.split(tensors[block.tensor], count[block.tensor])[block.part].any():
+            yield (
+                block.tensor,
+                f"`{names[block.tensor]}[{block.part}]` (of {count[block.tensor]} blocks) is nonzero, but {match.node} "
+                "has no such bias. Add one: cell.dense_h = nnx.Linear(n, 3 * n, rngs=rngs)",
+            )
+
+
+def _full_names(match: Match, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[str, str]:
+    """Return torch's full names of a layer's tensors, by the candidate that the state has most tensors of."""
+    candidates = [
+        {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted}
+        for prefix, suffix in candidate_names(match.node.path)
+    ]
+    return max(candidates, key=lambda names: sum(name in state for name in names.values()))
