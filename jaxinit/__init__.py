@@ -2,7 +2,7 @@
 
 import importlib
 import types
-from typing import TYPE_CHECKING
+import typing
 
 from jaxinit import composed, defaults
 from jaxinit._initializers.base import Initializer
@@ -15,7 +15,7 @@ from jaxinit._initializers.variance_scaling import kaiming_normal, kaiming_unifo
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout, calculate_fan_in_and_fan_out
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from jaxinit import linen as linen
     from jaxinit import nnx as nnx
 

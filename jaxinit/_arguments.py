@@ -95,8 +95,6 @@ def dimensions(shape: Sequence[int]) -> tuple[int, ...]:
         raise ValueError(f"`shape` must not have a negative size, got {result}")
     if len(result) > _MOST_DIMENSIONS:
         raise ValueError(f"`shape` must have at most {_MOST_DIMENSIONS} dimensions, got {len(result)}")
-    if math.prod(result) >= 2**63:
-        raise ValueError(f"`shape` must have fewer than 2**63 entries, got {result}")
     return result
 
 

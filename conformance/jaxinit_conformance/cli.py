@@ -1,6 +1,7 @@
 """The commands that run the suite: `jaxinit report`, `faults` and `calibrate`."""
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .targets import Target, TargetError, load
 
 def report(target: str, out: Path, select: str, seed: int | None, quick: bool) -> int:
     """Run the suite on a target, and write the four files of its report."""
+    importlib.import_module("flax")  # without it, the sections on whole models would be left out in silence
     seed = suite.fresh_seed() if seed is None else seed
     with _writing(out):
         check_folder(out)

@@ -85,6 +85,8 @@ class Initializer(_Value, abc.ABC):
         """
         dtype = _arguments.resolve_dtype(self.dtype if dtype is None else dtype)
         view = self.view(_arguments.dimensions(shape))
+        if math.prod(view.shape) >= 2**63:
+            raise ValueError(f"`shape` must have fewer than 2**63 entries, got {view.shape}")
         array = self.draw(as_source(key), view, dtype, out_sharding)
         return array if isinstance(array, jax.Array) else device_put(array, out_sharding)
 

@@ -202,7 +202,10 @@ def test_without_flax_whole_models_cannot_be_checked_and_the_line_says_what_to_i
     arguments = ["report", "--quick", "--select", "^zeros", "--out", str(tmp_path)]
     shown = ended(BLOCKED.format(names="flax") + COMMAND, *arguments)
     assert shown.returncode == 2
-    assert shown.stderr.splitlines() == ["Error: jaxinit.nnx needs flax; install it with: pip install 'jaxinit[flax]'"]
+    assert shown.stderr.splitlines() == [
+        "Error: `jaxinit report` needs the package flax, which is not installed. "
+        "Install it with: pip install 'jaxinit[conformance]'"
+    ]
 
 
 def test_describe_and_compare_load_neither_torch_nor_flax(tmp_path: Path) -> None:

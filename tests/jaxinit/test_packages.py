@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_models": {*VALUES, "_torch_generator"},
     "nnx": {"_models", "_torch_generator"},
     "linen": {"_models", "_torch_generator"},
-    "__init__": {*VALUES, "_torch_generator"},
+    "__init__": {*VALUES, "_torch_generator", "nnx", "linen"},
 }
 MOST_FILES = 12
 

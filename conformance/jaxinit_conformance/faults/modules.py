@@ -86,7 +86,7 @@ def without_groups(init: Any) -> Any:
 
 @draws("kernel")("transposed convolution's fan_in 'corrected'", "nn.ConvTranspose2d", "shape|bounds|support")
 def corrected(_: Any) -> Any:
-    return jaxinit.kaiming_uniform(5**0.5, layout=jaxinit.FLAX)
+    return jaxinit.kaiming_uniform(5**0.5, layout=jaxinit.Layout(in_axis=2, out_axis=3))
 
 
 @draws("embedding")("scaled by 1 / sqrt(features)", "nn.Embedding", "shape|scale")

@@ -10,41 +10,40 @@ import numpy as np
 
 import jaxinit
 from jaxinit import TorchGenerator
+from jaxinit.distributions import Uniform
 
-from .fault import Plant, Wrong, change, kind
+from .fault import Wrong, change, kind
 
 Shape = tuple[int, ...]
 
 
-def method(name: str) -> Plant:
-    """Return the decorator of a function in the place of a method of the generator."""
-
-    def build(initializer: str, wrong: Wrong) -> dict[str, Any]:
-        generator = type("TorchGenerator", (TorchGenerator,), {name: wrong})
-        return {"Layout": jaxinit.Layout, "TorchGenerator": generator, initializer: getattr(jaxinit, initializer)}
-
-    return kind(build)
+@kind
+def tensor(initializer: str, wrong: Wrong) -> dict[str, Any]:
+    """Plant another `fill` in the generator, which draws every tensor."""
+    generator = type("TorchGenerator", (TorchGenerator,), {"fill": wrong})
+    return {"Layout": jaxinit.Layout, "TorchGenerator": generator, initializer: getattr(jaxinit, initializer)}
 
 
-@method("uniform")("low and high word exchanged in float64", "uniform", "replay")
-def halves_exchanged(own: Any, low: float, high: float, shape: Shape, dtype: Any = "float32") -> np.ndarray:
+@tensor("low and high word exchanged in float64", "uniform", "replay")
+def halves_exchanged(own: Any, distribution: Any, shape: Shape, dtype: Any) -> np.ndarray:
     if np.dtype(dtype) != np.float64:
-        return TorchGenerator.uniform(own, low, high, shape, dtype)
-    points = (TorchGenerator.uniform(own, 0.0, 1.0, shape, dtype) * 2.0**53).astype(np.int64)
+        return TorchGenerator.fill(own, distribution, shape, dtype)
+    points = (TorchGenerator.fill(own, Uniform(0.0, 1.0), shape, dtype) * 2.0**53).astype(np.int64)
     exchanged = (points & (2**21 - 1)) << 32 | points >> 32  # 53 bits: 21 of the first draw, 32 of the second
-    return low + (high - low) * exchanged * 2.0**-53
+    values: np.ndarray = distribution.low + (distribution.high - distribution.low) * exchanged * 2.0**-53
+    return values
 
 
-@method("normal")("tail of 16 not redrawn", "normal", "replay")
-def tail_kept(own: Any, mean: float, std: float, shape: Shape, dtype: Any = "float32") -> np.ndarray:
+@tensor("tail of 16 not redrawn", "normal", "replay")
+def tail_kept(own: Any, distribution: Any, shape: Shape, dtype: Any) -> np.ndarray:
     size = int(np.prod(shape))
     whole = -(-size // 16) * 16 if size >= 16 else size
-    return TorchGenerator.normal(own, mean, std, (whole,), dtype)[:size].reshape(shape)
+    return TorchGenerator.fill(own, distribution, (whole,), dtype)[:size].reshape(shape)
 
 
-@method("normal")("second number of a pair forgotten", "normal", "replay")
-def sine_forgotten(own: Any, mean: float, std: float, shape: Shape, dtype: Any = "float32") -> np.ndarray:
-    drawn = TorchGenerator.normal(own, mean, std, shape, dtype)
+@tensor("second number of a pair forgotten", "normal", "replay")
+def sine_forgotten(own: Any, distribution: Any, shape: Shape, dtype: Any) -> np.ndarray:
+    drawn = TorchGenerator.fill(own, distribution, shape, dtype)
     state = own.get_state()
     state[5040:5048] = 0  # torch's flag that there is one
     own.set_state(state)
