@@ -25,13 +25,12 @@ def tensor(initializer: str, wrong: Wrong) -> dict[str, Any]:
 
 
 @tensor("low and high word exchanged in float64", "uniform", "replay")
-def halves_exchanged(own: Any, distribution: Any, shape: Shape, dtype: Any) -> np.ndarray:
+def halves_exchanged(own: Any, distribution: Any, shape: Shape, dtype: Any) -> Any:
     if np.dtype(dtype) != np.float64:
         return TorchGenerator.fill(own, distribution, shape, dtype)
     points = (TorchGenerator.fill(own, Uniform(0.0, 1.0), shape, dtype) * 2.0**53).astype(np.int64)
     exchanged = (points & (2**21 - 1)) << 32 | points >> 32  # 53 bits: 21 of the first draw, 32 of the second
-    values: np.ndarray = distribution.low + (distribution.high - distribution.low) * exchanged * 2.0**-53
-    return values
+    return distribution.low + (distribution.high - distribution.low) * exchanged * 2.0**-53
 
 
 @tensor("tail of 16 not redrawn", "normal", "replay")
