@@ -20,7 +20,6 @@ from .targets import Target, TargetError, load
 
 def report(target: str, out: Path, select: str, seed: int | None, quick: bool) -> int:
     """Run the suite on a target, and write the four files of its report."""
-    importlib.import_module("flax")  # without it, the sections on whole models would be left out in silence
     seed = suite.fresh_seed() if seed is None else seed
     with _writing(out):
         check_folder(out)
@@ -40,6 +39,7 @@ def report(target: str, out: Path, select: str, seed: int | None, quick: bool) -
 
 def _run(target: Target, seed: int, quick: bool, select: str) -> tuple[Report, list[catch.Catch]]:
     """Run the checks, and plant the faults beside a run of all checks."""
+    importlib.import_module("flax")  # without it, the sections on whole models would be left out in silence
     console().print(f"Checking {target.name} against torch {torch_init.version}, seed {seed}", markup=False)
     if select:
         return _checked(target, seed, quick, select), []
