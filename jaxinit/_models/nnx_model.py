@@ -130,7 +130,7 @@ def _sorted(nodes: Iterable[Node]) -> Iterator[Path]:
     flax_names = list(vars(nnx.Module()))
     for node in nodes:
         names = list(vars(node.module))
-        if names == sorted(names) or [name for name in names if name in flax_names] != flax_names:
+        if names == sorted(names, key=str) or [name for name in names if name in flax_names] != flax_names:
             # A list has its own order.
             yield from () if isinstance(node.module, nnx.List) else (node.path,)
             yield from (path for path, _ in dicts_in(node.module, node.path))
