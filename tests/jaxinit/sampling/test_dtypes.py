@@ -229,7 +229,7 @@ def test_every_dtype_is_known_by_its_name(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["float6_e2m3fn", "float6_e3m2fn", ">f4", "longdouble"])
 @pytest.mark.parametrize("name", ["uniform", "zeros", "eye", "orthogonal"])
 def test_a_dtype_that_xla_cannot_compute_with_is_refused(name: str, dtype: str) -> None:
-    with pytest.raises(TypeError, match="`dtype` must be a dtype (that XLA can compute with|of numbers), got "):
+    with pytest.raises(TypeError, match=r"`dtype` must be a dtype (that XLA can compute with|of numbers), got "):
         cases.build(name)(jax.random.key(0), cases.shape_of(name), jnp.dtype(dtype))
 
 
