@@ -22,7 +22,7 @@ def is_traced(value: Any) -> bool:
 
 def is_staged() -> bool:
     """Return whether the code runs under a trace that makes a program: `jit` or `scan`, but not `vmap` alone."""
-    return isinstance(jax.lax.full((), 0.0), jax.core.Tracer)
+    return is_traced(jax.lax.full((), 0.0))
 
 
 _MOST_DIMENSIONS = 64  # of a NumPy array
@@ -30,7 +30,7 @@ _MOST_DIMENSIONS = 64  # of a NumPy array
 
 def number(name: str, value: Any) -> float:
     """Return `value` as a float. Ints, NumPy scalars and concrete 0-d arrays pass, booleans and NaN do not."""
-    if isinstance(value, jax.core.Tracer):
+    if is_traced(value):
         raise TypeError(f"`{name}` must be known when the initializer is built, got the traced value {value}")
     try:
         # Booleans, complex numbers, texts and dates convert to float, but are not real numbers.

@@ -36,15 +36,14 @@ class NNXModel(verbs.Model):
         self.model = model
         self._graphdef, state = nnx.split(model)
         self._flat = {as_path(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
-        axes = _flat_state(nnx.get_partition_spec(state))
-        self._axes = axes
-        self._kinds = kinds = {
+        self._axes = _flat_state(nnx.get_partition_spec(state))
+        self._kinds = {
             as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)
         }
         places = {
-            path: Place(_spec(leaf, axes[path]))
+            path: Place(_spec(leaf, self._axes[path]))
             for path, (_, leaf) in self._flat.items()
-            if issubclass(kinds.get(path, object), nnx.Param | nnx.BatchStat)
+            if issubclass(self._kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
         listed = {path: _in_list(path, place, lists or {}) for path, place in places.items()}
         super().__init__(nodes(model), Stacks(listed), RULES)
