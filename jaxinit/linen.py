@@ -35,7 +35,8 @@ def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> 
         kind: the class. Subclasses without a rule follow it too.
         rule: called with a layer and the shapes of its parameters by name, such as `"gain"` or,
             in a module in it, `"name.kernel"`. In a stack these are shapes of one layer. Return
-            initializers by name, or None for no rule. Other names follow rules of inner modules.
+            initializers by name, or None for no rule. What the rule does not name follows the
+            rules of base classes and of inner modules.
 
     Raises:
         TypeError: `kind` is not a class of modules, or `rule` is not a function.
@@ -64,14 +65,16 @@ def reset_parameters(
         module: the module.
         variables: variables of the module, as `module.init` returns them.
         key: a key, a dict of keys, of which the one of `params` is used, or a TorchGenerator for
-            torch's numbers. torch draws layers in the order in which they are called.
+            torch's numbers. torch draws layers and arrays in the order in which `setup` sets
+            them, and a compact method makes them.
         *inputs: as for `module.init`.
         order: torch's names of layers or tensors if its order differs, such as `list(torch_model.state_dict())`.
         **kwargs: as for `module.init`.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: `variables` are not of the module with these inputs, or `order` leaves out a layer.
+        ValueError: `variables` are not of the module with these inputs, `order` leaves out a layer or
+            names what the module lacks, or there is no `order` where nothing shows torch's.
 
     Warns:
         UserWarning: some layers have no rule, and keep their values. Use `register`.

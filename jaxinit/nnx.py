@@ -29,7 +29,8 @@ def register(kind: type, rule: Callable[[Any], Initializers | None]) -> None:
     Args:
         kind: the class. Subclasses without a rule follow it too.
         rule: called with a layer. Return initializers by the names of its parameters, such as
-            `"gain"` or, in a module in it, `"name.kernel"`, or return None for no rule.
+            `"gain"` or, in a module in it, `"name.kernel"`, or return None for no rule. What the
+            rule does not name follows the rules of base classes and of inner modules.
 
     Raises:
         TypeError: `kind` is not a class of modules, or `rule` is not a function.
@@ -50,18 +51,18 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
 
     The key of an array is the key of `rngs` with the array's path folded in. So a layer more
     changes no other numbers. A method `reset_parameters(rngs)` of a module is called after
-    the modules in it are set.
+    the modules in it are set. It gets `nnx.Rngs`, or the TorchGenerator.
 
     Args:
         model: the model.
         rngs: `nnx.Rngs`, of which the stream `params` is used, a key, or a TorchGenerator for
-            torch's numbers. torch draws layers in the order in which attributes are set.
+            torch's numbers. torch draws layers and arrays in the order in which attributes are set.
         order: torch's names of layers or tensors if its order differs, such as `list(torch_model.state_dict())`.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: a TorchGenerator meets a stacked layer, an `order` without one of the
-            layers, or no `order` for a model whose attributes Flax sorted.
+        ValueError: a TorchGenerator meets a stacked layer, an `order` that leaves out a layer or
+            names what the model lacks, or no `order` for a model whose attributes Flax sorted.
 
     Warns:
         UserWarning: some layers have no rule, and keep their values. Use `register`.
@@ -146,8 +147,13 @@ def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] |
     source = as_source(rngs)
     construction = Construction(build, source.key)
     view = NNXModel(construction.abstract)
-    model = construction.fill(view, view.init(source, order))
-    NNXModel(model).finish(source, view.unmatched)
+    # From torch's generator a method draws in its turn, and may look at what was drawn before. So it needs the model.
+    needs_model = source.generator is not None and view.with_method
+    model = construction.fill(view, view.undrawn() if needs_model else view.init(source, order))
+    filled = NNXModel(model)
+    if needs_model:
+        filled.update(filled.init(source, order))
+    filled.finish(source, view.unmatched)
     return model
 
 

@@ -1,6 +1,6 @@
 """The variables of a Linen model: arrays in collections, some of them in boxes, some of them stacks of layers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -15,11 +15,11 @@ from jaxinit._models.stacks import Place, Stacks, stacked_axes
 
 
 class _Rules(Rules):
-    def find(self, module: Any) -> Rule | None:
-        """Return the module's own method, or the rule of its class."""
+    def of(self, module: Any) -> Iterator[Rule]:
+        """Yield the module's own method, then the rules of its classes."""
         if callable(getattr(module, "reset_parameters", None)):
-            return lambda shapes, layer: layer.reset_parameters(dict(shapes))
-        return super().find(module)
+            yield lambda shapes, layer: layer.reset_parameters(dict(shapes))
+        yield from super().of(module)
 
 
 _TABLE = {getattr(nn, row.linen): row.rule for row in torch_modules.TABLE if row.linen}
@@ -48,12 +48,18 @@ class LinenModel(verbs.Model):
         self.variables = _validated(given["variables"], flat(abstract)) if given else abstract
         self._boxes = flat(self.variables)
         # `params` comes after `batch_stats` in the order of the names.
-        self._names = {name[1:]: name for name in self._boxes if name[0] in COLLECTIONS}
+        names = {name[1:]: name for name in self._boxes if name[0] in COLLECTIONS}
+        self._names = {path: names[path] for path in sorted(names, key=trace.place)}
         others = {name[1:]: name for name in self._boxes if name[0] not in COLLECTIONS}
         self._buffers = {path: name for path, name in others.items() if path not in self._names}
         layers = trace.layers
         places = {path: _place(self._boxes[name], layers.get(name)) for path, name in self._names.items()}
+        self._unordered = trace.unordered
         super().__init__(trace.nodes, Stacks(places), RULES)
+
+    @property
+    def unordered(self) -> Mapping[Path, str]:
+        return self._unordered
 
     def buffers(self) -> matching.Leaves:
         return {path: _spec(self._boxes[name]) for path, name in self._buffers.items()}

@@ -6,8 +6,10 @@ and the modules around it see the stack: this tells which axes hold layers.
 """
 
 import dataclasses
+import functools
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -33,16 +35,26 @@ class Called:
     path: Path
     module: nn.Module
     shapes: dict[Path, Shape] = dataclasses.field(default_factory=dict)
+    names: dict[str, None] = dataclasses.field(default_factory=dict)
+    """The names of its parts: as `setup` sets them, then as they are made."""
+    unplaced: set[str] = dataclasses.field(default_factory=set)
+    """The parameters that `setup` makes and sets as no attribute."""
 
-    def see(self, variables: Any) -> None:
-        """Add the shapes of the module's variables at a call."""
-        for (collection, *path), box in flat(variables).items():
+    def see(self, module: nn.Module, method: str) -> None:
+        """Note the module's variables and attributes after a call of a method."""
+        collections = [module.variables.get(name, {}) for name in reversed(COLLECTIONS)]
+        own = {name: value for collection in collections for name, value in collection.items()}
+        as_attributes = list(_attributes(module, own))
+        self.names = dict.fromkeys([*as_attributes, *self.names, *own])
+        if method == "setup":
+            self.unplaced = own.keys() - set(as_attributes)
+        for (collection, *path), box in flat(module.variables).items():
             if collection in COLLECTIONS:
                 self.shapes.setdefault((collection, *self.path, *path), array_in(box).shape)
 
 
 class Trace:
-    """The modules of a model in the order in which their first calls ended, so inner modules come first."""
+    """The modules of a model in the order in which their first calls ended."""
 
     def __init__(self) -> None:
         # Two modules can share a path: nn.share_scope gives a module the scope of a module in it.
@@ -55,7 +67,7 @@ class Trace:
             at = module.path, type(module)
             if at not in self._called:
                 self._called[at] = Called(module.path, module.copy(parent=None, name=module.name))
-            self._called[at].see(module.variables)
+            self._called[at].see(module, context.method_name)
         return result
 
     def restrict(self, variables: Mapping[Path, Any]) -> None:
@@ -75,18 +87,29 @@ class Trace:
 
     @property
     def nodes(self) -> list[Node]:
-        """The modules, each after the modules in it, and otherwise in the order of the calls."""
-        # Modules that `setup` makes can end their first call before those in them. So a module is sorted by
-        # the index of the first call under each prefix of its path, and infinity puts it behind its own.
-        first: dict[Path, int] = {}
-        for index, called in enumerate(self._called.values()):
-            for prefix in _prefixes(called.path):
-                first.setdefault(prefix, index)
+        """The modules, each after the modules in it, and otherwise in the order of their constructors."""
+        called = sorted(self._called.values(), key=lambda called: (*self.place(called.path), math.inf))
+        return [Node(each.path, each.module) for each in called]
 
-        def place(called: Called) -> tuple[float, ...]:
-            return (*(first[prefix] for prefix in _prefixes(called.path)), math.inf)
+    def place(self, path: Path) -> tuple[float, ...]:
+        """Return a key that sorts paths as the modules around them set or make their parts."""
+        return tuple(self._ranks.get(prefix, math.inf) for prefix in _prefixes(path))
 
-        return [Node(called.path, called.module) for called in sorted(self._called.values(), key=place)]
+    @functools.cached_property
+    def _ranks(self) -> dict[Path, int]:
+        # An outer module at the same path comes later, and has all the names.
+        return {
+            (*called.path, name): rank for called in self._called.values() for rank, name in enumerate(called.names)
+        }
+
+    @property
+    def unordered(self) -> dict[Path, str]:
+        """The modules of which nothing shows the order, and the reason in words."""
+        return {
+            called.path: f"whose `setup` does not set the parameter {name} as an attribute"
+            for called in self._called.values()
+            for name in called.unplaced
+        }
 
     @property
     def layers(self) -> dict[Path, tuple[Shape, int]]:
@@ -102,6 +125,25 @@ class Trace:
                 if shape == innermost:
                     layers[name] = shape, len(called.path)
         return layers
+
+
+def _attributes(module: nn.Module, own: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the parts that a module has as attributes, in the order in which they were set."""
+    names = {id(array_in(value)): name for name, value in own.items() if not isinstance(value, Mapping)}
+    for value in _values(list(vars(module).values())):
+        if id(value) in names:
+            yield names[id(value)]
+        elif isinstance(value, nn.Module) and value.name and value.parent is module:
+            yield value.name
+
+
+def _values(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple):
+        yield from itertools.chain.from_iterable(map(_values, value))
+    elif isinstance(value, Mapping):
+        yield from _values(list(value.values()))
+    else:
+        yield value
 
 
 def _prefixes(path: Path) -> list[Path]:

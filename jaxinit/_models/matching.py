@@ -2,7 +2,7 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -71,6 +71,11 @@ class Match:
         """The initializer of each parameter by its path in the model."""
         return [(self.node.at(name), init) for name, init in self.inits.items()]
 
+    @property
+    def paths(self) -> list[Path]:
+        """The path of each parameter in the model."""
+        return [path for path, _ in self.draws]
+
     def shapes(self, leaves: Leaves) -> Shapes:
         """Return the shapes of these parameters, by their paths within the module."""
         return {name: leaves[self.node.at(name)].shape for name in self.inits}
@@ -86,6 +91,14 @@ class LayerMatch(Match):
     """A module that corresponds to one of torch's layers."""
 
     layer: Layer
+    is_replaced: bool = False
+    """Whether rules of the module's own class draw all of the layer, in place of the layer's own draws."""
+
+    @property
+    def given(self) -> Initializers:
+        """The initializers that are not the layer's own. torch draws a layer whole before it draws from these."""
+        own = self.layer.initializers()
+        return {name: init for name, init in self.inits.items() if init != own[name]}
 
     @property
     def layouts(self) -> list[tuple[Path, Layout]]:
@@ -99,26 +112,41 @@ def dotted(path: Path) -> str:
 
 
 def matched(
-    nodes: Sequence[Node], leaves: Leaves, rule_of: Callable[[Any], Rule | None]
+    nodes: Sequence[Node], leaves: Leaves, rules_of: Callable[[Any], Iterable[Rule]]
 ) -> tuple[list[Match], list[Path]]:
-    """Return the modules that have a rule, in the order of `nodes`, and the paths of the arrays without one.
+    """Return what the rules of each module draw, and the paths of the arrays that no rule draws.
 
-    A module's rule covers the modules below it too, so outer modules come first and take their arrays.
+    Where several name an array, the last one counts. Inner modules come first, and base classes before subclasses.
+    The parts of a layer that is one module in torch, such as the gates of a GRU, have no match.
     """
-    unmatched, matches = dict(leaves), {}
+    found: dict[int, list[Match]] = {}
+    parts: set[Path] = set()
     # Linen's share_scope puts two modules at one path. The outer one comes later in `nodes`.
     for index, node in sorted(enumerate(nodes), key=lambda item: (len(item[1].path), -item[0])):
-        rule, unclaimed = rule_of(node.module), node.shapes(unmatched)
-        match = _match(rule, node.shapes(leaves), unclaimed, node) if rule is not None and unclaimed else None
+        found[index] = list(_matches(node, rules_of(node.module), leaves, parts))[::-1]
+    matches = [match for index in sorted(found) for match in found[index]]
+    layouts = {path: layout for match in matches if isinstance(match, LayerMatch) for path, layout in match.layouts}
+    matches = [_in_layers(match, layouts) for match in matches]
+    drawn = {path for match in matches for path in match.paths}
+    return matches, [path for path in leaves if path not in drawn]
+
+
+def _matches(node: Node, rules: Iterable[Rule], leaves: Leaves, parts: set[Path]) -> Iterator[Match]:
+    """Yield the match of each rule of a module, the nearest class first, and add the arrays of layers to `parts`."""
+    shapes, drawn = node.shapes(leaves), set[str]()
+    for rule in rules:
+        free = [name for name in shapes if node.at(name) not in parts]
+        match = _match(rule, shapes, free, node) if free else None
+        if isinstance(match, LayerMatch):
+            parts |= set(match.paths)
+            match = dataclasses.replace(match, is_replaced=drawn.issuperset(match.inits))
         if match is not None:
-            matches[index] = match
-            for path, _ in match.draws:
-                unmatched.pop(path)
-    return [matches[index] for index in sorted(matches)], list(unmatched)
+            drawn |= set(match.inits)
+            yield match
 
 
-def _match(rule: Rule, shapes: Shapes, unclaimed: Shapes, node: Node) -> Match | None:
-    """Apply a rule to those parameters that no outer module has taken."""
+def _match(rule: Rule, shapes: Shapes, free: Iterable[str], node: Node) -> Match | None:
+    """Apply a rule to those parameters that are no parts of one of torch's layers."""
     try:
         answer = rule(shapes, node.module)
     except MissingParameterError:
@@ -126,10 +154,18 @@ def _match(rule: Rule, shapes: Shapes, unclaimed: Shapes, node: Node) -> Match |
     if answer is None:
         return None
     if isinstance(answer, Layer):
-        layer = answer.within(unclaimed)
-        return LayerMatch(node, layer.initializers(), layer)
+        layer = answer.within(dict.fromkeys(free, ()))
+        return LayerMatch(node, layer.initializers(), layer) if layer.parameters else None
     inits = validated("rule", answer, node, shapes)
-    return RuleMatch(node, {name: init for name, init in inits.items() if name in unclaimed})
+    return RuleMatch(node, {name: init for name, init in inits.items() if name in free})
+
+
+def _in_layers(match: Match, layouts: Mapping[Path, Layout]) -> Match:
+    """Return the match of a rule with the layouts of the layers that it draws for."""
+    if isinstance(match, LayerMatch):
+        return match
+    inits = {name: _in_layer(init, layouts.get(match.node.at(name))) for name, init in match.inits.items()}
+    return dataclasses.replace(match, inits=inits)
 
 
 def selected(

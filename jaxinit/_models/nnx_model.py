@@ -1,6 +1,7 @@
 """The modules and arrays of an NNX model: a graph, where what is shared has several paths. Flax chooses one of them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from jaxinit._models.loading.names import stacks_in_names
 from jaxinit._models.matching import Node, Path
 from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Place, Stacks
+from jaxinit._models.torch_order.steps import Method
+from jaxinit._sampling.source import KeySource
+from jaxinit._torch_generator.generator import TorchGenerator
 
 _TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
 RULES = Rules("jaxinit.nnx", nnx.Module, "nnx.Module", _TABLE)
@@ -35,7 +39,9 @@ class NNXModel(verbs.Model):
             raise TypeError(f"`model` must be an nnx.Module, got {model!r}")
         self.model = model
         self._graphdef, state = nnx.split(model)
-        self._flat = {as_path(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
+        flat = {as_path(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
+        set_first = [path for path in map(_paths(model).get, _variables(model, set())) if path in flat]
+        self._flat = {path: flat[path] for path in dict.fromkeys([*set_first, *flat])}
         self._axes = _flat_state(nnx.get_partition_spec(state))
         self._kinds = {
             as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)
@@ -48,8 +54,10 @@ class NNXModel(verbs.Model):
         listed = {path: _in_list(path, place, lists or {}) for path, place in places.items()}
         super().__init__(nodes(model), Stacks(listed), RULES)
 
-    def sorted_nodes(self) -> list[Path]:
-        return list(_sorted(self.nodes))
+    @property
+    def unordered(self) -> Mapping[Path, str]:
+        why = "whose attributes Flax sorted when it was merged, cloned or returned by a transform"
+        return dict.fromkeys(_sorted(self.nodes), why)
 
     def shared(self) -> list[tuple[Path, Path]]:
         paths = _paths(self.model)
@@ -73,12 +81,31 @@ class NNXModel(verbs.Model):
         """Put arrays at their paths in the model."""
         nnx.update(self.model, self._state(arrays))
 
+    @property
+    def with_method(self) -> list[Node]:
+        """The modules with a method `reset_parameters`."""
+        return [node for node in self.nodes if callable(getattr(node.module, "reset_parameters", None))]
+
+    def methods(self, generator: TorchGenerator) -> list[Method]:
+        return [Method(node, {}, functools.partial(self._call, node, generator)) for node in self.with_method]
+
+    def _call(self, node: Node, generator: TorchGenerator, arrays: Mapping[Path, jax.Array]) -> set[Path]:
+        self.update(self.stacks.whole(arrays))
+        before = _arrays(node)
+        node.module.reset_parameters(generator)
+        return {path for path, array in _arrays(node).items() if before.get(path) is not array}
+
+    def undrawn(self) -> dict[Path, Any]:
+        """Return abstract arrays in place of those that have a rule."""
+        unmatched = set(self.unmatched)
+        return {path: leaf for path, leaf in self.stacks.leaves.items() if path not in unmatched}
+
     def finish(self, source: verbs.ModelSource, unmatched: Iterable[Path]) -> None:
-        """Call the methods `reset_parameters` of modules, and warn of what neither they nor a rule set."""
-        with_method = [node for node in self.nodes if callable(getattr(node.module, "reset_parameters", None))]
-        for node in with_method:
-            node.module.reset_parameters(source.for_method((*node.path, "reset_parameters"), nnx.Rngs))
-        set_by_method = {node.at(name) for node in with_method for name in node.shapes(self.stacks.leaves)}
+        """Call the methods with keys, and warn of what neither they nor a rule set."""
+        for node in self.with_method if source.generator is None else []:
+            key = KeySource(source.key).at((*node.path, "reset_parameters")).key
+            node.module.reset_parameters(nnx.Rngs(key))
+        set_by_method = {node.at(name) for node in self.with_method for name in node.shapes(self.stacks.leaves)}
         self.rules.warn(set(unmatched) - set_by_method)
 
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any]) -> Any:
@@ -101,6 +128,12 @@ def as_path(path: Iterable[Any]) -> Path:
 
 def _flat_state(state: Any) -> dict[Path, Any]:
     return {as_path(path): leaf for path, leaf in nnx.to_flat_state(state)}
+
+
+def _arrays(node: Node) -> dict[Path, Any]:
+    """Return the arrays that are now in a module."""
+    state = nnx.state(node.module, nnx.Any(nnx.Param, nnx.BatchStat))
+    return {(*node.path, *path): matching.array_in(leaf) for path, leaf in _flat_state(state).items()}
 
 
 def nodes(model: nnx.Module) -> list[Node]:
@@ -137,6 +170,16 @@ def _sorted(nodes: Iterable[Node]) -> Iterator[Path]:
 
 def _paths(model: nnx.Module) -> dict[int, Path]:
     return {id(value): as_path(path) for path, value in nnx.iter_graph(model)}
+
+
+def _variables(value: Any, seen: set[int]) -> Iterator[int]:
+    """Yield the id of every variable, in the order in which they were set."""
+    if isinstance(value, nnx.Variable):
+        yield id(value)
+    elif isinstance(value, nnx.Pytree | dict | list | tuple) and id(value) not in seen:
+        seen.add(id(value))
+        for _, child in _children(value):
+            yield from _variables(child, seen)
 
 
 def _occurrences(value: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, nnx.Module]]:

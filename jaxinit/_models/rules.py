@@ -1,7 +1,7 @@
 """The rules by class: those of the table of modules, and those that users register."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from jaxinit._models.matching import Path, Rule, dotted
@@ -29,9 +29,9 @@ class Rules:
             raise TypeError(f"`rule` must be a function of {arguments}, got {rule!r}")
         self._rules[kind] = adapt(rule)
 
-    def find(self, module: Any) -> Rule | None:
-        """Return the rule for the nearest class of the module that has one."""
-        return next((self._rules[kind] for kind in type(module).__mro__ if kind in self._rules), None)
+    def of(self, module: Any) -> Iterator[Rule]:
+        """Yield the rules for the classes of a module, the nearest class first."""
+        return (self._rules[kind] for kind in type(module).__mro__ if kind in self._rules)
 
     def warn(self, paths: Iterable[Path]) -> None:
         """Warn of parameters without a rule. The user called the function that called the caller of this one."""

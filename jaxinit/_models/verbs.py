@@ -9,12 +9,14 @@ import jax
 import numpy as np
 
 from jaxinit import _arguments
-from jaxinit._models import matching, torch_order
+from jaxinit._models import matching
 from jaxinit._models.loading import checkpoint, state_dict
 from jaxinit._models.loading.selection import Rename, Selection, renamed
 from jaxinit._models.matching import Draw, InitFn, Initializers, Match, Node, Path
 from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Stacks
+from jaxinit._models.torch_order import replay
+from jaxinit._models.torch_order.steps import Method
 from jaxinit._sampling.source import KeySource
 from jaxinit._torch_generator.generator import TorchGenerator
 
@@ -27,10 +29,6 @@ class ModelSource:
 
     key: jax.Array
     generator: TorchGenerator | None = None
-
-    def for_method(self, path: Path, of_key: Callable[[jax.Array], Any]) -> Any:
-        """Return what a method of a user's module draws from: the generator, or what `of_key` makes of a key."""
-        return of_key(KeySource(self.key).at(path).key) if self.generator is None else self.generator
 
 
 def as_source(name: str, value: Any, kinds: str) -> ModelSource:
@@ -63,15 +61,20 @@ class Model:
 
     @functools.cached_property
     def _matching(self) -> tuple[list[Match], list[Path]]:
-        return matching.matched(self.nodes, self.stacks.leaves, self.rules.find)
+        return matching.matched(self.nodes, self.stacks.leaves, self.rules.of)
 
     @property
     def unmatched(self) -> list[Path]:
         """The paths of the arrays without a rule."""
         return self._matching[1]
 
-    def sorted_nodes(self) -> list[Path]:
-        """Return the modules whose attributes Flax sorted, so that torch's order is lost."""
+    @property
+    def unordered(self) -> Mapping[Path, str]:
+        """The modules of which nothing shows torch's order, and the reason in words."""
+        return {}
+
+    def methods(self, generator: TorchGenerator) -> list[Method]:
+        """Return the modules that set their arrays themselves, with the generator."""
         return []
 
     def shared(self) -> list[tuple[Path, Path]]:
@@ -93,11 +96,12 @@ class Model:
         return self.stacks.layer_matches(self._matching[0])
 
     def init(self, source: ModelSource, order: Iterable[str] | None) -> Arrays:
-        """Draw the arrays that have a rule."""
+        """Draw the arrays that have a rule. From torch's generator, methods of modules are called in their turn."""
         if source.generator is None:
             return self.stacks.draw(self._draws(), KeySource(source.key))
-        model = self._layers(), self.stacks.layer_leaves, source.generator
-        return self.stacks.whole(torch_order.replay_init(*model, order, self.sorted_nodes()))
+        steps = [*self._layers(), *self.methods(source.generator)]
+        leaves = {**self.stacks.layer_leaves, **self.buffers()}
+        return self.stacks.whole(replay.replay_init(steps, leaves, source.generator, order, self.unordered))
 
     def apply(self, source: ModelSource, fn: InitFn, only: str | None) -> Arrays:
         """Draw what `fn` asks for."""
@@ -105,7 +109,7 @@ class Model:
         if source.generator is None:
             return self.stacks.draw(draws, KeySource(source.key))
         model = self._layers(), self.stacks.layer_leaves, source.generator
-        return self.stacks.whole(torch_order.replay_apply(self.stacks.layer_draws(draws), *model, self.sorted_nodes()))
+        return self.stacks.whole(replay.replay_apply(self.stacks.layer_draws(draws), *model, self.unordered))
 
     def load(
         self, state: checkpoint.State, rename: Rename | None, selection: Selection, strict: bool

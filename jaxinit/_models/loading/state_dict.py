@@ -44,7 +44,8 @@ def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection)
         if isinstance(match, LayerMatch):
             loading.assign_layer(match)
     # torch has no layer for these, so their parameters have the same names and axes in torch.
-    others = (path for match in target.matches if not isinstance(match, LayerMatch) for path, _ in match.draws)
+    in_layers = {path for match in target.matches if isinstance(match, LayerMatch) for path in match.paths}
+    others = dict.fromkeys(path for match in target.matches for path in match.paths if path not in in_layers)
     for path in (*target.unmatched, *others):
         loading.assign_parameter(path)
     for path in target.buffers:

@@ -93,7 +93,7 @@ def three_by_three(*_: Any) -> jax.Array:
             {"kernl": jaxinit.ones()},
             None,
             ValueError,
-            r"`fn` must name parameters of head \(.*\), .*kernel, got 'kernl'",
+            r"`fn` must name parameters of head \(.*\), .*kernel.*, got 'kernl'",
         ),
         (
             jaxinit.ones(),

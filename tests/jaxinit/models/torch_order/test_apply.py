@@ -9,7 +9,7 @@ from flax import nnx
 
 import jaxinit
 from jaxinit import TorchGenerator
-from tests.jaxinit.models.test_torch_order import assert_torchs
+from tests.jaxinit.models.torch_order.test_models import assert_torchs
 from tests.jaxinit.torch_generator.torch_streams import as_on_avx2, assert_same_state
 
 pytestmark = as_on_avx2
