@@ -25,6 +25,7 @@ from jaxinit._models.correspondence import Layer, Parameter
 EXAMPLES = (
     "nnx.Linear(64, 256, rngs=rngs)",
     "nnx.LinearGeneral(64, (8, 32), rngs=rngs)",
+    "nnx.Einsum('bd,dhk->bhk', (64, 8, 32), (8, 32), rngs=rngs)",
     "nnx.Conv(16, 32, (3, 3), rngs=rngs)",
     "nnx.ConvTranspose(16, 32, (4, 4), rngs=rngs)",
     "nnx.ConvTranspose(16, 32, (4, 4), transpose_kernel=True, rngs=rngs)",

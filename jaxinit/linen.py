@@ -13,9 +13,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxinit._models import linen_trace
+from jaxinit._models import linen_trace, rules
 from jaxinit._models.correspondence import Shapes
-from jaxinit._models.linen_model import RULES, LinenModel, as_source
+from jaxinit._models.linen_model import LinenModel, as_source
 from jaxinit._models.loading import checkpoint, state_dict
 from jaxinit._models.loading.selection import Globs, Rename, Selection
 from jaxinit._models.matching import InitFn, Initializers
@@ -50,7 +50,9 @@ def register(kind: type, rule: Callable[[Any, Shapes], Initializers | None]) -> 
         >>> jaxinit.linen.init(Scale(), jax.random.key(0), jnp.zeros(3))
         {'params': {'gain': Array([1., 1., 1.], dtype=float32)}}
     """
-    RULES.register(kind, rule, "a layer and its shapes", lambda rule: lambda shapes, layer: rule(layer, dict(shapes)))
+    rules.LINEN.register(
+        kind, rule, "a layer and its shapes", lambda rule: lambda shapes, layer: rule(layer, dict(shapes))
+    )
 
 
 def reset_parameters(

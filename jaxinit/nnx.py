@@ -12,11 +12,12 @@ from typing import Any
 import jax
 from flax import nnx
 
+from jaxinit._models import rules
 from jaxinit._models.loading import checkpoint, state_dict
 from jaxinit._models.loading.selection import Globs, Rename, Selection
 from jaxinit._models.matching import InitFn, Initializers
 from jaxinit._models.nnx_build import Construction, M
-from jaxinit._models.nnx_model import RULES, NNXModel, as_source
+from jaxinit._models.nnx_model import NNXModel, as_source
 from jaxinit._torch_generator.generator import TorchGenerator
 
 Source = nnx.Rngs | jax.Array | TorchGenerator
@@ -43,7 +44,7 @@ def register(kind: type, rule: Callable[[Any], Initializers | None]) -> None:
         >>> jaxinit.nnx.init(lambda rngs: Scale(3, rngs=rngs), nnx.Rngs(0)).gain[...]
         Array([1., 1., 1.], dtype=float32)
     """
-    RULES.register(kind, rule, "a layer", lambda rule: lambda _, layer: rule(layer))
+    rules.NNX.register(kind, rule, "a layer", lambda rule: lambda _, layer: rule(layer))
 
 
 def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | None = None) -> None:

@@ -1,29 +1,19 @@
 """The variables of a Linen model: arrays in collections, some of them in boxes, some of them stacks of layers."""
 
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
+from flax import nnx
 from flax.linen import spmd
 
-from jaxinit._models import linen_trace, matching, torch_modules, verbs
+from jaxinit._models import linen_trace, matching, rules, verbs, weight_norm
 from jaxinit._models.linen_trace import COLLECTIONS, flat
-from jaxinit._models.matching import Path, Rule, array_in
-from jaxinit._models.rules import Rules
+from jaxinit._models.matching import Node, Path, array_in
+from jaxinit._models.nnx_model import nodes as nnx_nodes
 from jaxinit._models.stacks import Place, Stacks, stacked_axes
-
-
-class _Rules(Rules):
-    def of(self, module: Any) -> Iterator[Rule]:
-        """Yield the module's own method, then the rules of its classes."""
-        if callable(getattr(module, "reset_parameters", None)):
-            yield lambda shapes, layer: layer.reset_parameters(dict(shapes))
-        yield from super().of(module)
-
-
-_TABLE = {getattr(nn, row.linen): row.rule for row in torch_modules.TABLE if row.linen}
-RULES = _Rules("jaxinit.linen", nn.Module, "flax.linen.Module", _TABLE)
 
 
 def as_source(key: Any) -> verbs.ModelSource:
@@ -54,8 +44,10 @@ class LinenModel(verbs.Model):
         self._buffers = {path: name for path, name in others.items() if path not in self._names}
         layers = trace.layers
         places = {path: _place(self._boxes[name], layers.get(name)) for path, name in self._names.items()}
-        self._unordered = trace.unordered
-        super().__init__(trace.nodes, Stacks(places), RULES)
+        nodes = [*_with_nnx(trace.nodes)]
+        in_nnx = (node.path for node in nodes if _lacks_order(node.module))
+        self._unordered = trace.unordered | dict.fromkeys(in_nnx, "an NNX module, whose order Linen does not show")
+        super().__init__(nodes, Stacks(places), rules.LINEN)
 
     @property
     def unordered(self) -> Mapping[Path, str]:
@@ -63,6 +55,33 @@ class LinenModel(verbs.Model):
 
     def buffers(self) -> matching.Leaves:
         return {path: _spec(self._boxes[name]) for path, name in self._buffers.items()}
+
+    def init(self, source: verbs.ModelSource, order: Iterable[str] | None) -> verbs.Arrays:
+        """Draw the arrays that have a rule, and set the scales of weight norms."""
+        arrays = super().init(source, order)
+        return arrays | dict(self._scales(arrays))
+
+    def warn(self) -> None:
+        scales = {scale for scale, _ in self._weight_norms}
+        self.rules.warn(path for path in self.unmatched if path not in scales)
+
+    @functools.cached_property
+    def _weight_norms(self) -> Mapping[tuple[Path, Path], Any]:
+        """The WeightNorm around each scale and its kernel."""
+        return {
+            pair: node.module
+            for node in self.nodes
+            if isinstance(node.module, weight_norm.KINDS)
+            for pair in weight_norm.kernels(node, self.stacks.leaves).items()
+        }
+
+    def _scales(self, arrays: verbs.Arrays) -> Iterator[tuple[Path, jax.Array]]:
+        for (scale, kernel), module in self._weight_norms.items():
+            if kernel in arrays and weight_norm.has_default_scales(module):
+                place = self.stacks.places[scale]
+                front = self.stacks.places[kernel].to_front(arrays[kernel])
+                norms = weight_norm.norms(front, module.feature_axes, place.in_front.shape)
+                yield scale, place.restored(norms.astype(place.spec.dtype))
 
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any] | None = None) -> Any:
         """Return the variables with `arrays` at their paths, and the others as `build` makes them or unchanged."""
@@ -75,6 +94,25 @@ class LinenModel(verbs.Model):
             jax.tree.map(lambda array, name=name: named.get(name, array), box) for name, box in self._boxes.items()
         ]
         return jax.tree.unflatten(jax.tree.structure(self.variables, is_leaf=linen_trace.is_box), boxes)
+
+
+def _lacks_order(module: Any) -> bool:
+    """Return whether nothing shows the order of the parts of an NNX module in Linen. A list has its own."""
+    return isinstance(module, nnx.Module | nnx.bridge.ToLinen) and not isinstance(module, nnx.List)
+
+
+def _with_nnx(nodes: Iterable[Node]) -> Iterator[Node]:
+    """Yield modules, and before each `ToLinen` the NNX modules in it."""
+    for node in nodes:
+        if isinstance(node.module, nnx.bridge.ToLinen):
+            model = nnx.eval_shape(lambda module=node.module: _built(module))
+            yield from (Node((*node.path, *inner.path), inner.module) for inner in nnx_nodes(model))
+        yield node
+
+
+def _built(module: nnx.bridge.ToLinen) -> Any:
+    rngs = {} if module.skip_rng else {"rngs": nnx.Rngs(0)}
+    return module.nnx_class(*module.args, **{**module.kwargs, **rngs})
 
 
 def _place(box: Any, layer: tuple[linen_trace.Shape, int] | None) -> Place:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -91,14 +91,10 @@ class LayerMatch(Match):
     """A module that corresponds to one of torch's layers."""
 
     layer: Layer
+    could_have: tuple[str, ...] = ()
+    """The names of all parameters that such a layer may have, such as a bias."""
     is_replaced: bool = False
     """Whether rules of the module's own class draw all of the layer, in place of the layer's own draws."""
-
-    @property
-    def given(self) -> Initializers:
-        """The initializers that are not the layer's own. torch draws a layer whole before it draws from these."""
-        own = self.layer.initializers()
-        return {name: init for name, init in self.inits.items() if init != own[name]}
 
     @property
     def layouts(self) -> list[tuple[Path, Layout]]:
@@ -155,7 +151,8 @@ def _match(rule: Rule, shapes: Shapes, free: Iterable[str], node: Node) -> Match
         return None
     if isinstance(answer, Layer):
         layer = answer.within(dict.fromkeys(free, ()))
-        return LayerMatch(node, layer.initializers(), layer) if layer.parameters else None
+        could_have = tuple(parameter.path for parameter in answer.parameters)
+        return LayerMatch(node, layer.initializers(), layer, could_have) if layer.parameters else None
     inits = validated("rule", answer, node, shapes)
     return RuleMatch(node, {name: init for name, init in inits.items() if name in free})
 
@@ -182,10 +179,11 @@ def selected(
         raise TypeError(f"`only` must be a pattern as a string, got {only!r}")
     draws: list[Draw] = []
     layers = {match.node.path: match for match in matches if isinstance(match, LayerMatch)}
+    could_have = {match.node.at(name) for match in layers.values() for name in match.could_have}
     for node in nodes:
         answer = None if _is_part(node, layers, leaves) else fn(node.module)
         if answer is not None:
-            inits = validated("fn", answer, node, node.shapes(leaves))
+            inits = validated("fn", answer, node, node.shapes(leaves), could_have)
             draws += [(node.at(name), init) for name, init in inits.items()]
     layouts = {path: layout for match in layers.values() for path, layout in match.layouts}
     draws = [(path, _in_layer(init, layouts.get(path))) for path, init in draws]
@@ -216,14 +214,17 @@ def fits(path: Path, pattern: str) -> bool:
     return any(fnmatch.fnmatchcase(dotted(path[:end]), pattern) for end in range(1, len(path) + 1))
 
 
-def validated(name: str, answer: Any, node: Node, shapes: Shapes) -> Initializers:
-    """Return `answer` if it holds initializers by the names of a module's parameters."""
+def validated(name: str, answer: Any, node: Node, shapes: Shapes, could_have: Collection[Path] = ()) -> Initializers:
+    """Return `answer`, which holds initializers by the names of a module's parameters.
+
+    The parameters that the module could have and lacks, such as a bias, are left out.
+    """
     if not isinstance(answer, Mapping) or not all(callable(init) for init in answer.values()):
         raise TypeError(f"`{name}` must return a dict of initializers for {node}, or None, got {answer!r}")
     for parameter in answer:
-        if parameter not in shapes:
+        if parameter not in shapes and node.at(parameter) not in could_have:
             raise ValueError(f"`{name}` must name parameters of {node}, {_listed(shapes)}, got {parameter!r}")
-    return answer
+    return {parameter: init for parameter, init in answer.items() if parameter in shapes}
 
 
 def _listed(paths: Iterable[Path | str]) -> str:

@@ -8,17 +8,13 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jaxinit._models import matching, torch_modules, verbs
+from jaxinit._models import matching, rules, verbs, weight_norm
 from jaxinit._models.loading.names import stacks_in_names
 from jaxinit._models.matching import Node, Path
-from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Place, Stacks
 from jaxinit._models.torch_order.steps import Method
 from jaxinit._sampling.source import KeySource
 from jaxinit._torch_generator.generator import TorchGenerator
-
-_TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
-RULES = Rules("jaxinit.nnx", nnx.Module, "nnx.Module", _TABLE)
 
 
 def as_source(rngs: Any) -> verbs.ModelSource:
@@ -52,12 +48,12 @@ class NNXModel(verbs.Model):
             if issubclass(self._kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
         listed = {path: _in_list(path, place, lists or {}) for path, place in places.items()}
-        super().__init__(nodes(model), Stacks(listed), RULES)
+        super().__init__([*_with_linen(nodes(model))], Stacks(listed), rules.NNX)
 
     @property
     def unordered(self) -> Mapping[Path, str]:
         why = "whose attributes Flax sorted when it was merged, cloned or returned by a transform"
-        return dict.fromkeys(_sorted(self.nodes), why)
+        return dict.fromkeys(_sorted(nodes(self.model)), why)
 
     def shared(self) -> list[tuple[Path, Path]]:
         paths = _paths(self.model)
@@ -83,8 +79,9 @@ class NNXModel(verbs.Model):
 
     @property
     def with_method(self) -> list[Node]:
-        """The modules with a method `reset_parameters`."""
-        return [node for node in self.nodes if callable(getattr(node.module, "reset_parameters", None))]
+        """The modules with a method `reset_parameters`. In a Linen module, such a method is a rule."""
+        nodes = (node for node in self.nodes if isinstance(node.module, nnx.Module))
+        return [node for node in nodes if callable(getattr(node.module, "reset_parameters", None))]
 
     def methods(self, generator: TorchGenerator) -> list[Method]:
         return [Method(node, {}, functools.partial(self._call, node, generator)) for node in self.with_method]
@@ -101,12 +98,16 @@ class NNXModel(verbs.Model):
         return {path: leaf for path, leaf in self.stacks.leaves.items() if path not in unmatched}
 
     def finish(self, source: verbs.ModelSource, unmatched: Iterable[Path]) -> None:
-        """Call the methods with keys, and warn of what neither they nor a rule set."""
+        """Call the methods with keys, set the scales of weight norms, and warn of what has no rule."""
         for node in self.with_method if source.generator is None else []:
             key = KeySource(source.key).at((*node.path, "reset_parameters")).key
             node.module.reset_parameters(nnx.Rngs(key))
-        set_by_method = {node.at(name) for node in self.with_method for name in node.shapes(self.stacks.leaves)}
-        self.rules.warn(set(unmatched) - set_by_method)
+        normed = [node for node in self.nodes if isinstance(node.module, weight_norm.KINDS)]
+        for node in normed:
+            if weight_norm.has_default_scales(node.module):
+                weight_norm.set_scales(node.module)
+        around = {node.path for node in self.with_method} | {(*node.path, "scales") for node in normed}
+        self.rules.warn(path for path in unmatched if not any(path[:end] in around for end in range(len(path))))
 
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any]) -> Any:
         """Return a model with `arrays` at their paths, and the others as `build` makes them."""
@@ -141,6 +142,14 @@ def nodes(model: nnx.Module) -> list[Node]:
     paths = _paths(model)
     once = {id(module): module for _, module in _occurrences(model, (), set())}
     return [Node(paths[key], module) for key, module in once.items()]
+
+
+def _with_linen(nodes: Iterable[Node]) -> Iterator[Node]:
+    """Yield modules, and before each `ToNNX` the Linen module in it."""
+    for node in nodes:
+        if isinstance(node.module, nnx.bridge.ToNNX):
+            yield Node(node.path, node.module.to_nnx__module)
+        yield node
 
 
 def dicts_in(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -57,6 +57,10 @@ class Place:
             sharding = NamedSharding(sharding.mesh, PartitionSpec(*(entries[axis] for axis in self._order)))
         return jax.ShapeDtypeStruct([shape[axis] for axis in self._order], self.spec.dtype, sharding=sharding)
 
+    def to_front(self, array: jax.Array) -> jax.Array:
+        """Return an array of the model with the stacked axes in front."""
+        return array.transpose(self._order)
+
     def restored(self, array: jax.Array) -> jax.Array:
         """Return an array whose stacked axes are in front with its axes where the model has them."""
         if not self.stacked_axes:

@@ -5,6 +5,7 @@ and NNX layers that are stacked for a scan, whose first axes are batch axes.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -51,6 +52,27 @@ def linear_general(shapes: Shapes, layer: Any) -> Layer:
     out = _count(layer.out_features if hasattr(layer, "out_features") else layer.features)
     ends = tuple(range(-out - _count(layer.axis), -out)), tuple(range(-out, 0))
     layout = _stacked(Layout(*ends), len(shapes["kernel"]) - len(ends[0]) - out)
+    features = layout.torch_shape(shapes["kernel"])[-1]
+    return _affine("Linear", defaults.linear(features), _weight("kernel", layout))
+
+
+def einsum(shapes: Shapes, layer: Any) -> Layer | None:
+    """Match `kernel`, which is torch's Linear if the equation tells which of its axes are summed over.
+
+    Axes that the input, the kernel and the output share stack independent weights.
+    """
+    equation = re.fullmatch(r"(.+),(\w+)->(.+)", (layer.einsum_str or "").replace(" ", ""))
+    if equation is None:
+        return None
+    inputs, names, output = equation.groups()
+    axes = {name: index - len(names) for index, name in enumerate(names)}
+    into = tuple(axes[name] for name in inputs if name in axes and name not in output)
+    out = tuple(axes[name] for name in output if name in axes and name not in inputs)
+    if not into or not out or len(axes) < len(names) or set(names) - set(inputs) - set(output):
+        return None
+    rank = len(shapes["kernel"])
+    own = tuple(axis for axis in range(rank) if axis - rank not in (*into, *out))
+    layout = Layout(into, out, own)
     features = layout.torch_shape(shapes["kernel"])[-1]
     return _affine("Linear", defaults.linear(features), _weight("kernel", layout))
 
@@ -213,6 +235,7 @@ _NORMS = (
 TABLE = (
     Row("Linear", "Linear", "Dense", linear),
     Row("Linear", "LinearGeneral", "DenseGeneral", linear_general),
+    Row("Linear", "Einsum", "Einsum", einsum),
     Row("Conv1d to Conv3d", "Conv", "Conv", conv),
     Row("ConvTranspose1d to ConvTranspose3d", "ConvTranspose", "ConvTranspose", conv_transpose),
     Row("Embedding, EmbeddingBag", "Embed", "Embed", embed),

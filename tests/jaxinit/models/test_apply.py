@@ -141,3 +141,27 @@ def test_linen_modules_are_unbound_and_the_outer_one_comes_last() -> None:
     assert (model.arrays()["hidden_0.bias"] == 1).all()
     assert asked[-1] == "Block"
     assert sorted(asked) == ["BatchNorm", "Block", "Conv", "Dense", "Dense", "Dense", "Dropout"]
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_parameter_that_the_layer_could_have_is_skipped(api: str) -> None:
+    def fn(module: Any) -> dict[str, jaxinit.Initializer] | None:
+        kinds = nnx.Linear | nnx.LayerNorm | nn.Dense | nn.LayerNorm
+        if not isinstance(module, kinds):
+            return None
+        names = ("kernel", "bias") if isinstance(module, nnx.Linear | nn.Dense) else ("scale", "bias")
+        return dict.fromkeys(names, jaxinit.constant(0.5))
+
+    if api == "nnx":
+        model = nnx.Sequential(
+            nnx.Linear(2, 3, use_bias=False, rngs=nnx.Rngs(0)), nnx.LayerNorm(3, use_bias=False, rngs=nnx.Rngs(0))
+        )
+        jaxinit.nnx.apply(model, fn, nnx.Rngs(0))
+        drawn = jax.tree.leaves(nnx.state(model, nnx.Param))
+    else:
+        module, x = nn.Sequential([nn.Dense(3, use_bias=False), nn.LayerNorm(use_bias=False)]), jnp.ones((1, 2))
+        drawn = jax.tree.leaves(
+            jaxinit.linen.apply(module, module.init(jax.random.key(0), x), fn, jax.random.key(0), x)
+        )
+    assert len(drawn) == 2
+    assert all((array == 0.5).all() for array in drawn)

@@ -108,8 +108,8 @@ class ByMethod(nnx.Linear):
         super().__init__(SIZE, 6, rngs=rngs)
 
     def reset_parameters(self, source: Any) -> None:
-        kernel = jaxinit.normal(std=0.02)(source, self.kernel.shape[::-1])
-        self.kernel[...] = kernel.T
+        self.kernel[...] = jaxinit.normal(std=0.02)(source, self.kernel.shape[::-1]).T
+        assert self.bias is not None
         self.bias[...] = jaxinit.uniform()(source, self.bias.shape)
 
 
@@ -159,7 +159,7 @@ class Twice(nnx.Module):
 def test_blocks_are_drawn_one_after_the_other(
     theirs: type[torch.nn.Module], block: Callable[[nnx.Rngs], nnx.Module], seed: int
 ) -> None:
-    expected, state = torch.manual_seed(seed), {}
+    expected, state = torch.manual_seed(seed), dict[str, torch.Tensor]()
     for name in ("b", "a"):
         state |= {f"{name}.{own}": tensor for own, tensor in theirs().state_dict().items()}
     reset = Twice(block, nnx.Rngs(0))

@@ -17,7 +17,7 @@ from tests.jaxinit.torch_generator.torch_streams import as_on_avx2, assert_same_
 pytestmark = as_on_avx2
 ZEROS = nn.initializers.zeros
 X = jnp.zeros((1, SIZE))
-INITS = {
+INITS: dict[str, jaxinit.Initializer] = {
     "first.kernel": jaxinit.normal(std=0.1),
     "after": jaxinit.uniform(),
     "token": jaxinit.normal(),
@@ -28,7 +28,7 @@ INITS = {
 class Compact(nn.Module):
     @nn.compact
     def __call__(self, x: Any) -> Any:
-        position = self.param("position", nn.with_partitioning(ZEROS, (None, None, None)), (1, 5, SIZE))
+        position: Any = self.param("position", nn.with_partitioning(ZEROS, (None, None, None)), (1, 5, SIZE))
         y = nn.Dense(6, name="first")(x)
         token = self.param("token", ZEROS, (SIZE,))
         y += nn.Dense(6, name="last")(x + token[None])
@@ -49,7 +49,7 @@ class Setup(nn.Module):
         self.after = self.param("after", ZEROS, (SIZE,))
 
     def __call__(self, x: Any) -> Any:
-        parts = self.last(x), self.first(x), self.token, self.after, self.embedding
+        parts: Any = self.last(x), self.first(x), self.token, self.after, self.embedding
         return sum(part.sum() for part in parts)
 
     def reset_parameters(self, shapes: Any) -> dict[str, jaxinit.Initializer]:
@@ -86,7 +86,7 @@ class Two(nn.Module):
     [(TorchBefore, Compact, ()), (TorchBefore, Setup, ()), (TorchHead, Head, (6,)), (TorchNormal, Normal, (6,))],
 )
 def test_blocks_are_drawn_one_after_the_other(theirs: Any, block: Any, options: Any, seed: int) -> None:
-    expected, state = torch.manual_seed(seed), {}
+    expected, state = torch.manual_seed(seed), dict[str, torch.Tensor]()
     for name in ("b", "a"):
         state |= {f"{name}.{own}": tensor for own, tensor in theirs().state_dict().items()}
     module = Two(block, options)

@@ -7,6 +7,7 @@ from flax import nnx
 
 import jaxinit
 from jaxinit import TorchGenerator
+from tests.jaxinit.models.nnx.test_models import arrays
 from tests.jaxinit.models.torch_order.test_constructors import SIZE, Before, Own, TorchOwn
 from tests.jaxinit.torch_generator.torch_streams import as_on_avx2
 
@@ -20,15 +21,15 @@ def test_arrays_are_drawn_where_order_names_them(seed: int) -> None:
     last, after = torch.nn.Linear(SIZE, 6), torch.empty(SIZE).uniform_()
     first, position, token = torch.nn.Linear(SIZE, 6), torch.empty(1, 5, SIZE).normal_(std=0.02), torch.empty(SIZE)
     torch.nn.init.normal_(token)
-    for ours, theirs in (
-        (model.last.kernel, last.weight.T),
-        (model.after, after),
-        (model.first.bias, first.bias),
-        (model.position, position),
-        (model.token, token),
-        (model.first.kernel, torch.nn.init.normal_(torch.empty(6, SIZE), std=0.1).T),
+    for path, theirs in (
+        ("last.kernel", last.weight.T),
+        ("after", after),
+        ("first.bias", first.bias),
+        ("position", position),
+        ("token", token),
+        ("first.kernel", torch.nn.init.normal_(torch.empty(6, SIZE), std=0.1).T),
     ):
-        np.testing.assert_array_equal(ours[...], theirs.detach())
+        np.testing.assert_array_equal(arrays(model)[path], theirs.detach())
 
 
 def test_a_method_comes_after_the_names_in_its_module(seed: int) -> None:
