@@ -1,5 +1,6 @@
 """torch.nn.init for JAX and Flax: PyTorch's initial weights under PyTorch's names."""
 
+import difflib
 import importlib
 import types
 import typing
@@ -57,6 +58,8 @@ _OTHER_NAMES = {
     "he_uniform": "kaiming_uniform",
     "glorot_normal": "xavier_normal",
     "glorot_uniform": "xavier_uniform",
+    "lecun_normal": "kaiming_normal(nonlinearity='linear')",
+    "lecun_uniform": "kaiming_uniform(nonlinearity='linear')",
     "truncated_normal": "trunc_normal",
     "delta_orthogonal": "orthogonal",
 }
@@ -73,8 +76,9 @@ def __getattr__(name: str) -> types.ModuleType:
             raise AttributeError(
                 f"jaxinit.{name} needs flax; install it with: pip install 'jaxinit[flax]'", name=name
             ) from None
-    meant = _OTHER_NAMES.get(name, name.removesuffix("_"))
-    hint = f"; did you mean jaxinit.{meant}?" if meant in __all__ else ""
+    plain = name.removesuffix("_")
+    meant = _OTHER_NAMES.get(plain, *difflib.get_close_matches(plain, __all__, n=1))
+    hint = f"; did you mean jaxinit.{meant}?" if meant else ""
     raise AttributeError(f"module 'jaxinit' has no attribute {name!r}{hint}", name=name)
 
 

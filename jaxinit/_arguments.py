@@ -6,6 +6,7 @@ for a closed set, the values allowed.
 
 import math
 import operator
+import sys
 import warnings
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -79,6 +80,14 @@ def integer(name: str, value: Any) -> int:
         raise TypeError(f"`{name}` must be an integer, got {value!r}") from None
 
 
+def size(name: str, value: Any) -> int:
+    """Return `value` as an int of at least 0."""
+    result = integer(name, value)
+    if result < 0:
+        raise ValueError(f"`{name}` must be at least 0, got {result}")
+    return result
+
+
 def choice(name: str, value: Any, allowed: Collection[str]) -> str:
     """Return `value` if it is one of `allowed`."""
     if not isinstance(value, str) or value not in allowed:
@@ -129,6 +138,12 @@ def is_key(value: Any) -> bool:
     if not isinstance(value, (jax.Array, np.ndarray)):
         return False
     return jnp.issubdtype(value.dtype, jax.dtypes.prng_key) or (value.dtype == np.uint32 and value.ndim > 0)
+
+
+def is_rngs(value: Any) -> bool:
+    """Return whether `value` is flax's `nnx.Rngs` or one of its streams. jaxinit works without flax."""
+    nnx = sys.modules.get("flax.nnx")
+    return nnx is not None and isinstance(value, nnx.Rngs | nnx.RngStream)
 
 
 def check_key(key: Any, name: str = "key") -> None:

@@ -24,7 +24,7 @@ def public(module: types.ModuleType) -> list[str]:
     return [
         f"{prefix}.{name}"
         for name, value in vars(module).items()
-        if not name.startswith("_") and callable(value) and getattr(value, "__module__", "") == module.__name__
+        if not name.startswith("_") and callable(value) and getattr(value, "__module__", "").startswith(module.__name__)
     ]
 
 

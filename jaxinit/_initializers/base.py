@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 
 from jaxinit import _arguments
 from jaxinit._sampling.sharding import OutSharding, device_put
-from jaxinit._sampling.source import Array, Source, as_source
+from jaxinit._sampling.source import Array, Source, Stream, as_source
 from jaxinit.distributions import Distribution
 from jaxinit.layouts import FLAX, Layout, View, as_stored, require_layout
 
@@ -52,7 +52,7 @@ class Initializer(_Value, abc.ABC):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         for given in (*args, *kwargs.values()):
-            if isinstance(given, Source) or _arguments.is_key(given):
+            if isinstance(given, Source) or _arguments.is_key(given) or _arguments.is_rngs(given):
                 raise TypeError(
                     f"`{cls._namespace}.{cls.__name__}` builds an initializer and takes no key; "
                     f"did you mean `{cls.__name__}()`?"
@@ -65,7 +65,7 @@ class Initializer(_Value, abc.ABC):
 
     def __call__(
         self,
-        key: jax.Array | Source,
+        key: jax.Array | Source | Stream,
         shape: Sequence[int],
         dtype: DTypeLike | None = None,
         out_sharding: OutSharding = None,
@@ -73,8 +73,9 @@ class Initializer(_Value, abc.ABC):
         """Draw an array.
 
         Args:
-            key: one PRNG key, typed or legacy, or a TorchGenerator, which gives the numbers of
-                torch for torch's array. Constants do not use it.
+            key: one PRNG key, typed or legacy, or `nnx.Rngs`, whose stream `params` gives one, or a
+                TorchGenerator, which gives the numbers of torch for torch's array. Constants
+                do not use it.
             shape: the shape of your array, with axes as the layout says.
             dtype: the dtype of the result, by default the initializer's own.
             out_sharding: how the result is laid out, on explicit or automatic mesh axes.

@@ -13,6 +13,7 @@ from jaxinit import defaults
 from jaxinit._initializers.elementwise import constant, ones, zeros
 from jaxinit._models.correspondence import Block, Layer, Parameter, Shapes, Tensor
 from jaxinit.composed import with_zero_row
+from jaxinit.defaults.keywords import Affine, Norm, Recurrent, Scale
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
 
 Rule = Callable[[Shapes, Any], Layer | None]
@@ -32,7 +33,7 @@ def _weight(path: str, layout: Layout, tensor: str = "weight", is_flipped: bool 
     return Parameter(path, ((Block(tensor),),), layout, is_flipped)
 
 
-def _affine(torch: str, own: defaults.Keywords, kernel: Parameter) -> Layer:
+def _affine(torch: str, own: Affine, kernel: Parameter) -> Layer:
     draws = Tensor("weight", own["kernel_init"]), Tensor("bias", own["bias_init"])
     return Layer(torch, draws, (kernel, _vector("bias", "bias")))
 
@@ -113,13 +114,13 @@ def embed(shapes: Shapes, layer: Any) -> Layer | None:
     return Layer("Embedding", draws, (_weight("embedding", layout),))
 
 
-def _norm(torch: str, own: defaults.Keywords) -> Rule:
+def _norm(torch: str, own: Norm | Scale) -> Rule:
     """Match `scale`, `bias`, and running statistics if the layer keeps them.
 
     Only LayerNorm and RMSNorm normalize over several axes, and their vectors have these axes.
     """
     pairs = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-    inits = {"bias_init": zeros(), "mean_init": zeros(), "var_init": ones(), **own}
+    inits: dict[str, Any] = {"bias_init": zeros(), "mean_init": zeros(), "var_init": ones(), **own}
     draws = tuple(Tensor(tensor, inits[f"{path}_init"]) for path, tensor in pairs.items())
     keeps_axes = torch in ("LayerNorm", "RMSNorm")
     vectors = (dataclasses.replace(_vector(*pair), keeps_axes=keeps_axes) for pair in pairs.items())
@@ -176,7 +177,7 @@ class _Cell:
 
     torch: str
     gates: int
-    own: Callable[[int], defaults.Keywords]
+    own: Callable[[int], Recurrent]
     inputs: tuple[str, ...]
     states: tuple[str, ...]
 

@@ -22,6 +22,8 @@ from jaxinit.layouts import View
 
 Array = jax.Array | np.ndarray
 Build = Callable[..., Any]
+Stream = Callable[[], jax.Array]
+"""`nnx.Rngs` or one of its streams, in the eyes of a type checker without flax."""
 
 
 class Source(abc.ABC):
@@ -90,7 +92,9 @@ class KeySource(Source):
 
 
 def as_source(key: Any) -> Source:
-    """Return the source that `key` is, or the source of a JAX key."""
+    """Return the source that `key` is, or the source of a JAX key or of the next key of `nnx.Rngs`."""
+    if _arguments.is_rngs(key):
+        key = getattr(key, "params", key)()
     return key if isinstance(key, Source) else KeySource(key)
 
 

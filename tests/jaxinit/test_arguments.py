@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from flax import nnx
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -152,6 +153,19 @@ def test_what_is_no_key_is_refused(name: str) -> None:
     for keys in (jax.random.split(jax.random.key(0), 3), jax.random.split(jax.random.PRNGKey(0), 3)):
         with pytest.raises(ValueError, match=r"^`key` must be a single key \(use jax.vmap for a batch\), got keys of"):
             init(keys, shape)
+
+
+def test_rngs_of_flax_give_the_next_key_of_their_stream() -> None:
+    init, shape = jaxinit.normal(), (3,)
+    drawn = [init(rngs, shape) for rngs in (nnx.Rngs(0), nnx.Rngs(0).params, nnx.Rngs(params=0, dropout=1))]
+    for array, key in zip(
+        drawn, (nnx.Rngs(0).params(), nnx.Rngs(0).params(), nnx.Rngs(params=0).params()), strict=True
+    ):
+        np.testing.assert_array_equal(array, init(key, shape))
+    rngs = nnx.Rngs(0)
+    assert (init(rngs, shape) != init(rngs, shape)).all()
+    with pytest.raises(TypeError, match=r"did you mean `normal\(\)`\?"):
+        jaxinit.normal(nnx.Rngs(0))  # type: ignore[arg-type]  # which is refused
 
 
 @cases.each_name

@@ -5,7 +5,6 @@ is built, so bounds and standard deviations are compared exactly.
 """
 
 import dataclasses
-import inspect
 import pickle
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,11 +24,7 @@ from jaxinit._initializers.base import Elementwise
 from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
 from jaxinit_conformance.reference import torch_modules
 
-NAMES = [
-    name
-    for name, value in vars(defaults).items()
-    if inspect.isfunction(value) and value.__module__ == defaults.__name__ and not name.startswith("_")
-]
+NAMES = defaults.__all__
 KEY = jax.random.key(0)
 Shape = tuple[int, ...]
 Wanted = dict[str, tuple[Shape, str]]

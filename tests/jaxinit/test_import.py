@@ -18,6 +18,8 @@ ON_DEMAND = {
     "nnx_model.py": {"flax"},
     "nnx_build.py": {"flax"},
     "linen.py": {"flax"},
+    "rules.py": {"flax"},
+    "weight_norm.py": {"flax"},
     "linen_trace.py": {"flax"},
     "linen_model.py": {"flax"},
     "checkpoint.py": {"safetensors"},
@@ -112,6 +114,10 @@ def test_the_package_is_typed() -> None:
         ("he_uniform", "kaiming_uniform"),
         ("glorot_normal", "xavier_normal"),
         ("truncated_normal", "trunc_normal"),
+        ("he_normal_", "kaiming_normal"),
+        ("lecun_normal", r"kaiming_normal\(nonlinearity='linear'\)"),
+        ("kaming_unifrom", "kaiming_uniform"),
+        ("Uniform", "uniform"),
     ],
 )
 def test_a_name_of_another_library_is_answered_with_ours(name: str, meant: str) -> None:
@@ -120,7 +126,9 @@ def test_a_name_of_another_library_is_answered_with_ours(name: str, meant: str) 
 
 
 def test_every_answer_is_a_public_name() -> None:
-    assert set(jaxinit._OTHER_NAMES.values()) <= set(jaxinit.__all__)
+    assert {meant.partition("(")[0] for meant in jaxinit._OTHER_NAMES.values()} <= set(jaxinit.__all__)
+    with pytest.raises(AttributeError, match=r"has no attribute 'transformer'$"):
+        jaxinit.transformer  # noqa: B018  # an attribute is looked up
 
 
 WITHOUT_FLAX = """
