@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from . import suite
 from .checks.check import Check, Result
-from .console import CannotRun, console, print_table, printable
+from .console import CannotRun, console, print_line, print_table, printable
 from .faults import calibration, catch
 from .reference import torch_init
 from .report.write import check_folder, fault_row, write_report
@@ -40,7 +40,7 @@ def report(target: str, out: Path, select: str, seed: int | None, quick: bool) -
 def _run(target: Target, seed: int, quick: bool, select: str) -> tuple[Report, list[catch.Catch]]:
     """Run the checks, and plant the faults beside a run of all checks."""
     importlib.import_module("flax")  # without it, the sections on whole models would be left out in silence
-    console().print(f"Checking {target.name} against torch {torch_init.version}, seed {seed}", markup=False)
+    print_line(f"Checking {target.name} against torch {torch_init.version}, seed {seed}")
     if select:
         return _checked(target, seed, quick, select), []
     with catch.caught_beside(seed) as wait:
@@ -79,8 +79,8 @@ def _writing(out: Path) -> Iterator[None]:
 def _conclude(found: Report, out: Path) -> None:
     passed = len(found.results) - len(found.failures)
     counted = f"{passed} of {len(found.results)} checks passed in {found.seconds:.0f} s"
-    console().print(f"{printable(found.verdict)}: {counted}", markup=False, soft_wrap=True)
-    console().print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
+    print_line(f"{printable(found.verdict)}: {counted}")
+    print_line(f"Report: {out / 'report.html'}")
 
 
 def faults(seed: int | None) -> int:
@@ -91,7 +91,7 @@ def faults(seed: int | None) -> int:
         caught = list(progress.track(planted, total=len(catch.FAULTS), description="planted faults"))
     print_table(["fault", "initializer", "caught by", "got", "expected", "samples"], map(fault_row, caught))
     missed = sum(each.check is None for each in caught)
-    console().print(f"{len(caught) - missed} of {len(caught)} planted faults caught, seed {seed}", markup=False)
+    print_line(f"{len(caught) - missed} of {len(caught)} planted faults caught, seed {seed}")
     return 1 if missed else 0
 
 
@@ -107,10 +107,9 @@ def calibrate(runs: int, fault_runs: int) -> int:
         print_table([about, "judged", error], rows)
     alarms, misses = (sum(each.wrong for each in tally.values()) for tally in (found.false_alarms, found.misses))
     judged = sum(tally.judged for tally in found.false_alarms.values())
-    console().print(
+    print_line(
         f"{alarms} false alarms in {judged} checks of {runs} runs; "
-        f"{misses} misses in {fault_runs} times {len(catch.FAULTS)} planted faults",
-        soft_wrap=True,
+        f"{misses} misses in {fault_runs} times {len(catch.FAULTS)} planted faults"
     )
     return 1 if alarms or misses else 0
 

@@ -1,5 +1,7 @@
 """What every command prints, and how one says that it cannot run."""
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -30,11 +32,24 @@ WIDTH = 100
 
 
 def console() -> Any:
-    """Return rich's console: as wide as the terminal, else `WIDTH` characters."""
+    """Return rich's console: as wide as the terminal, else `WIDTH` characters.
+
+    When the reader of a pipe ends, as in `jaxinit compare A B | head`, the rest is not printed. The command goes on.
+    """
     from rich.console import Console
 
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
+    class UntilRead(Console):
+        def on_broken_pipe(self) -> None:
+            # rich would end the program here, with exit status 1.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    found = UntilRead(highlight=False)
+    return found if found.is_terminal else UntilRead(highlight=False, width=WIDTH)
+
+
+def print_line(text: str) -> None:
+    """Print a line, which is not wrapped."""
+    console().print(text, markup=False, soft_wrap=True)
 
 
 def print_table(columns: list[str], rows: Iterable[Sequence[str]]) -> None:

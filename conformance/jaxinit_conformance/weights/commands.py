@@ -4,11 +4,9 @@ import json
 import math
 from pathlib import Path
 
-import click
-
 import jaxinit
 
-from ..console import CannotRun, print_table, printable
+from ..console import CannotRun, print_line, print_table, printable
 from .compare import Row
 from .compare import compare as compare_trees
 from .describe import Description
@@ -26,7 +24,7 @@ def describe(file: Path, layout: str | None) -> int:
     arrays = read(file)
     found = describe_tree(arrays, LAYOUTS[layout or USUAL[file.suffix.lower()]])
     print_table(COLUMNS, map(_described, found))
-    click.echo(f"{len(found)} parameters, {sum(bool(each.wrong) for each in found)} of which look wrong")
+    print_line(f"{len(found)} parameters, {sum(bool(each.wrong) for each in found)} of which look wrong")
     return 0
 
 
@@ -53,9 +51,9 @@ def compare(a: Path, b: Path, names: Path | None) -> int:
     print_table(columns, map(_compared, found.rows))
     for word, absent in (("missing in B", found.missing), ("only in B", found.unexpected)):
         for name in absent:
-            click.echo(f"{word}: {printable(name)}")
+            print_line(f"{word}: {printable(name)}")
     same, undecided = (sum(row.verdict == each for row in found.rows) for each in ("same", "undecided"))
-    click.echo(
+    print_line(
         f"{same} of {len(found.rows)} parameters show no difference, {undecided} have too few entries to tell, "
         f"{len(found.missing)} are missing in B, {len(found.unexpected)} are only in B"
     )
