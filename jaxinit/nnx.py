@@ -143,10 +143,10 @@ def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] |
         >>> round(float(model.kernel[...].std()), 2)
         0.07
     """
-    source = as_source(rngs)
-    construction = Construction(build, source.key)
+    source = as_source(nnx.clone(rngs) if isinstance(rngs, nnx.Rngs) else rngs)
+    construction = Construction(build, rngs, source.key)
     view = NNXModel(construction.abstract)
-    model = construction.fill(view, view.init(source, order))
+    model = construction.fill(view.init(source, order, construction.given))
     NNXModel(model).finish(source, view.unmatched)
     return model
 

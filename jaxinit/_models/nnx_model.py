@@ -1,7 +1,7 @@
 """The modules and arrays of an NNX model: a graph, where what is shared has several paths. Flax chooses one of them."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -12,9 +12,10 @@ from jaxinit._models.loading.names import stacks_in_names
 from jaxinit._models.matching import Node, Path
 from jaxinit._models.rules import Rules
 from jaxinit._models.stacks import Place, Stacks
+from jaxinit._sampling.sharding import laid_out_like
 
-_TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
-RULES = Rules("jaxinit.nnx", nnx.Module, "nnx.Module", _TABLE)
+TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
+RULES = Rules("jaxinit.nnx", nnx.Module, "nnx.Module", TABLE)
 
 
 def as_source(rngs: Any) -> verbs.ModelSource:
@@ -70,6 +71,11 @@ class NNXModel(verbs.Model):
         return NNXModel(self.model, lists) if lists else self
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
+        """Put arrays at their paths in the model, each laid out like the one that is there."""
+        olds = {path: matching.array_in(self._flat[path][1]) for path in arrays}
+        self.replace({path: laid_out_like(array, olds[path]) for path, array in arrays.items()})
+
+    def replace(self, arrays: Mapping[Path, jax.Array]) -> None:
         """Put arrays at their paths in the model."""
         nnx.update(self.model, self._state(arrays))
 
@@ -80,13 +86,6 @@ class NNXModel(verbs.Model):
             node.module.reset_parameters(source.for_method((*node.path, "reset_parameters"), nnx.Rngs))
         set_by_method = {node.at(name) for node in with_method for name in node.shapes(self.stacks.leaves)}
         self.rules.warn(set(unmatched) - set_by_method)
-
-    def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any]) -> Any:
-        """Return a model with `arrays` at their paths, and the others as `build` makes them."""
-        leaves = self.stacks.leaves
-        rest = {path: leaves[path].sharding if path in leaves else None for path in self._flat if path not in arrays}
-        others = verbs.compiled(lambda: _flat_state(nnx.state(build())), rest)
-        return nnx.merge(self._graphdef, self._state({**arrays, **others}))
 
     def _state(self, arrays: Mapping[Path, jax.Array]) -> Any:
         leaves = [(self._flat[path], array) for path, array in arrays.items()]

@@ -1,10 +1,18 @@
-"""The rules by class: those of the table of modules, and those that users register."""
+"""The rules by class: those of the table of modules, and those that users register.
 
+Before the rule of a layer come the initializers that the model itself gave the layer.
+"""
+
+import dataclasses
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jaxinit._models.matching import Path, Rule, dotted
+from jaxinit._initializers.base import Initializer
+from jaxinit._initializers.elementwise import constant
+from jaxinit._models.correspondence import with_layout
+from jaxinit._models.matching import Given, LayerMatch, Leaves, Match, Path, Rule, dotted
+from jaxinit.composed import with_zero_row
 
 
 class Rules:
@@ -41,3 +49,46 @@ class Rules:
                 f"Register a rule with {self._namespace}.register, or define a method `reset_parameters` in its module",
                 stacklevel=4,
             )
+
+
+def given_to_layers(matches: Iterable[Match], given: Mapping[Path, Given | None]) -> dict[Path, Any]:
+    """Return the initializers that the model gave its layers, by the paths of parameters. None stands for no draw.
+
+    `given` has them by module, or None for a module whose values stay. A part of a layer, such as a projection of an
+    attention, has its initializers from the layer. So only those count that the layer itself was given. torch's
+    default counts as not given.
+    """
+    found: dict[Path, Any] = {}
+    for match in matches:
+        own = given.get(match.node.path, {}) if isinstance(match, LayerMatch) else {}
+        for path, default in match.draws:
+            init = (given.get(path[:-1]) or {}).get(f"{path[-1]}_init")
+            if own is None:
+                found[path] = None
+            elif any(init is each for each in own.values()) and init != default:
+                found[path] = constant(init) if isinstance(init, int | float) else init
+    return found
+
+
+def with_given(match: Match, found: Mapping[Path, Any], leaves: Leaves) -> Match | None:
+    """Return the match with those given initializers that are jaxinit's, or None if all values of the module stay.
+
+    torch's constructor draws the padding of an embedding with its other rows, and so not a second time.
+    """
+    given = {name: found[match.node.at(name)] for name in match.inits if match.node.at(name) in found}
+    if not isinstance(match, LayerMatch) or not given:
+        return match
+    if set(given.values()) == {None}:
+        return None
+    ours = {name: init for name, init in given.items() if isinstance(init, Initializer)}
+    for name, init in ours.items():
+        if isinstance(init, with_zero_row) and init.init == match.inits[name]:
+            padded = tuple(dataclasses.replace(tensor, init=init) for tensor in match.layer.draws)
+            match = dataclasses.replace(match, layer=dataclasses.replace(match.layer, draws=padded))
+    layouts, shapes = dict(match.layouts), match.shapes(leaves)
+    for name, init in ours.items():
+        layout = layouts.get(match.node.at(name))
+        # Flax flattens such a kernel to two axes before it calls the initializer.
+        if layout is not None and len(layout.torch_shape(shapes[name])) < len(shapes[name]):
+            ours[name] = with_layout(init, layout)
+    return dataclasses.replace(match, inits={**match.inits, **ours})

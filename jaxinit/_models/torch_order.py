@@ -37,6 +37,10 @@ def replay_init(
     for match in matches if order is None else in_order(matches, order):
         if isinstance(match, LayerMatch):
             arrays |= _layer(match, leaves, generator)
+            parameters = {parameter.path: parameter for parameter in match.layer.parameters}
+            for name, init in match.given.items():
+                path = match.node.at(name)
+                arrays[path] = _array(init, generator, leaves[path], path, parameters[name])
         else:
             arrays |= {path: _array(init, generator, leaves[path], path) for path, init in match.draws}
     return on_device(arrays, leaves)

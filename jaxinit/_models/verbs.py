@@ -9,11 +9,12 @@ import jax
 import numpy as np
 
 from jaxinit import _arguments
+from jaxinit._initializers.base import Initializer
 from jaxinit._models import matching, torch_order
 from jaxinit._models.loading import checkpoint, state_dict
 from jaxinit._models.loading.selection import Rename, Selection, renamed
-from jaxinit._models.matching import Draw, InitFn, Initializers, Match, Node, Path
-from jaxinit._models.rules import Rules
+from jaxinit._models.matching import Draw, Given, InitFn, Initializers, Match, Node, Path
+from jaxinit._models.rules import Rules, given_to_layers, with_given
 from jaxinit._models.stacks import Stacks
 from jaxinit._sampling.source import KeySource
 from jaxinit._torch_generator.generator import TorchGenerator
@@ -41,18 +42,6 @@ def as_source(name: str, value: Any, kinds: str) -> ModelSource:
         raise TypeError(f"`{name}` must be {kinds}, got {value!r}")
     _arguments.check_key(value, name)
     return ModelSource(value)
-
-
-def compiled(build: Callable[[], Mapping[Path, Any]], shardings: Mapping[Path, Any]) -> Arrays:
-    """Return those arrays that `build` makes at the paths of `shardings`. The compiler removes all other draws."""
-    if not shardings:
-        return {}
-
-    def arrays() -> list[jax.Array]:
-        built = build()
-        return [matching.array_in(built[path]) for path in shardings]
-
-    return dict(zip(shardings, jax.jit(arrays, out_shardings=list(shardings.values()))(), strict=True))
 
 
 class Model:
@@ -92,12 +81,21 @@ class Model:
     def _layers(self) -> list[Match]:
         return self.stacks.layer_matches(self._matching[0])
 
-    def init(self, source: ModelSource, order: Iterable[str] | None) -> Arrays:
-        """Draw the arrays that have a rule."""
+    def init(
+        self, source: ModelSource, order: Iterable[str] | None, given: Mapping[Path, Given | None] | None = None
+    ) -> Arrays:
+        """Draw the arrays that have a rule, but not those that Flax draws from initializers in `given`."""
+        found = given_to_layers(self._matching[0], given or {})
         if source.generator is None:
-            return self.stacks.draw(self._draws(), KeySource(source.key))
-        model = self._layers(), self.stacks.layer_leaves, source.generator
-        return self.stacks.whole(torch_order.replay_init(*model, order, self.sorted_nodes()))
+            draws = [(path, init) for path, init in self._draws() if path not in found]
+            return self.stacks.draw(draws, KeySource(source.key))
+        each = [with_given(match, found, self.stacks.leaves) for match in self._matching[0]]
+        matches = self.stacks.layer_matches(match for match in each if match is not None)
+        model = matches, self.stacks.layer_leaves, source.generator
+        arrays = self.stacks.whole(torch_order.replay_init(*model, order, self.sorted_nodes()))
+        return {
+            path: array for path, array in arrays.items() if path not in found or isinstance(found[path], Initializer)
+        }
 
     def apply(self, source: ModelSource, fn: InitFn, only: str | None) -> Arrays:
         """Draw what `fn` asks for."""
