@@ -171,7 +171,8 @@ def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | No
     view.warn()
     args, options = linen_trace.concrete((inputs, kwargs))
     rngs = dict(key) if isinstance(key, Mapping) else source.key
-    return view.filled(view.init(source, order), lambda: module.init(rngs, *args, **options))
+    arrays = view.init(source, order, view.given)
+    return view.filled(arrays, lambda drawn: linen_trace.init_with(module, drawn, rngs, args, options))
 
 
 def load(

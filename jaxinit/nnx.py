@@ -145,15 +145,15 @@ def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] |
         >>> round(float(model.kernel[...].std()), 2)
         0.07
     """
-    source = as_source(rngs)
-    construction = Construction(build, source.key)
+    source = as_source(nnx.clone(rngs) if isinstance(rngs, nnx.Rngs) else rngs)
+    construction = Construction(build, rngs, source.key)
     view = NNXModel(construction.abstract)
     # From torch's generator a method draws in its turn, and may look at what was drawn before. So it needs the model.
     needs_model = source.generator is not None and view.with_method
-    model = construction.fill(view, view.undrawn() if needs_model else view.init(source, order))
+    model = construction.fill({} if needs_model else view.init(source, order, construction.given))
     filled = NNXModel(model)
     if needs_model:
-        filled.update(filled.init(source, order))
+        filled.update(filled.init(source, order, construction.given))
     filled.finish(source, view.unmatched)
     return model
 

@@ -11,9 +11,10 @@ from flax.linen import spmd
 
 from jaxinit._models import linen_trace, matching, rules, verbs, weight_norm
 from jaxinit._models.linen_trace import COLLECTIONS, flat
-from jaxinit._models.matching import Node, Path, array_in
+from jaxinit._models.matching import Given, Node, Path, array_in
 from jaxinit._models.nnx_model import nodes as nnx_nodes
 from jaxinit._models.stacks import Place, Stacks, stacked_axes
+from jaxinit._sampling.sharding import laid_out_like
 
 
 def as_source(key: Any) -> verbs.ModelSource:
@@ -56,9 +57,11 @@ class LinenModel(verbs.Model):
     def buffers(self) -> matching.Leaves:
         return {path: _spec(self._boxes[name]) for path, name in self._buffers.items()}
 
-    def init(self, source: verbs.ModelSource, order: Iterable[str] | None) -> verbs.Arrays:
+    def init(
+        self, source: verbs.ModelSource, order: Iterable[str] | None, given: Mapping[Path, Given | None] | None = None
+    ) -> verbs.Arrays:
         """Draw the arrays that have a rule, and set the scales of weight norms."""
-        arrays = super().init(source, order)
+        arrays = super().init(source, order, given)
         return arrays | dict(self._scales(arrays))
 
     def warn(self) -> None:
@@ -83,17 +86,41 @@ class LinenModel(verbs.Model):
                 norms = weight_norm.norms(front, module.feature_axes, place.in_front.shape)
                 yield scale, place.restored(norms.astype(place.spec.dtype))
 
-    def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any] | None = None) -> Any:
-        """Return the variables with `arrays` at their paths, and the others as `build` makes them or unchanged."""
+    @property
+    def given(self) -> dict[Path, Given]:
+        """The initializers that modules were given, by path."""
+        given: dict[Path, Given] = {}
+        for node in self.nodes:
+            if isinstance(node.module, nn.Module):
+                own = linen_trace.given_to(node.module, rules.LINEN_TABLE)
+                given[node.path] = {**given.get(node.path, {}), **own}
+        return given
+
+    def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[Any], Any] | None = None) -> Any:
+        """Return the variables with `arrays` at their paths, and the others unchanged or as `build` makes them.
+
+        `build` is called with the arrays, each in its box, by their whole paths.
+        """
         names = {**self._buffers, **self._names}
         named = {names[path]: array for path, array in arrays.items()}
-        if build is not None:
-            rest = {name: _spec(box).sharding for name, box in self._boxes.items() if name not in named}
-            named |= verbs.compiled(lambda: flat(build()), rest)
-        boxes = [
-            jax.tree.map(lambda array, name=name: named.get(name, array), box) for name, box in self._boxes.items()
-        ]
-        return jax.tree.unflatten(jax.tree.structure(self.variables, is_leaf=linen_trace.is_box), boxes)
+        rest = {name: _spec(box).sharding for name, box in self._boxes.items() if name not in named}
+        if build is not None and rest:
+
+            def others(named: Mapping[Path, jax.Array]) -> dict[Path, jax.Array]:
+                built = flat(build(self._boxed(named)))
+                return {name: array_in(built[name]) for name in rest}
+
+            named |= jax.jit(others, out_shardings=rest)(named)
+        boxes = {**self._boxes, **self._boxed(named)}
+        structure = jax.tree.structure(self.variables, is_leaf=linen_trace.is_box)
+        return jax.tree.unflatten(structure, boxes.values())
+
+    def _boxed(self, named: Mapping[Path, jax.Array]) -> dict[Path, Any]:
+        """Return the arrays, each in the box that the model has for it, and laid out like the one that is there."""
+        return {
+            name: jax.tree.map(lambda old, array=array: laid_out_like(array, old), self._boxes[name])
+            for name, array in named.items()
+        }
 
 
 def _lacks_order(module: Any) -> bool:

@@ -9,14 +9,15 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
+import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxinit._models.matching import Node, Path, array_in
+from jaxinit._models.matching import Given, Node, Path, array_in
 from jaxinit._models.stacks import stacked_axes
 
 COLLECTIONS = ("batch_stats", "params")
@@ -165,6 +166,32 @@ def run(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     variables = jax.eval_shape(build, abstract)
     trace.restrict(flat(variables))
     return variables, trace
+
+
+def given_to(module: nn.Module, kinds: Container[type]) -> Given:
+    """Return the initializers that a module was given. A subclass of one of `kinds` may give them by other defaults."""
+    kind = next((kind for kind in type(module).__mro__ if kind in kinds), type(module))
+    defaults = {field.name: field.default for field in dataclasses.fields(kind) if field.name.endswith("_init")}
+    found = {name: getattr(module, name) for name in defaults}
+    return {name: init for name, init in found.items() if init != defaults[name]}
+
+
+def init_with(
+    module: nn.Module, arrays: Mapping[Path, Any], rngs: Any, inputs: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """Return `module.init` where modules find `arrays`, or boxes of them, at their paths."""
+
+    def intercept(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        if waiting and context.module.path == ():
+            for collection, variables in flax.traverse_util.unflatten_dict(waiting).items():
+                for name, value in variables.items():
+                    context.module.put_variable(collection, name, value)
+            waiting.clear()
+        return call(*args, **kwargs)
+
+    waiting = dict(arrays)
+    with nn.intercept_methods(intercept):
+        return module.init(rngs, *inputs, **kwargs)
 
 
 def concrete(inputs: Any) -> Any:

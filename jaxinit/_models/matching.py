@@ -9,9 +9,10 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
+from jaxinit import _arguments
 from jaxinit._initializers.base import Initializer, WithLayout
 from jaxinit._models.correspondence import Layer, Shapes, with_layout
-from jaxinit._sampling.sharding import device_put
+from jaxinit._sampling.sharding import device_put, explicit
 from jaxinit._sampling.source import Source
 from jaxinit.layouts import FLAX, Layout
 
@@ -21,6 +22,8 @@ Init = Callable[..., jax.Array]
 """An initializer of jaxinit, or any callable of JAX's protocol `(key, shape, dtype)`."""
 Initializers = Mapping[str, Init]
 """Initializers by the names of parameters."""
+Given = Mapping[str, Any]
+"""Initializers that a module was given, by the names of its arguments such as `kernel_init`."""
 InitFn = Callable[[Any], Initializers | None]
 """A function of a module, as in torch's `model.apply(init_weights)`."""
 Draw = tuple[Path, Init]
@@ -95,6 +98,12 @@ class LayerMatch(Match):
     """The names of all parameters that such a layer may have, such as a bias."""
     is_replaced: bool = False
     """Whether rules of the module's own class draw all of the layer, in place of the layer's own draws."""
+
+    @property
+    def given(self) -> Initializers:
+        """The initializers that are not the layer's own. torch draws a layer whole before it draws from these."""
+        own = self.layer.initializers()
+        return {name: init for name, init in self.inits.items() if init != own[name]}
 
     @property
     def layouts(self) -> list[tuple[Path, Layout]]:
@@ -268,7 +277,7 @@ def array_in(leaf: Any) -> Any:
 def spec_of(leaf: Any, mesh: Any, axes: jax.sharding.PartitionSpec | None) -> jax.ShapeDtypeStruct:
     """Return the shape and dtype of an array, with its sharding or else with the `axes` of `mesh` that it asks for."""
     array = array_in(leaf)
-    sharding = getattr(array, "sharding", None)
+    sharding = explicit(array) if _arguments.is_traced(array) else getattr(array, "sharding", None)
     if not isinstance(sharding, NamedSharding) or sharding.mesh.empty:
         sharding = None if mesh.empty or axes is None else NamedSharding(mesh, axes)
     return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)

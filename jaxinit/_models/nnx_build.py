@@ -1,47 +1,210 @@
-"""Run the constructor of an NNX model abstractly, then fill the model: no array is drawn twice."""
+"""Build an NNX model with torch's draws in place of those that layers make by default.
 
+`build` runs twice. An abstract run finds the path of each layer, from which its key follows, and the initializers
+that the layer was given. In the second run each layer gets its arrays when it is constructed. So what `build`
+does with a layer afterwards, such as to copy it or to scale its weight, it does with torch's numbers.
+"""
+
+import contextlib
+import contextvars
+import functools
+import inspect
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import jax
-from flax import nnx
+import jax.numpy as jnp
+from flax import errors, nnx
 
 from jaxinit import _arguments
-from jaxinit._models.matching import Path
-from jaxinit._models.nnx_model import NNXModel, as_path, dicts_in, nodes
+from jaxinit._models.linen_trace import given_to
+from jaxinit._models.matching import Given, Path
+from jaxinit._models.nnx_model import NNXModel, dicts_in, nodes
+from jaxinit._models.rules import LINEN_TABLE
+from jaxinit._models.rules import NNX_TABLE as TABLE
 from jaxinit._sampling.source import KeySource
 
 M = TypeVar("M", bound=nnx.Module)
+Construct = Callable[..., None]
+Observe = Callable[[Construct, nnx.Module, inspect.BoundArguments], None]
 
 
 class Construction(Generic[M]):
-    """The abstract model that a constructor returns, and what is needed to fill it."""
+    """The abstract model that a constructor returns, and what is needed to build it.
 
-    def __init__(self, constructor: Callable[[nnx.Rngs], M], key: jax.Array) -> None:
+    Args:
+        constructor: called with `nnx.Rngs`. It returns the model.
+        rngs: the streams that it is called with. The first run gets a copy of them.
+        key: gives the streams if `rngs` are no `nnx.Rngs`.
+    """
+
+    def __init__(self, constructor: Callable[[nnx.Rngs], M], rngs: Any, key: jax.Array) -> None:
         if isinstance(constructor, nnx.Module) or not callable(constructor):
             raise TypeError(f"`build` must be a function of nnx.Rngs, got {constructor!r}")
-        self._constructor, self._key = constructor, KeySource(key).at(("build",)).key
+        self._constructor = constructor
+        self._rngs = rngs if isinstance(rngs, nnx.Rngs) else nnx.Rngs(KeySource(key).at(("build",)).key)
+        self._layers: list[Path | None] = []
+        self.given: dict[Path, Given | None] = {}
+        """The initializers that layers were given, by path. None stands for a layer that keeps its values."""
         self._names: dict[Path, list[str]] = {}
         self.abstract: M = nnx.eval_shape(self._traced)
-        _reorder(self.abstract, self._names)
-        _require_visible(self.abstract)
+        # Flax sorts attributes when it builds a model anew.
+        for path, own in _named_parts(self.abstract):
+            for name in self._names[path]:
+                own[name] = own.pop(name)
 
     def _traced(self) -> M:
-        model = self._built()
+        run = _Run()
+        with _observed(run.note):
+            model = self._constructor(_fast(nnx.clone(self._rngs)))
         if not isinstance(model, nnx.Module):
             raise TypeError(f"`build` must return an nnx.Module, got {model!r}")
-        _require_visible(model)
-        self._names |= _attributes(model)
+        found = nodes(model)
+        paths = {id(node.module): node.path for node in found}
+        self._layers = [paths.get(id(layer)) for layer, _ in run.calls]
+        self.given = {node.path: run.given_to(node.module) for node in found if isinstance(node.module, tuple(TABLE))}
+        in_nnx = [node for node in found if isinstance(node.module, nnx.bridge.ToNNX)]
+        self.given |= {node.path: given_to(node.module.to_nnx__module, LINEN_TABLE) for node in in_nnx}
+        self._names = {path: list(own) for path, own in _named_parts(model)}
         return model
 
-    def _built(self) -> M:
-        return _build(self._constructor, self._key)
-
-    def fill(self, view: NNXModel, arrays: Mapping[Path, jax.Array]) -> M:
-        """Return the model with `arrays` at their paths in `view`, and the others as the constructor makes them."""
-        model: M = view.filled(arrays, self._built)
-        _reorder(model, self._names)
+    def fill(self, arrays: Mapping[Path, jax.Array]) -> M:
+        """Build the model with `arrays` at their paths, and the others as the constructor makes them."""
+        run = _Run(self._layers, arrays)
+        with _observed(run.inject):
+            model = self._constructor(self._rngs)
+        modules = {node.path: node.module for node in nodes(model)}
+        done = {(*path, name) for layer, path, names in run.filled if modules.get(path) is layer for name in names}
+        # Layers that were constructed inside a transform such as nnx.vmap, and what a subclass adds to a layer.
+        NNXModel(model).replace({path: array for path, array in arrays.items() if path not in done})
         return model
+
+
+def _named_parts(model: nnx.Module) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the attributes of each module, and the dicts in it, in the order in which they were set."""
+    for node in nodes(model):
+        yield node.path, vars(node.module)
+        yield from dicts_in(node.module, node.path)
+
+
+class _Run:
+    """One run of a model's constructor: it observes the constructors of the layers.
+
+    Args:
+        layers: the path of each layer, in the order of the calls, or None for a layer that is not in the model.
+        arrays: what to fill the layers with, by path.
+    """
+
+    def __init__(self, layers: list[Path | None] | None = None, arrays: Mapping[Path, jax.Array] | None = None) -> None:
+        self._level = nnx.Variable(jnp.zeros(()))
+        self._paths = iter(layers or [])
+        self._arrays: dict[Path, dict[str, jax.Array]] = {}
+        for (*path, name), array in (arrays or {}).items():
+            self._arrays.setdefault(tuple(path), {})[name] = array
+        self.calls: list[tuple[nnx.Module, Given]] = []
+        self.filled: list[tuple[nnx.Module, Path, list[str]]] = []
+
+    def note(self, construct: Construct, layer: nnx.Module, call: inspect.BoundArguments) -> None:
+        """Construct a layer, and note the initializers that it was given."""
+        given = {name: init for name, init in call.arguments.items() if name.endswith("_init") and init is not None}
+        if not self._is_transformed:
+            self.calls.append((layer, given))
+        construct(*call.args, **call.kwargs)
+        if self._is_transformed:
+            # Flax makes another object of this one. The new one has its attributes.
+            layer.jaxinit_given = _Mark(given)  # type: ignore[attr-defined]
+
+    def given_to(self, layer: Any) -> Given | None:
+        """Return the initializers that a layer of the model was given, or None if it was built before or copied."""
+        for own, given in self.calls:
+            if own is layer:
+                return given
+        if mark := vars(layer).pop("jaxinit_given", None):
+            return mark.given  # type: ignore[no-any-return]
+        is_copy = any(type(own) is type(layer) for own, _ in self.calls)
+        return None if is_copy or not any(map(_arguments.is_traced, jax.tree.leaves(layer))) else {}
+
+    def inject(self, construct: Construct, layer: nnx.Module, call: inspect.BoundArguments) -> None:
+        """Construct a layer with its arrays."""
+        path = None if self._is_transformed else next(self._paths, None)
+        arrays = {} if path is None else self._arrays.get(path, {})
+        defaults = {name: each.default for name, each in inspect.signature(construct).parameters.items()}
+        replaced = {f"{name}_init": array for name, array in arrays.items() if callable(defaults.get(f"{name}_init"))}
+        asked = {name: call.arguments.get(name, defaults[name]) for name in replaced}
+        call.arguments.update({name: functools.partial(_ready, array) for name, array in replaced.items()})
+        construct(*call.args, **call.kwargs)
+        names = [name for name in arrays if hasattr(layer, name)]
+        nnx.update(layer, {name: getattr(layer, name).replace(arrays[name]) for name in names})
+        # Flax 0.12.0 keeps initializers as attributes.
+        vars(layer).update({name: init for name, init in asked.items() if name in vars(layer)})
+        if path is not None:
+            self.filled.append((layer, path, names))
+
+    @property
+    def _is_transformed(self) -> bool:
+        """Whether code runs inside a transform such as nnx.vmap or nnx.jit that the constructor of the model calls."""
+        try:
+            self._level[...] = self._level[...]
+        except errors.TraceContextError:
+            return True
+        return False
+
+
+class _Mark:
+    """A static attribute of a layer in the abstract run."""
+
+    def __init__(self, given: Given) -> None:
+        self.given = given
+
+
+def _ready(array: jax.Array, _: Any, shape: tuple[int, ...], dtype: Any = None, **__: Any) -> jax.Array:
+    """Return the array in place of an initializer's. A layer that flattens the array for it gets zeros instead."""
+    return array if array.shape == tuple(shape) else jnp.zeros(shape, dtype or array.dtype)
+
+
+_observer: contextvars.ContextVar[Observe | None] = contextvars.ContextVar("observer", default=None)
+_lock = threading.Lock()
+_originals: dict[type, Construct] = {}
+_runs: list[Observe] = []
+
+
+@contextlib.contextmanager
+def _observed(observe: Observe) -> Iterator[None]:
+    """Call `observe` in place of the constructors of Flax's layers, in this thread.
+
+    Flax has no hook for constructors. So those of the classes in the table are wrapped while a run lasts.
+    """
+    with _lock:
+        if not _runs:
+            _originals.update({kind: kind.__init__ for kind in TABLE})
+            for kind, construct in _originals.items():
+                kind.__init__ = _wrapped(construct)  # type: ignore[misc]
+        _runs.append(observe)
+    token = _observer.set(observe)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+        with _lock:
+            _runs.remove(observe)
+            if not _runs:
+                for kind, construct in _originals.items():
+                    kind.__init__ = construct  # type: ignore[misc]
+
+
+def _wrapped(construct: Construct) -> Construct:
+    signature = inspect.signature(construct)
+
+    @functools.wraps(construct)
+    def observed(self: nnx.Module, *args: Any, **kwargs: Any) -> None:
+        observe = _observer.get()
+        if observe is None:
+            construct(self, *args, **kwargs)
+        else:
+            observe(construct, self, signature.bind(self, *args, **kwargs))
+
+    return observed
 
 
 class _Stream(nnx.RngStream):
@@ -57,41 +220,9 @@ class _Stream(nnx.RngStream):
         return key
 
 
-def _build(constructor: Callable[[nnx.Rngs], M], key: jax.Array) -> M:
-    """Return `constructor(nnx.Rngs(key))`. Fast under a trace."""
-    rngs = nnx.Rngs(key)
-    rngs.default.__class__ = _Stream
-    model = constructor(rngs)
-    for _, value in nnx.iter_graph(model):
-        if isinstance(value, _Stream):
-            value.__class__ = nnx.RngStream  # type: ignore[assignment]  # the model keeps Flax's own class
-    return model
-
-
-def _attributes(model: nnx.Module) -> dict[Path, list[str]]:
-    """Return the names of each module's attributes, and of entries of dicts, in the order in which they were set."""
-    return {path: list(own) for path, own in _named_parts(model)}
-
-
-def _reorder(model: nnx.Module, names: Mapping[Path, list[str]]) -> None:
-    """Put the attributes of each module into the order of `names`. Flax sorts them when it builds a model anew."""
-    for path, own in _named_parts(model):
-        for name in names[path]:
-            own[name] = own.pop(name)
-
-
-def _named_parts(model: nnx.Module) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the attributes of each module, and the dicts in it."""
-    for node in nodes(model):
-        yield node.path, vars(node.module)
-        yield from dicts_in(node.module, node.path)
-
-
-def _require_visible(model: nnx.Module) -> None:
-    """Raise ValueError if a traced or abstract model keeps an array in a plain attribute, where Flax does not look."""
-    seen = {as_path(path) for path, _ in nnx.to_flat_state(nnx.state(model))}
-    for node in nodes(model):
-        for name, value in vars(node.module).items():
-            is_array = _arguments.is_traced(value) or isinstance(value, jax.ShapeDtypeStruct)
-            if is_array and (*node.path, name) not in seen:
-                raise ValueError(f"`build` must keep arrays in an nnx.Variable, got a plain one in {name} of {node}")
+def _fast(rngs: nnx.Rngs) -> nnx.Rngs:
+    """Make all streams of `rngs` fast under a trace."""
+    for _, stream in nnx.iter_graph(rngs):
+        if isinstance(stream, nnx.RngStream):
+            stream.__class__ = _Stream
+    return rngs

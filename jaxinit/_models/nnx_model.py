@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from jaxinit._models.loading.names import stacks_in_names
 from jaxinit._models.matching import Node, Path
 from jaxinit._models.stacks import Place, Stacks
 from jaxinit._models.torch_order.steps import Method
+from jaxinit._sampling.sharding import laid_out_like
 from jaxinit._sampling.source import KeySource
 from jaxinit._torch_generator.generator import TorchGenerator
 
@@ -74,6 +75,11 @@ class NNXModel(verbs.Model):
         return NNXModel(self.model, lists) if lists else self
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
+        """Put arrays at their paths in the model, each laid out like the one that is there."""
+        olds = {path: matching.array_in(self._flat[path][1]) for path in arrays}
+        self.replace({path: laid_out_like(array, olds[path]) for path, array in arrays.items()})
+
+    def replace(self, arrays: Mapping[Path, jax.Array]) -> None:
         """Put arrays at their paths in the model."""
         nnx.update(self.model, self._state(arrays))
 
@@ -83,19 +89,16 @@ class NNXModel(verbs.Model):
         nodes = (node for node in self.nodes if isinstance(node.module, nnx.Module))
         return [node for node in nodes if callable(getattr(node.module, "reset_parameters", None))]
 
-    def methods(self, generator: TorchGenerator) -> list[Method]:
-        return [Method(node, {}, functools.partial(self._call, node, generator)) for node in self.with_method]
+    def methods(self, generator: TorchGenerator, by_flax: Collection[Path]) -> list[Method]:
+        return [Method(node, {}, functools.partial(self._call, node, generator, by_flax)) for node in self.with_method]
 
-    def _call(self, node: Node, generator: TorchGenerator, arrays: Mapping[Path, jax.Array]) -> set[Path]:
-        self.update(self.stacks.whole(arrays))
+    def _call(
+        self, node: Node, generator: TorchGenerator, by_flax: Collection[Path], arrays: Mapping[Path, jax.Array]
+    ) -> set[Path]:
+        self.update({path: array for path, array in self.stacks.whole(arrays).items() if path not in by_flax})
         before = _arrays(node)
         node.module.reset_parameters(generator)
         return {path for path, array in _arrays(node).items() if before.get(path) is not array}
-
-    def undrawn(self) -> dict[Path, Any]:
-        """Return abstract arrays in place of those that have a rule."""
-        unmatched = set(self.unmatched)
-        return {path: leaf for path, leaf in self.stacks.leaves.items() if path not in unmatched}
 
     def finish(self, source: verbs.ModelSource, unmatched: Iterable[Path]) -> None:
         """Call the methods with keys, set the scales of weight norms, and warn of what has no rule."""
@@ -108,13 +111,6 @@ class NNXModel(verbs.Model):
                 weight_norm.set_scales(node.module)
         around = {node.path for node in self.with_method} | {(*node.path, "scales") for node in normed}
         self.rules.warn(path for path in unmatched if not any(path[:end] in around for end in range(len(path))))
-
-    def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any]) -> Any:
-        """Return a model with `arrays` at their paths, and the others as `build` makes them."""
-        leaves = self.stacks.leaves
-        rest = {path: leaves[path].sharding if path in leaves else None for path in self._flat if path not in arrays}
-        others = verbs.compiled(lambda: _flat_state(nnx.state(build())), rest)
-        return nnx.merge(self._graphdef, self._state({**arrays, **others}))
 
     def _state(self, arrays: Mapping[Path, jax.Array]) -> Any:
         leaves = [(self._flat[path], array) for path, array in arrays.items()]

@@ -1,5 +1,9 @@
-"""The rules by class: those of the table of modules, and those that users register."""
+"""The rules by class: those of the table of modules, and those that users register.
 
+Before the rule of a layer come the initializers that the model itself gave the layer.
+"""
+
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,11 +12,13 @@ from typing import Any
 import flax.linen as nn
 from flax import nnx
 
-from jaxinit._initializers.elementwise import zeros
+from jaxinit._initializers.base import Initializer
+from jaxinit._initializers.elementwise import constant, zeros
 from jaxinit._initializers.variance_scaling import kaiming_uniform
 from jaxinit._models import torch_modules
-from jaxinit._models.correspondence import Shapes
-from jaxinit._models.matching import Initializers, Path, Rule, dotted
+from jaxinit._models.correspondence import Shapes, with_layout
+from jaxinit._models.matching import Given, Initializers, LayerMatch, Leaves, Match, Path, Rule, dotted
+from jaxinit.composed import with_zero_row
 
 
 class Rules:
@@ -51,6 +57,53 @@ class Rules:
             )
 
 
+def given_to_layers(matches: Iterable[Match], given: Mapping[Path, Given | None]) -> dict[Path, Any]:
+    """Return the initializers that the model gave its layers, by the paths of parameters. None stands for no draw.
+
+    `given` has them by module, or None for a module whose values stay. A part of a layer, such as a projection of an
+    attention, has its initializers from the layer. So only those count that the layer itself was given. torch's
+    default counts as not given.
+    """
+    found: dict[Path, Any] = {}
+    for match in matches:
+        if not isinstance(match, LayerMatch):
+            # The rule of a module around the layer comes later, as in torch.
+            found = {path: init for path, init in found.items() if path not in match.paths}
+            continue
+        own = given.get(match.node.path, {})
+        for path, default in match.draws:
+            init = (given.get(path[:-1]) or {}).get(f"{path[-1]}_init")
+            if own is None:
+                found[path] = None
+            elif any(init is each for each in own.values()) and init != default:
+                found[path] = constant(init) if isinstance(init, int | float) else init
+    return found
+
+
+def with_given(match: Match, found: Mapping[Path, Any], leaves: Leaves) -> Match | None:
+    """Return the match with those given initializers that are jaxinit's, or None if all values of the module stay.
+
+    torch's constructor draws the padding of an embedding with its other rows, and so not a second time.
+    """
+    given = {name: found[match.node.at(name)] for name in match.inits if match.node.at(name) in found}
+    if not isinstance(match, LayerMatch) or not given:
+        return match
+    if set(given.values()) == {None}:
+        return None
+    ours = {name: init for name, init in given.items() if isinstance(init, Initializer)}
+    for name, init in ours.items():
+        if isinstance(init, with_zero_row) and init.init == match.inits[name]:
+            padded = tuple(dataclasses.replace(tensor, init=init) for tensor in match.layer.draws)
+            match = dataclasses.replace(match, layer=dataclasses.replace(match.layer, draws=padded))
+    layouts, shapes = dict(match.layouts), match.shapes(leaves)
+    for name, init in ours.items():
+        layout = layouts.get(match.node.at(name))
+        # Flax flattens such a kernel to two axes before it calls the initializer.
+        if layout is not None and len(layout.torch_shape(shapes[name])) < len(shapes[name]):
+            ours[name] = with_layout(init, layout)
+    return dataclasses.replace(match, inits={**match.inits, **ours})
+
+
 class _NNXRules(Rules):
     def of(self, module: Any) -> Iterator[Rule]:
         """Yield the rules of a module, which may be Linen's inside `nnx.bridge.ToNNX`."""
@@ -74,7 +127,7 @@ def _lora(shapes: Shapes, _: Any) -> Initializers:
     return {name: init for name, init in inits.items() if name in shapes}
 
 
-_NNX_TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
-_LINEN_TABLE = {getattr(nn, row.linen): row.rule for row in torch_modules.TABLE if row.linen}
-NNX = _NNXRules("jaxinit.nnx", nnx.Module, "nnx.Module", {**_NNX_TABLE, nnx.LoRA: _lora})
-LINEN = _LinenRules("jaxinit.linen", nn.Module, "flax.linen.Module", _LINEN_TABLE)
+NNX_TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
+LINEN_TABLE = {getattr(nn, row.linen): row.rule for row in torch_modules.TABLE if row.linen}
+NNX = _NNXRules("jaxinit.nnx", nnx.Module, "nnx.Module", {**NNX_TABLE, nnx.LoRA: _lora})
+LINEN = _LinenRules("jaxinit.linen", nn.Module, "flax.linen.Module", LINEN_TABLE)

@@ -2,18 +2,19 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxinit import _arguments
+from jaxinit._initializers.base import Initializer
 from jaxinit._models import matching
 from jaxinit._models.loading import checkpoint, state_dict
 from jaxinit._models.loading.selection import Rename, Selection, renamed
-from jaxinit._models.matching import Draw, InitFn, Initializers, Match, Node, Path
-from jaxinit._models.rules import Rules
+from jaxinit._models.matching import Draw, Given, InitFn, Initializers, Match, Node, Path
+from jaxinit._models.rules import Rules, given_to_layers, with_given
 from jaxinit._models.stacks import Stacks
 from jaxinit._models.torch_order import replay
 from jaxinit._models.torch_order.steps import Method
@@ -41,18 +42,6 @@ def as_source(name: str, value: Any, kinds: str) -> ModelSource:
     return ModelSource(value)
 
 
-def compiled(build: Callable[[], Mapping[Path, Any]], shardings: Mapping[Path, Any]) -> Arrays:
-    """Return those arrays that `build` makes at the paths of `shardings`. The compiler removes all other draws."""
-    if not shardings:
-        return {}
-
-    def arrays() -> list[jax.Array]:
-        built = build()
-        return [matching.array_in(built[path]) for path in shardings]
-
-    return dict(zip(shardings, jax.jit(arrays, out_shardings=list(shardings.values()))(), strict=True))
-
-
 class Model:
     """A Flax model: its modules with their rules, and its arrays by their paths."""
 
@@ -73,8 +62,8 @@ class Model:
         """The modules of which nothing shows torch's order, and the reason in words."""
         return {}
 
-    def methods(self, generator: TorchGenerator) -> list[Method]:
-        """Return the modules that set their arrays themselves, with the generator."""
+    def methods(self, generator: TorchGenerator, by_flax: Collection[Path]) -> list[Method]:
+        """Return the modules that set their arrays themselves, with the generator. Arrays `by_flax` stay."""
         return []
 
     def shared(self) -> list[tuple[Path, Path]]:
@@ -95,13 +84,24 @@ class Model:
     def _layers(self) -> list[Match]:
         return self.stacks.layer_matches(self._matching[0])
 
-    def init(self, source: ModelSource, order: Iterable[str] | None) -> Arrays:
-        """Draw the arrays that have a rule. From torch's generator, methods of modules are called in their turn."""
+    def init(
+        self, source: ModelSource, order: Iterable[str] | None, given: Mapping[Path, Given | None] | None = None
+    ) -> Arrays:
+        """Draw the arrays that have a rule, but not those that Flax draws from initializers in `given`.
+
+        From torch's generator, methods of modules are called in their turn.
+        """
+        found = given_to_layers(self._matching[0], given or {})
         if source.generator is None:
-            return self.stacks.draw(self._draws(), KeySource(source.key))
-        steps = [*self._layers(), *self.methods(source.generator)]
+            draws = [(path, init) for path, init in self._draws() if path not in found]
+            return self.stacks.draw(draws, KeySource(source.key))
+        by_flax = {path for path, init in found.items() if not isinstance(init, Initializer)}
+        each = [with_given(match, found, self.stacks.leaves) for match in self._matching[0]]
+        matches = self.stacks.layer_matches(match for match in each if match is not None)
+        steps = [*matches, *self.methods(source.generator, by_flax)]
         leaves = {**self.stacks.layer_leaves, **self.buffers()}
-        return self.stacks.whole(replay.replay_init(steps, leaves, source.generator, order, self.unordered))
+        arrays = self.stacks.whole(replay.replay_init(steps, leaves, source.generator, order, self.unordered))
+        return {path: array for path, array in arrays.items() if path not in by_flax}
 
     def apply(self, source: ModelSource, fn: InitFn, only: str | None) -> Arrays:
         """Draw what `fn` asks for."""

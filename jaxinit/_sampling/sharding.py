@@ -5,8 +5,11 @@ import inspect
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxinit import _arguments
 
 OutSharding = NamedSharding | PartitionSpec | None
 Draw = Callable[..., jax.Array]
@@ -85,6 +88,23 @@ def device_put(array: jax.Array | np.ndarray, out_sharding: OutSharding) -> jax.
         there: jax.Array = jax.device_put(array, sharding)  # jnp.asarray would compile a program for each shape
         return there
     return jit_sharded(_as_it_is, sharding)(array)  # only a compiled program knows the devices of a mesh in context
+
+
+def explicit(array: jax.Array) -> NamedSharding | None:
+    """Return the sharding of a traced array. JAX tells those on explicit axes of a mesh alone."""
+    sharding = jax.typeof(array).sharding
+    return sharding if sharding.mesh.explicit_axes else None
+
+
+def laid_out_like(array: jax.Array, old: jax.Array) -> jax.Array:
+    """Return the array, laid out like a traced one when the program runs.
+
+    A trace does not know the sharding on automatic axes. XLA carries the sharding of one operand of a select
+    over to the other and to the result. The condition is always false, but XLA cannot know this.
+    """
+    if not _arguments.is_traced(old) or jax.typeof(old).sharding.mesh.empty:
+        return array
+    return jnp.where(jax.lax.optimization_barrier(jnp.zeros((), bool)), old, array)
 
 
 def _as_it_is(array: jax.Array) -> jax.Array:

@@ -80,10 +80,13 @@ def _parameters(matches: Iterable[Match]) -> dict[Path, Parameter]:
 def _drawn_by(
     step: Match, leaves: Leaves, generator: TorchGenerator, parameters: Mapping[Path, Parameter]
 ) -> dict[Path, np.ndarray]:
-    """Draw the arrays of a step. torch draws the tensors of a layer, and else array after array."""
+    """Draw the arrays of a step. torch draws a layer whole, and then what the layer was given."""
+    arrays, inits = {}, step.inits
     if isinstance(step, LayerMatch):
-        return {} if step.is_replaced else _layer(step, leaves, generator)
-    return {path: _array(init, generator, leaves[path], parameters.get(path)) for path, init in step.draws}
+        arrays = {} if step.is_replaced else _layer(step, leaves, generator)
+        inits = step.given
+    draws = [(step.node.at(name), init) for name, init in inits.items()]
+    return arrays | {path: _array(init, generator, leaves[path], parameters.get(path)) for path, init in draws}
 
 
 def replay_apply(

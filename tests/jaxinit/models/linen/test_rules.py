@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import jaxinit
+from jaxinit._models import linen_trace
+from jaxinit._models.matching import Path
 from tests.jaxinit.models.linen.test_models import KEY, ROW, SEQUENCE, Around, Own, arrays, assert_flax_drew, changed
 
 
@@ -100,9 +102,10 @@ def test_parameters_with_a_rule_are_not_drawn_by_flax() -> None:
             return Own()(nn.Dense(3, kernel_init=never)(x))
 
     drawn: list[int] = []
-    with pytest.warns(UserWarning, match="gain"):
-        jaxinit.linen.init(Mixed(), KEY, ROW)
+    arrays: dict[Path, Any] = {("params", "Dense_0", "kernel"): jnp.zeros((3, 3))}
+    variables = jax.jit(lambda: linen_trace.init_with(Mixed(), arrays, KEY, (ROW,), {}))()
     assert not drawn
+    assert not variables["params"]["Dense_0"]["kernel"].any()
 
 
 def test_transformed_modules_have_rules() -> None:

@@ -110,3 +110,14 @@ def test_a_linen_layer_in_nnx_has_the_rule_of_the_layer() -> None:
     jaxinit.nnx.apply(model, init_weights, RNGS)
     assert (arrays(model)["layers.0.kernel"] == 1).all()
     assert asked == [nn.Dense, nnx.bridge.ToNNX, nnx.Linear, *([nnx.List] if nnx.List in asked else []), nnx.Sequential]
+
+
+def test_an_initializer_that_was_given_to_a_linen_layer_stays() -> None:
+    def build(rngs: nnx.Rngs) -> Any:
+        dense = nn.Dense(4, kernel_init=jaxinit.constant(3.0))
+        return nnx.bridge.ToNNX(dense, rngs=rngs).lazy_init(jnp.ones((1, 64)))
+
+    for source in (nnx.Rngs(0), TorchGenerator(0)):
+        drawn = arrays(jaxinit.nnx.init(build, source))
+        assert (drawn["kernel"] == 3).all()
+        assert 0.05 < abs(drawn["bias"]).max() <= 1 / 8

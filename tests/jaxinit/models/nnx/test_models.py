@@ -1,6 +1,7 @@
 """Whole NNX models: which numbers go where, and what stays as it was."""
 
 import functools
+import inspect
 from typing import Any
 
 import jax
@@ -117,7 +118,7 @@ def test_init_is_build_and_reset_in_one() -> None:
     assert jnp.issubdtype(built.dropout.rngs.key[...].dtype, jax.dtypes.prng_key)
 
 
-def test_init_draws_nothing_twice() -> None:
+def test_init_draws_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any) -> jax.Array:
         def draw() -> np.ndarray:
             drawn.append(1)
@@ -127,7 +128,8 @@ def test_init_draws_nothing_twice() -> None:
         return kernel
 
     drawn: list[int] = []
-    model = jaxinit.nnx.init(lambda rngs: nnx.Linear(2, 2, kernel_init=never, rngs=rngs), KEY)
+    monkeypatch.setitem(inspect.unwrap(nnx.Linear.__init__).__kwdefaults__, "kernel_init", never)
+    model = jaxinit.nnx.init(lambda rngs: nnx.Linear(2, 2, rngs=rngs), KEY)
     assert not drawn
     assert model.kernel[...].any()
 
@@ -141,24 +143,25 @@ def test_init_draws_nothing_twice() -> None:
 
 
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
-def test_sharded_init_has_the_numbers_of_one_device(kind: AxisType) -> None:
+def test_sharded_init_and_reset_have_the_numbers_of_one_device(kind: AxisType) -> None:
     def build(rngs: nnx.Rngs) -> nnx.Linear:
         ones = functools.partial(jaxinit.ones(), out_sharding=PartitionSpec("x", None))
         kernel_init = nnx.with_partitioning(ones, ("x", None))
         return nnx.Linear(16, 8, kernel_init=kernel_init, rngs=rngs)
 
     with jax.set_mesh(jax.make_mesh((8,), ("x",), axis_types=(kind,))):
-        model = jaxinit.nnx.init(build, KEY)
-        kernel: Any = model.kernel[...]
+        model: Any = jaxinit.nnx.init(build, KEY)
+        kernel = model.kernel[...]
         assert kernel.sharding.spec == PartitionSpec("x", None)
         assert kernel.addressable_shards[0].data.shape == (2, 8)
-        again = np.asarray(kernel)
+        assert (kernel == 1).all()  # as it was given
+        bias = np.asarray(model.bias[...])
         jaxinit.nnx.reset_parameters(model, KEY)
         kernel = model.kernel[...]
         assert kernel.sharding.spec == PartitionSpec("x", None)
-    alone = nnx.Linear(16, 8, rngs=nnx.Rngs(0))
+    alone: Any = nnx.Linear(16, 8, rngs=nnx.Rngs(0))
     jaxinit.nnx.reset_parameters(alone, KEY)
-    np.testing.assert_array_equal(again, alone.kernel[...])
+    np.testing.assert_array_equal(bias, alone.bias[...])
     assert not changed(arrays(alone), arrays(model))
 
 
