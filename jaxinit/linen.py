@@ -148,9 +148,13 @@ def initializers(module: nn.Module, *inputs: Any, **kwargs: Any) -> Initializers
 
 
 def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | None = None, **kwargs: Any) -> Any:
-    """Return `module.init` with torch's defaults: `reset_parameters`, but nothing is drawn twice.
+    """Return `module.init` with torch's defaults in place of Flax's own.
 
-    In a mesh, each array is drawn on the devices that its box names. Flax draws other collections and what has no rule.
+    A parameter whose layer was given an initializer, such as `kernel_init`, is drawn from it as
+    Flax does. From a TorchGenerator, jaxinit's initializers draw after the layer, as in torch.
+    Other parameters have the numbers of `reset_parameters`. Nothing is drawn twice. In a mesh,
+    each array is drawn on the devices that its box names. Flax draws other collections and what
+    has no rule, with the drawn parameters in place.
 
     Args:
         module: the module.

@@ -52,7 +52,8 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
 
     The key of an array is the key of `rngs` with the array's path folded in. So a layer more
     changes no other numbers. A method `reset_parameters(rngs)` of a module is called after
-    the modules in it are set. It gets `nnx.Rngs`, or the TorchGenerator.
+    the modules in it are set. It gets `nnx.Rngs`, or the TorchGenerator. Shardings are kept,
+    under `nnx.jit` too.
 
     Args:
         model: the model.
@@ -127,18 +128,22 @@ def initializers(model: nnx.Module) -> Initializers:
 
 
 def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] | None = None) -> M:
-    """Build a model with torch's defaults: `reset_parameters`, but nothing is drawn twice.
+    """Build a model as Flax does, with torch's defaults in place of Flax's own.
 
-    In a mesh, each array is drawn on the devices that its metadata names.
+    A parameter whose layer was given an initializer, such as `kernel_init`, is drawn from it as
+    Flax does. From a TorchGenerator, jaxinit's initializers draw after the layer, as in torch.
+    Other parameters have the numbers of `reset_parameters`. Nothing is drawn twice. In a mesh,
+    each of them is drawn on the devices that its metadata names.
 
     Args:
-        build: called with `nnx.Rngs`. Return the model. What has no rule stays as built.
-        rngs: as for `reset_parameters`.
+        build: called twice with `nnx.Rngs`, the first time in a trace. Return the model. What
+            has no rule stays as built.
+        rngs: as for `reset_parameters`. `build` gets all streams of `nnx.Rngs`.
         order: as for `reset_parameters`.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: as `reset_parameters`, or `build` keeps an array outside of an `nnx.Variable`.
+        ValueError: as `reset_parameters`.
 
     Example:
         >>> model = jaxinit.nnx.init(lambda rngs: nnx.Linear(64, 256, rngs=rngs), nnx.Rngs(0))

@@ -44,6 +44,7 @@ class Construction(Generic[M]):
             raise TypeError(f"`build` must be a function of nnx.Rngs, got {constructor!r}")
         self._constructor = constructor
         self._rngs = rngs if isinstance(rngs, nnx.Rngs) else nnx.Rngs(KeySource(key).at(("build",)).key)
+        self._zero = jnp.zeros(())
         self._layers: list[Path | None] = []
         self.given: dict[Path, Given | None] = {}
         """The initializers that layers were given, by path. None stands for a layer that keeps its values."""
@@ -55,7 +56,7 @@ class Construction(Generic[M]):
                 own[name] = own.pop(name)
 
     def _traced(self) -> M:
-        run = _Run()
+        run = _Run(self._zero)
         with _observed(run.note):
             model = self._constructor(_fast(nnx.clone(self._rngs)))
         if not isinstance(model, nnx.Module):
@@ -71,7 +72,7 @@ class Construction(Generic[M]):
 
     def fill(self, arrays: Mapping[Path, jax.Array]) -> M:
         """Build the model with `arrays` at their paths, and the others as the constructor makes them."""
-        run = _Run(self._layers, arrays)
+        run = _Run(self._zero, self._layers, arrays)
         with _observed(run.inject):
             model = self._constructor(self._rngs)
         modules = {node.path: node.module for node in nodes(model)}
@@ -92,12 +93,18 @@ class _Run:
     """One run of a model's constructor: it observes the constructors of the layers.
 
     Args:
+        zero: an array that the run does not trace. To set a variable takes time by all that its tracer depends on.
         layers: the path of each layer, in the order of the calls, or None for a layer that is not in the model.
         arrays: what to fill the layers with, by path.
     """
 
-    def __init__(self, layers: list[Path | None] | None = None, arrays: Mapping[Path, jax.Array] | None = None) -> None:
-        self._level = nnx.Variable(jnp.zeros(()))
+    def __init__(
+        self,
+        zero: jax.Array,
+        layers: list[Path | None] | None = None,
+        arrays: Mapping[Path, jax.Array] | None = None,
+    ) -> None:
+        self._level = nnx.Variable(zero)
         self._paths = iter(layers or [])
         self._arrays: dict[Path, dict[str, jax.Array]] = {}
         for (*path, name), array in (arrays or {}).items():
@@ -108,10 +115,10 @@ class _Run:
     def note(self, construct: Construct, layer: nnx.Module, call: inspect.BoundArguments) -> None:
         """Construct a layer, and note the initializers that it was given."""
         given = {name: init for name, init in call.arguments.items() if name.endswith("_init") and init is not None}
-        if not self._is_transformed:
+        if not (is_transformed := self._is_transformed):
             self.calls.append((layer, given))
         construct(*call.args, **call.kwargs)
-        if self._is_transformed:
+        if is_transformed:
             # Flax makes another object of this one. The new one has its attributes.
             layer.jaxinit_given = _Mark(given)  # type: ignore[attr-defined]
 
