@@ -26,10 +26,11 @@ test-newest: ## the same with the newest Python here, and nothing pinned
 	@if [ -z "$(NEWEST_PYTHON)" ]; then echo "test-newest: no Python newer than $(PYTHON) on the path or in pyenv"; \
 	else $(MAKE) --no-print-directory .venv-newest/test && .venv-newest/bin/python -m pytest --numprocesses 2 --dist loadfile; fi
 
-lint: .venv/lint ## format check, lint and strict types
+lint: .venv/lint ## format check, lint and strict types, by two checkers on the program of a user
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 docs: .venv/docs ## build the site into docs/_build
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
