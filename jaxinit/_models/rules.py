@@ -88,7 +88,7 @@ def with_given(match: Match, found: Mapping[Path, Any], leaves: Leaves) -> Match
     given = {name: found[match.node.at(name)] for name in match.inits if match.node.at(name) in found}
     if not isinstance(match, LayerMatch) or not given:
         return match
-    if set(given.values()) == {None}:
+    if all(init is None for init in given.values()):
         return None
     ours = {name: init for name, init in given.items() if isinstance(init, Initializer)}
     for name, init in ours.items():
