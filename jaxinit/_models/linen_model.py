@@ -11,7 +11,7 @@ from jaxinit._models import linen_trace, matching, torch_modules, verbs
 from jaxinit._models.linen_trace import COLLECTIONS, flat
 from jaxinit._models.matching import Path, Rule, array_in
 from jaxinit._models.rules import Rules
-from jaxinit._models.stacks import Place, Stacks, stacked_axes
+from jaxinit._models.stacks import Place, Stacks
 
 
 class _Rules(Rules):
@@ -44,16 +44,15 @@ class LinenModel(verbs.Model):
     def __init__(self, module: nn.Module, inputs: Any, kwargs: Any, **given: Any) -> None:
         if not isinstance(module, nn.Module):
             raise TypeError(f"`module` must be a flax.linen.Module, got {module!r}")
-        abstract, trace = linen_trace.run(module, inputs, kwargs)
+        abstract, nodes, stacked = linen_trace.run(module, inputs, kwargs)
         self.variables = _validated(given["variables"], flat(abstract)) if given else abstract
         self._boxes = flat(self.variables)
         # `params` comes after `batch_stats` in the order of the names.
         self._names = {name[1:]: name for name in self._boxes if name[0] in COLLECTIONS}
         others = {name[1:]: name for name in self._boxes if name[0] not in COLLECTIONS}
         self._buffers = {path: name for path, name in others.items() if path not in self._names}
-        layers = trace.layers
-        places = {path: _place(self._boxes[name], layers.get(name)) for path, name in self._names.items()}
-        super().__init__(trace.nodes, Stacks(places), RULES)
+        places = {path: Place(_spec(self._boxes[name]), *stacked.get(name, ())) for path, name in self._names.items()}
+        super().__init__(nodes, Stacks(places), RULES)
 
     def buffers(self) -> matching.Leaves:
         return {path: _spec(self._boxes[name]) for path, name in self._buffers.items()}
@@ -69,13 +68,6 @@ class LinenModel(verbs.Model):
             jax.tree.map(lambda array, name=name: named.get(name, array), box) for name, box in self._boxes.items()
         ]
         return jax.tree.unflatten(jax.tree.structure(self.variables, is_leaf=linen_trace.is_box), boxes)
-
-
-def _place(box: Any, layer: tuple[linen_trace.Shape, int] | None) -> Place:
-    """Return the place of an array, from the shape and the depth of one layer. A plain array is its own layer."""
-    spec = _spec(box)
-    shape, depth = layer or (spec.shape, 0)
-    return Place(spec, stacked_axes(spec.shape, shape) or (), depth)
 
 
 def _spec(box: Any) -> jax.ShapeDtypeStruct:

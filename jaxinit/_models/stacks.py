@@ -151,24 +151,23 @@ class Stacks:
         return wholes
 
 
-def stacked_axes(stack: Sequence[int], layer: Sequence[int]) -> tuple[int, ...] | None:
-    """Return the axes of an array of shape `stack` that hold layers of shape `layer`, or None if it holds none.
-
-    Where sizes leave a choice, these are the first axes.
+def choices(stack: Sequence[int], layer: Sequence[int | None]) -> list[tuple[int, ...]]:
+    """Return all axes of an array of shape `stack` that can hold layers of shape `layer`. None fits every size.
 
     Example:
-        >>> from jaxinit._models.stacks import stacked_axes
-        >>> stacked_axes((12, 64, 256), (64, 256)), stacked_axes((64, 12, 256), (64, 256)), stacked_axes((64,), (32,))
-        ((0,), (1,), None)
+        >>> from jaxinit._models.stacks import choices
+        >>> choices((12, 64, 256), (64, 256)), choices((4, 4, 8), (4, 8)), choices((64,), (32,)), choices((64,), (64,))
+        ([(0,)], [(0,), (1,)], [], [()])
     """
-    own: list[int] = []
-    for size in reversed(layer):
-        before = range(own[-1] if own else len(stack))
-        axis = next((axis for axis in reversed(before) if stack[axis] == size), None)
-        if axis is None:
-            return None
-        own.append(axis)
-    return tuple(axis for axis in range(len(stack)) if axis not in own)
+    rank = len(stack)
+
+    def fits(axes: tuple[int, ...]) -> bool:
+        own = [size for axis, size in enumerate(stack) if axis not in axes]
+        return all(size in (None, found) for size, found in zip(layer, own, strict=True))
+
+    return [axes for axes in itertools.combinations(range(rank), max(rank - len(layer), 0)) if fits(axes)] if (
+        rank >= len(layer)
+    ) else []
 
 
 def for_stack(init: Init, rank: int, count: int) -> Init:
