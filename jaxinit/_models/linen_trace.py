@@ -148,9 +148,7 @@ def run(
     variables = _initialized(module, inputs, kwargs, trace.intercept)
     whole = flat(variables)
     trace.restrict(whole)
-    depths = {
-        name: depth for name, (shape, depth) in trace.layers.items() if array_in(whole[name]).shape != shape
-    }
+    depths = {name: depth for name, (shape, depth) in trace.layers.items() if array_in(whole[name]).shape != shape}
     if not depths:
         return variables, trace.nodes, {}
 

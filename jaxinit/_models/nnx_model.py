@@ -1,7 +1,6 @@
 """The modules and arrays of an NNX model: a graph, where what is shared has several paths. Flax chooses one of them."""
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ from jaxinit._models import matching, torch_modules, verbs
 from jaxinit._models.loading.names import stacks_in_names
 from jaxinit._models.matching import Node, Path
 from jaxinit._models.rules import Rules
-from jaxinit._models.stacks import Place, Stacks
+from jaxinit._models.stacks import Axes, Place, Stacks, agreed, choices, outermost
 
 _TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
 RULES = Rules("jaxinit.nnx", nnx.Module, "nnx.Module", _TABLE)
@@ -24,13 +23,9 @@ def as_source(rngs: Any) -> verbs.ModelSource:
 
 
 class NNXModel(verbs.Model):
-    """A model, concrete or abstract.
+    """A model, concrete or abstract. With torch's `names` it is known which of its stacks are lists in torch."""
 
-    A stacked layer stays one array here: its rule reads off the shape which axes stack layers.
-    Only the modules in `lists` are known to stack that many layers along their first axes.
-    """
-
-    def __init__(self, model: Any, lists: Mapping[Path, int] | None = None) -> None:
+    def __init__(self, model: Any, names: Iterable[str] | None = None) -> None:
         if not isinstance(model, nnx.Module):
             raise TypeError(f"`model` must be an nnx.Module, got {model!r}")
         self.model = model
@@ -40,13 +35,46 @@ class NNXModel(verbs.Model):
         self._kinds = {
             as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)
         }
-        places = {
-            path: Place(_spec(leaf, self._axes[path]))
+        specs = {
+            path: _spec(leaf, self._axes[path])
             for path, (_, leaf) in self._flat.items()
             if issubclass(self._kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
-        listed = {path: _in_list(path, place, lists or {}) for path, place in places.items()}
-        super().__init__(nodes(model), Stacks(listed), RULES)
+        own_nodes = nodes(model)
+        super().__init__(own_nodes, Stacks(self._places(own_nodes, specs, names)), RULES)
+
+    def _places(
+        self, own_nodes: Iterable[Node], specs: matching.Leaves, names: Iterable[str] | None
+    ) -> dict[Path, Place]:
+        """Return the places of all arrays. The layers that have them tell the shapes without stacked axes."""
+        shapes = {path: spec.shape for path, spec in specs.items()}
+        own = {node.at(name): shape for node in own_nodes for name, shape in _built_shapes(node.module).items()}
+        # A layer whose array was replaced by one of fewer axes is not stacked.
+        options = {
+            path: choices(shapes[path], own[path]) if len(shapes[path]) > len(own[path]) else [()]
+            for path in own.keys() & shapes
+        }
+        stacked = self._agreed(shapes, {path: found for path, found in options.items() if found != [()]})
+        sizes = {path: tuple(shapes[path][axis] for axis in stacked.get(path, ())) for path in options}
+        modules = [node.path for node in own_nodes]
+        lists = outermost(modules, sizes) if names is None else stacks_in_names(modules, {**shapes, **sizes}, names)
+        around = {path: module for path in shapes for module in lists if path[: len(module)] == module}
+        for path in around.keys() - options:
+            options[path] = [(axis,) for axis, size in enumerate(shapes[path]) if size == lists[around[path]]] or [()]
+        stacked = self._agreed(shapes, {path: found for path, found in options.items() if found != [()]})
+        return {
+            path: Place(spec, stacked.get(path, ()), len(around.get(path, path[:-1]))) for path, spec in specs.items()
+        }
+
+    def _agreed(
+        self, shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequence[Axes]]
+    ) -> dict[Path, Axes]:
+        """Return the stacked axes of each array. Parameters and statistics can be stacked along different axes."""
+        kinds = {self._kinds[path] for path in options}
+        found = (
+            agreed(shapes, {path: options[path] for path in options if self._kinds[path] is kind}) for kind in kinds
+        )
+        return {path: axes for each in found for path, axes in each.items()}
 
     def sorted_nodes(self) -> list[Path]:
         return list(_sorted(self.nodes))
@@ -65,9 +93,7 @@ class NNXModel(verbs.Model):
         }
 
     def with_lists(self, names: Iterable[str]) -> "NNXModel":
-        paths = [node.path for node in self.nodes]
-        lists = stacks_in_names(paths, {path: leaf.shape for path, leaf in self.stacks.leaves.items()}, names)
-        return NNXModel(self.model, lists) if lists else self
+        return NNXModel(self.model, names) if any(place.stacked_axes for place in self.stacks.places.values()) else self
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
         """Put arrays at their paths in the model."""
@@ -157,10 +183,24 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     return value.items() if isinstance(value, dict) else vars(value).items()
 
 
-def _in_list(path: Path, place: Place, lists: Mapping[Path, int]) -> Place:
-    """Return the place of an array with a stacked axis in front, if a module around it stands for a list."""
-    depth = next((len(module) for module in lists if path[: len(module)] == module), None)
-    return place if depth is None else dataclasses.replace(place, stacked_axes=(0,), depth=depth)
+def _built_shapes(layer: Any) -> dict[str, tuple[int | None, ...]]:
+    """Return the shapes of a layer's arrays as it was built, which a transform that stacks it does not change.
+
+    None is a size that the layer does not keep.
+    """
+    match layer:
+        case nnx.Embed():
+            return {"embedding": (layer.num_embeddings, layer.features)}
+        case nnx.Linear() | nnx.LinearGeneral() | nnx.Conv() | nnx.ConvTranspose():
+            into, out = (
+                size if isinstance(size, tuple) else (size,) for size in (layer.in_features, layer.out_features)
+            )
+            return {"kernel": getattr(layer, "kernel_shape", (*into, *out)), "bias": out}
+        case nnx.BatchNorm() | nnx.LayerNorm() | nnx.GroupNorm() | nnx.InstanceNorm() | nnx.RMSNorm():
+            return dict.fromkeys(("scale", "bias", "mean", "var"), (getattr(layer, "num_features", None),))
+        case nnx.PReLU():
+            return {"negative_slope": ()}
+    return {}
 
 
 def _is_buffer(kind: type, variable: Any) -> bool:

@@ -28,7 +28,7 @@ def replay_init(
     The order of the layers in `sorted_nodes` is not the one in which they were set.
 
     Raises:
-        ValueError: a layer is stacked, `order` leaves one out, or there is none and Flax has sorted the attributes.
+        ValueError: `order` leaves a layer out, or there is none and Flax has sorted the attributes.
     """
     require_no_trace()
     if order is None and (lost := _sorted_by_flax([match.node.path for match in matches], sorted_nodes)):
@@ -120,11 +120,6 @@ def _keys_of_layer(path: Path) -> Iterator[tuple[str, str | None]]:
 def _layer(match: LayerMatch, leaves: Leaves, generator: TorchGenerator) -> dict[Path, np.ndarray]:
     """Draw torch's tensors of one layer, and return the arrays that are made of them."""
     layer, shapes = match.layer, match.shapes(leaves)
-    if any(parameter.layout is not None and parameter.layout.batch_axis != () for parameter in layer.parameters):
-        raise ValueError(
-            "stacked layers cannot be drawn from a TorchGenerator: torch has no scanned layers. "
-            f"Got {match.node}: use a JAX key, or a list of layers"
-        )
     dtypes = {
         block.tensor: leaves[match.node.at(parameter.path)].dtype
         for parameter in layer.parameters

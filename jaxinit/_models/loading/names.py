@@ -19,11 +19,11 @@ def candidate_names(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def stacks_in_names(
-    modules: Iterable[Path], shapes: Mapping[Path, tuple[int, ...]], names: Iterable[str]
+    modules: Iterable[Path], sizes: Mapping[Path, tuple[int, ...]], names: Iterable[str]
 ) -> dict[Path, int]:
-    """Return the outermost modules that torch has a list for, and Flax arrays with one more axis in front.
+    """Return the outermost modules that torch has a list for, and Flax one array, with the number of layers.
 
-    `shapes` are those of all arrays by path. The value is the number of layers.
+    `sizes` are those of the axes that may stack layers, for all arrays by path.
     """
     stacks: dict[Path, int] = {}
     entries = _entries(names)
@@ -31,10 +31,10 @@ def stacks_in_names(
         count = next((entries[path] for path in spelled_paths(module) if path in entries), None)
         if count is None or any(module[: len(outer)] == outer for outer in stacks):
             continue
-        below = {path[len(module) :]: shape for path, shape in shapes.items() if path[: len(module)] == module}
-        # A list of Flax's has entries of its own, in `layers` if it is a Sequential.
-        is_list = any(part.isdigit() for path in below for part in path[: 1 + (path[0] == "layers")])
-        if below and not is_list and all(shape[:1] == (count,) for shape in below.values()):
+        below = {path[len(module) :]: size for path, size in sizes.items() if path[: len(module)] == module}
+        # A list of Flax's has as many entries of its own, in `layers` if it is a Sequential.
+        listed = {part for path in below for part in path[: 1 + (path[0] == "layers")] if part.isdigit()}
+        if below and len(listed) != count and all(count in size for size in below.values()):
             stacks[module] = count
     return stacks
 
