@@ -44,7 +44,7 @@ class Called:
 
 
 class _Box(flax.struct.PyTreeNode, nn.meta.AxisMetadata[Any]):
-    """An array of one layer, and where Flax inserts an axis for each `nn.scan` or `nn.vmap` around it, inner ones first."""
+    """An array of one layer, and where each `nn.scan` or `nn.vmap` around it inserts an axis, inner ones first."""
 
     value: Any
     inserted: tuple[int, ...] = flax.struct.field(default=(), pytree_node=False)

@@ -93,6 +93,14 @@ class LayerMatch(Match):
         parameters = self.layer.parameters
         return [(self.node.at(each.path), each.layout) for each in parameters if each.layout is not None]
 
+    @property
+    def apart(self) -> list["LayerMatch"]:
+        """The parts of the module, where torch may have a layer for each of them."""
+        return [
+            LayerMatch(Node(self.node.at(name), self.node.module), layer.initializers(), layer)
+            for name, layer in self.layer.apart.items()
+        ]
+
 
 def dotted(path: Path) -> str:
     return ".".join(path)

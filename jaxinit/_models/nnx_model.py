@@ -57,14 +57,16 @@ class NNXModel(verbs.Model):
         stacked = self._agreed(shapes, {path: found for path, found in options.items() if found != [()]})
         sizes = {path: tuple(shapes[path][axis] for axis in stacked.get(path, ())) for path in options}
         modules = [node.path for node in own_nodes]
-        lists = outermost(modules, sizes) if names is None else stacks_in_names(modules, {**shapes, **sizes}, names)
+        if names is None:
+            # The model itself is taken for a stack only if it is one of Flax's layers.
+            lists = outermost((path for path in modules if path or RULES.find(self.model)), sizes)
+        else:
+            lists = stacks_in_names(modules, {**shapes, **sizes}, names)
         around = {path: module for path in shapes for module in lists if path[: len(module)] == module}
         for path in around.keys() - options:
             options[path] = [(axis,) for axis, size in enumerate(shapes[path]) if size == lists[around[path]]] or [()]
         stacked = self._agreed(shapes, {path: found for path, found in options.items() if found != [()]})
-        return {
-            path: Place(spec, stacked.get(path, ()), len(around.get(path, path[:-1]))) for path, spec in specs.items()
-        }
+        return {path: Place(spec, stacked.get(path, ()), len(around.get(path, ()))) for path, spec in specs.items()}
 
     def _agreed(
         self, shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequence[Axes]]

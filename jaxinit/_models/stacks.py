@@ -201,7 +201,7 @@ def outermost(modules: Iterable[Path], sizes: Mapping[Path, Axes]) -> dict[Path,
     `sizes` are those of the stacked axes of the arrays in layers.
     """
     stacks: dict[Path, int] = {}
-    for module in sorted(filter(None, modules), key=len):
+    for module in sorted(modules, key=len):
         below = {size[:1] for path, size in sizes.items() if path[: len(module)] == module}
         if len(below) == 1 and () not in below and not any(module[: len(outer)] == outer for outer in stacks):
             ((stacks[module],),) = below

@@ -130,7 +130,7 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
     blocks = [
         Block("in_proj_weight", i) if is_packed else Block(f"{part[0]}_proj_weight") for i, part in enumerate(parts)
     ]
-    inward = _stacked(_PER_HEAD, len(stacked))
+    inward, outward = _stacked(_PER_HEAD, len(stacked)), _stacked(_FROM_HEADS, len(stacked))
     weights = dict.fromkeys(block.tensor for block in blocks)
     draws = (
         Tensor("out_proj.weight", own["out_kernel_init"]),
@@ -142,10 +142,17 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
     parameters = (
         *(Parameter(f"{part}.kernel", ((block,),), inward) for part, block in zip(parts, blocks, strict=True)),
         *(Parameter(f"{part}.bias", ((Block("in_proj_bias", i),),)) for i, part in enumerate(parts)),
-        _weight("out.kernel", _stacked(_FROM_HEADS, len(stacked)), "out_proj.weight"),
+        _weight("out.kernel", outward, "out_proj.weight"),
         _vector("out.bias", "out_proj.bias"),
     )
-    return Layer("MultiheadAttention", draws, parameters, modules=("out",))
+    # Hugging Face has a Linear for each part.
+    apart = {
+        part: _affine("Linear", defaults.linear(features), _weight("kernel", layout))
+        for part, features, layout in zip(
+            (*parts, "out"), (size, kdim, vdim, size), (inward, inward, inward, outward), strict=True
+        )
+    }
+    return Layer("MultiheadAttention", draws, parameters, ("out",), apart)
 
 
 @dataclasses.dataclass(frozen=True)

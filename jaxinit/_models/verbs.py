@@ -130,7 +130,7 @@ class Model:
         if not (strict and loading.problems):
             self._drop_parts_of_stacks(loading)
         if loading.problems and (strict or not loading.arrays):
-            raise ValueError(state_dict.refusal(target, tensors, loading.problems))
+            raise ValueError(state_dict.refusal(target, loading))
         loading.matched.problems = tuple(loading.problems)
         arrays = matching.on_device(loading.arrays, leaves)
         loaded_buffers = {path: array for path, array in arrays.items() if path in buffers}

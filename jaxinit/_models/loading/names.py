@@ -6,16 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from jaxinit._models.matching import Path, dotted
 
+_APART = {
+    "query": (("q_proj",), ("attention", "query"), ("self", "query")),
+    "key": (("k_proj",), ("attention", "key"), ("self", "key")),
+    "value": (("v_proj",), ("attention", "value"), ("self", "value")),
+    "out": (("out_proj",), ("o_proj",), ("output", "dense")),
+}
+"""Hugging Face's names for the parts of attention, as in Llama, ViT and BERT."""
+
 
 def candidate_names(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the prefixes and suffixes that torch's names of a layer's tensors may have.
+    """Yield the prefixes and suffixes that torch's names of a layer's tensors may have, the likeliest first.
 
-    For `rnn.cell` these are `("rnn.cell", "")` and, in a recurrent module, `("rnn", "_l0")`.
+    For `rnn.cell` these are `("rnn", "_l0")`, as in a recurrent module, and `("rnn.cell", "")`.
     """
-    for spelled in spelled_paths(path):
-        yield dotted(spelled), ""
-    for spelled in spelled_paths(path):
-        yield from _recurrent_names(spelled)
+    own = [(dotted(spelled), "") for spelled in spelled_paths(path)]
+    recurrent = [name for spelled in spelled_paths(path) for name in _recurrent_names(spelled)]
+    is_recurrent = path[-1:] == ("cell",) or re.search(r"_l\d+(_reverse)?$", dotted(path))
+    yield from (*recurrent, *own) if is_recurrent else (*own, *recurrent)
 
 
 def stacks_in_names(
@@ -50,7 +58,7 @@ def _entries(names: Iterable[str]) -> dict[Path, int]:
 
 
 def spelled_paths(path: Path) -> list[Path]:
-    """Return the paths that torch may have for a path of Flax's, itself first.
+    """Return the paths that torch may have for a path of Flax's, the likeliest first.
 
     Linen names an entry of a list `blocks_0`, torch `blocks.0`. Flax's Sequential keeps a list
     `layers`, and torch's has the entries themselves. So each `layers` may be left out or not.
@@ -58,11 +66,12 @@ def spelled_paths(path: Path) -> list[Path]:
     listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
     following = (*listed[1:], "")[: len(listed)]
     choices = [
-        ((name,), ()) if name == "layers" and after.isdigit() else ((name,),)
+        ((), (name,)) if name == "layers" and after.isdigit() else ((name,),)
         for name, after in zip(listed, following, strict=True)
     ]
-    spelled = (tuple(itertools.chain(*choice)) for choice in itertools.product(*choices))
-    return list(dict.fromkeys((path, *spelled)))
+    spelled = [tuple(itertools.chain(*choice)) for choice in itertools.product(*choices)]
+    apart = [(*own[:-1], *other) for own in spelled for other in _APART.get(own[-1] if own else "", ())]
+    return list(dict.fromkeys((*spelled, path, *apart)))
 
 
 def _recurrent_names(path: Path) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """Stacks that `nnx.vmap` makes along any axis: the layers' own sizes tell which axis it is."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
