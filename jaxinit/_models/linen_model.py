@@ -57,6 +57,14 @@ class LinenModel(verbs.Model):
     def buffers(self) -> matching.Leaves:
         return {path: _spec(self._boxes[name]) for path, name in self._buffers.items()}
 
+    def values(self) -> Mapping[Path, Any]:
+        return {path: array_in(self._boxes[name]) for path, name in {**self._buffers, **self._names}.items()}
+
+    def filtered(self, chosen: Any) -> list[Path]:
+        if not callable(chosen) or isinstance(chosen, type):
+            raise TypeError(f"not a function of a path and an array: {chosen!r}")
+        return [path for path, array in self.values().items() if chosen(path, array)]
+
     def filled(self, arrays: Mapping[Path, jax.Array], build: Callable[[], Any] | None = None) -> Any:
         """Return the variables with `arrays` at their paths, and the others as `build` makes them or unchanged."""
         names = {**self._buffers, **self._names}

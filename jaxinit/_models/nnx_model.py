@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from jaxinit._models import matching, torch_modules, verbs
@@ -50,7 +51,7 @@ class NNXModel(verbs.Model):
         shapes = {path: spec.shape for path, spec in specs.items()}
         own = {node.at(name): shape for node in own_nodes for name, shape in _built_shapes(node.module).items()}
         # A layer whose array was replaced by one of fewer axes is not stacked.
-        options = {
+        options: dict[Path, Sequence[Axes]] = {
             path: choices(shapes[path], own[path]) if len(shapes[path]) > len(own[path]) else [()]
             for path in own.keys() & shapes
         }
@@ -64,7 +65,8 @@ class NNXModel(verbs.Model):
             lists = stacks_in_names(modules, {**shapes, **sizes}, names)
         around = {path: module for path in shapes for module in lists if path[: len(module)] == module}
         for path in around.keys() - options:
-            options[path] = [(axis,) for axis, size in enumerate(shapes[path]) if size == lists[around[path]]] or [()]
+            found: list[Axes] = [(axis,) for axis, size in enumerate(shapes[path]) if size == lists[around[path]]]
+            options[path] = found or [()]
         stacked = self._agreed(shapes, {path: found for path, found in options.items() if found != [()]})
         return {path: Place(spec, stacked.get(path, ()), len(around.get(path, ()))) for path, spec in specs.items()}
 
@@ -91,8 +93,22 @@ class NNXModel(verbs.Model):
         return {
             path: _spec(leaf, self._axes[path])
             for path, (_, leaf) in self._flat.items()
-            if path not in places and path in self._kinds and _is_buffer(self._kinds[path], leaf)
+            if path not in places and _is_buffer(self._kinds.get(path, object), leaf)
         }
+
+    def values(self) -> Mapping[Path, Any]:
+        known = (*self.stacks.places, *self.buffers())
+        if isinstance(matching.array_in(self._flat[known[0]][1]), jax.ShapeDtypeStruct):
+            raise TypeError(f"`model` must hold arrays, got an abstract {type(self.model).__name__}")
+        return {path: matching.array_in(self._flat[path][1]) for path in known}
+
+    def filtered(self, chosen: Any) -> list[Path]:
+        try:
+            is_chosen = nnx.filterlib.to_predicate(chosen)
+        except ValueError as error:  # what Flax's own message for a TypeError ends in
+            raise TypeError(f"not a filter: {chosen!r}") from error
+        known = (*self.stacks.places, *self.buffers())
+        return [path for path in known if is_chosen(*self._flat[path])]
 
     def with_lists(self, names: Iterable[str]) -> "NNXModel":
         return NNXModel(self.model, names) if any(place.stacked_axes for place in self.stacks.places.values()) else self
@@ -206,9 +222,10 @@ def _built_shapes(layer: Any) -> dict[str, tuple[int | None, ...]]:
 
 
 def _is_buffer(kind: type, variable: Any) -> bool:
-    """Return whether a variable holds one array, and no state of a generator."""
+    """Return whether a variable holds one array, and no state of a generator. WeightNorm has an array without one."""
     arrays = jax.tree.leaves(variable)
-    return not issubclass(kind, nnx.RngState) and len(arrays) == 1 and hasattr(arrays[0], "dtype")
+    is_array = len(arrays) == 1 and hasattr(arrays[0], "dtype")
+    return is_array and not issubclass(kind, nnx.RngState) and not jnp.issubdtype(arrays[0].dtype, jax.dtypes.prng_key)
 
 
 def _spec(variable: Any, axes: Any) -> jax.ShapeDtypeStruct:

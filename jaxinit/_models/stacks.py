@@ -64,6 +64,10 @@ class Place:
             return array
         return device_put(array.transpose(np.argsort(self._order)), self.spec.sharding)
 
+    def layers(self, array: np.ndarray) -> np.ndarray:
+        """Return the array of each layer of an array, one behind the other."""
+        return array.transpose(self._order).reshape(-1, *self.layer.shape)
+
     def path_of(self, path: Path, index: tuple[int, ...]) -> Path:
         """Return `path` as it would be in a list of layers: `blocks.kernel` of layer 2 is `blocks.2.kernel`."""
         return (*path[: self.depth], *map(str, index), *path[self.depth :])
@@ -139,6 +143,13 @@ class Stacks:
         for (_, sizes), group in itertools.groupby(items, key=stack_of):
             together = list(group)
             yield from ((item, index) for index in np.ndindex(*sizes) for item in together)
+
+    def layers(self, arrays: Mapping[Path, np.ndarray]) -> dict[Path, np.ndarray]:
+        """Return the arrays of all layers from whole arrays: the inverse of `whole`."""
+        each = {path: self.places[path].layers(array) for path, array in arrays.items()}
+        return {
+            layer: one for path, own in each.items() for layer, one in zip(self.layer_paths(path), own, strict=True)
+        }
 
     def whole(self, arrays: Mapping[Path, jax.Array]) -> dict[Path, jax.Array]:
         """Return whole arrays from the arrays of all layers, for the paths that have one for every layer."""

@@ -62,16 +62,29 @@ def spelled_paths(path: Path) -> list[Path]:
 
     Linen names an entry of a list `blocks_0`, torch `blocks.0`. Flax's Sequential keeps a list
     `layers`, and torch's has the entries themselves. So each `layers` may be left out or not.
+    Flax's WeightNorm is a module around a layer, and in torch the layer has a `weight_g`.
     """
+    path = _scale_of_weight_norm(path) or path
     listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
     following = (*listed[1:], "")[: len(listed)]
     choices = [
-        ((), (name,)) if name == "layers" and after.isdigit() else ((name,),)
+        ((), (name,)) if (name == "layers" and after.isdigit()) or name == "layer_instance" else ((name,),)
         for name, after in zip(listed, following, strict=True)
     ]
     spelled = [tuple(itertools.chain(*choice)) for choice in itertools.product(*choices)]
     apart = [(*own[:-1], *other) for own in spelled for other in _APART.get(own[-1] if own else "", ())]
     return list(dict.fromkeys((*spelled, path, *apart)))
+
+
+def _scale_of_weight_norm(path: Path) -> Path | None:
+    """Return torch's path for a scale of WeightNorm, whose name is the path of a kernel, a tuple or with slashes."""
+    *module, outer, own = ("", "", *path)
+    inner = re.findall(r"\w+", own)
+    if outer == "scales" and inner[-1:] == ["kernel"]:
+        return (*module[2:], *inner[:-1], "weight_g")
+    if own.endswith("/kernel/scale"):
+        return (*module[2:], *inner[:-2], "weight_g")
+    return None
 
 
 def _recurrent_names(path: Path) -> Iterator[tuple[str, str]]:

@@ -70,42 +70,26 @@ def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection)
     return loading
 
 
-def refusal(target: Target, loading: "Loading") -> str:
-    """Return the message of an error, with the lines that remove a prefix or transpose tensors."""
-    lines = ["`state` does not fit the model, which is unchanged:", *loading.problems]
-    expected = list(_expected(target))
-    found = {prefix: sum(prefix + name in loading.state for name in expected) for prefix in _prefixes(loading.state)}
-    prefix = max(found, key=lambda prefix: found[prefix])
-    if prefix:
-        lines.append(
-            f"Every name in `state` has the prefix {prefix!r}. "
-            f'Remove it with: rename=lambda name: name.removeprefix("{prefix}")'
-        )
-    if loading.transposed:
-        lines.append(
-            f"Tensors that fit if transposed, as Conv1D of transformers holds them: {', '.join(loading.transposed)}. "
-            f"Square tensors fit both ways: {', '.join(loading.square) or 'none'}. "
-            f"Name all that are transposed with: transposed=[...]"
-        )
-    return "\n".join(lines)
+def tensors(target: Target, arrays: Mapping[Path, np.ndarray], names: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return torch's tensors made of the arrays of a model: the inverse of `match`.
 
-
-def _expected(target: Target) -> Iterator[str]:
-    """Yield all names that torch may have for what is in the model."""
-    for match in target.matches:
-        for each in (match, *match.apart) if isinstance(match, LayerMatch) else ():
-            for prefix, suffix in candidate_names(each.node.path):
-                yield from (f"{prefix}.{tensor.name}{suffix}".removeprefix(".") for tensor in each.layer.draws)
-    for path in target.parameters:
-        yield from map(dotted, spelled_paths(path))
-
-
-def _prefixes(state: Iterable[str]) -> Iterator[str]:
-    """Yield the prefixes that all names have, the shortest first: none, `module.`, `module.model.` and so on."""
-    first, *others = [name.split(".")[:-1] for name in state] or [[]]
-    for end in range(len(first) + 1):
-        if all(other[:end] == first[:end] for other in others):
-            yield ".".join((*first[:end], "")) if end else ""
+    Torch's names choose among spellings, and what else than parameters torch has. They may be empty.
+    """
+    state: dict[str, np.ndarray] = {}
+    for match, own_names in target.layers(names):
+        own = match.layer.to_torch({name: arrays[match.node.at(name)] for name in match.inits})
+        state |= {own_names[name]: tensor for name, tensor in own.items()}
+    for path in (*target.parameters, *target.buffers):
+        spelled = [*map(dotted, spelled_paths(path))]
+        name = next((name for name in spelled if name in names), spelled[0])
+        if not names or name in names or path not in target.buffers:
+            state[name] = arrays[path]
+    for path, other in target.shared:
+        prefix = f"{dotted(path)}."
+        state |= {
+            f"{dotted(other)}.{name[len(prefix) :]}": state[name] for name in list(state) if name.startswith(prefix)
+        }
+    return state
 
 
 @dataclasses.dataclass

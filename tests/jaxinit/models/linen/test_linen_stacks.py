@@ -87,7 +87,8 @@ class Attention(nn.Module):
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_the_axis_is_not_guessed_from_sizes(axis: int) -> None:
     module = nn.scan(Attention, variable_axes={"params": axis}, split_rngs={"params": True}, length=HEADS)()
-    x, state = np.ones((1, 3, 3 * HEADS), np.float32), {}
+    x = np.ones((1, 3, 3 * HEADS), np.float32)
+    state: dict[str, Any] = {}
     rows = np.random.default_rng(0).normal(size=(HEADS, 3 * HEADS, 3 * HEADS)).astype(np.float32)
     for layer in range(HEADS):
         state |= {
@@ -116,7 +117,7 @@ def test_an_axis_that_flax_does_not_tell_is_refused() -> None:
         body = nn.scan(
             lambda dense, x, _: (dense(x), None), variable_axes={"params": 0}, split_rngs={"params": True}, length=3
         )
-        y: jax.Array = body(nn.Dense(8, name="dense"), x, None)[0]
+        y: jax.Array = body(nn.Dense(8, name="dense"), x, None)[0]  # type: ignore[no-untyped-call]  # Flax's
         return y
 
     with pytest.raises(ValueError, match=r"cannot tell which axes of params\.dense\.(kernel|bias) stack layers"):

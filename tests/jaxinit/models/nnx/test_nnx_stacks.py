@@ -67,7 +67,8 @@ def test_parameters_and_statistics_stacked_along_different_axes() -> None:
     def make(rngs: nnx.Rngs) -> nnx.Sequential:
         return nnx.Sequential(nnx.Linear(4, 5, rngs=rngs), nnx.BatchNorm(5, rngs=rngs))
 
-    layers = stacked(make, nnx.StateAxes({nnx.Param: 1, nnx.BatchStat: 0, ...: 0}))
+    axes: Any = {nnx.Param: 1, nnx.BatchStat: 0, ...: 0}
+    layers = stacked(make, nnx.StateAxes(axes))
     theirs = filled(
         torch.nn.ModuleList(
             [torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.BatchNorm1d(5)) for _ in range(LAYERS)]
