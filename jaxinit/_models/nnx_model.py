@@ -53,9 +53,10 @@ class NNXModel(verbs.Model):
         # A layer whose array was replaced by one of fewer axes is not stacked.
         options: dict[Path, Sequence[Axes]] = {
             path: choices(shapes[path], own[path]) if len(shapes[path]) > len(own[path]) else [()]
-            for path in own.keys() & shapes
+            for path in shapes
+            if path in own
         }
-        stacked = self._agreed(shapes, {path: found for path, found in options.items() if found != [()]})
+        stacked = self._agreed(shapes, options)
         sizes = {path: tuple(shapes[path][axis] for axis in stacked.get(path, ())) for path in options}
         modules = [node.path for node in own_nodes]
         if names is None:
@@ -64,21 +65,21 @@ class NNXModel(verbs.Model):
         else:
             lists = stacks_in_names(modules, {**shapes, **sizes}, names)
         around = {path: module for path in shapes for module in lists if path[: len(module)] == module}
-        for path in around.keys() - options:
+        for path in [path for path in around if path not in options]:
             found: list[Axes] = [(axis,) for axis, size in enumerate(shapes[path]) if size == lists[around[path]]]
             options[path] = found or [()]
-        stacked = self._agreed(shapes, {path: found for path, found in options.items() if found != [()]})
+        stacked = self._agreed(shapes, options)
         return {path: Place(spec, stacked.get(path, ()), len(around.get(path, ()))) for path, spec in specs.items()}
 
     def _agreed(
         self, shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequence[Axes]]
     ) -> dict[Path, Axes]:
-        """Return the stacked axes of each array. Parameters and statistics can be stacked along different axes."""
-        kinds = {self._kinds[path] for path in options}
-        found = (
-            agreed(shapes, {path: options[path] for path in options if self._kinds[path] is kind}) for kind in kinds
-        )
-        return {path: axes for each in found for path, axes in each.items()}
+        """Return the stacked axes of each array that has some. Parameters and statistics can have different ones."""
+        by_kind: dict[type, dict[Path, Sequence[Axes]]] = {}
+        for path, own in options.items():
+            if own != [()]:
+                by_kind.setdefault(self._kinds[path], {})[path] = own
+        return {path: axes for own in by_kind.values() for path, axes in agreed(shapes, own).items()}
 
     def sorted_nodes(self) -> list[Path]:
         return list(_sorted(self.nodes))
@@ -213,7 +214,8 @@ def _built_shapes(layer: Any) -> dict[str, tuple[int | None, ...]]:
             into, out = (
                 size if isinstance(size, tuple) else (size,) for size in (layer.in_features, layer.out_features)
             )
-            return {"kernel": getattr(layer, "kernel_shape", (*into, *out)), "bias": out}
+            batch = tuple(getattr(layer, "batch_axis", {}).values())
+            return {"kernel": getattr(layer, "kernel_shape", (*batch, *into, *out)), "bias": (*batch, *out)}
         case nnx.BatchNorm() | nnx.LayerNorm() | nnx.GroupNorm() | nnx.InstanceNorm() | nnx.RMSNorm():
             return dict.fromkeys(("scale", "bias", "mean", "var"), (getattr(layer, "num_features", None),))
         case nnx.PReLU():

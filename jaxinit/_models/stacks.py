@@ -203,7 +203,7 @@ def agreed(shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequen
             f"where axes {list(options[path])} are possible. Use another number of layers, or a list of layers"
         )
 
-    return {path: settle(path) for path in options}
+    return {path: settle(path) for path in sorted(options, key=lambda path: len(options[path]))}
 
 
 def outermost(modules: Iterable[Path], sizes: Mapping[Path, Axes]) -> dict[Path, int]:

@@ -113,3 +113,9 @@ def test_an_axis_that_cannot_be_known_is_refused() -> None:
     layers.in_features = 7
     with pytest.raises(ValueError, match="cannot tell which axis of kernel stacks layers"):
         jaxinit.nnx.load(layers, {})
+
+
+def test_the_batch_axes_of_a_linear_general_are_its_own() -> None:
+    layer: Any = nnx.LinearGeneral(4, 4, batch_axis={0: 4}, rngs=nnx.Rngs(0))
+    jaxinit.nnx.reset_parameters(layer, nnx.Rngs(0))
+    assert_drawn(layer.kernel[...], Uniform(-0.5, 0.5))
