@@ -20,7 +20,7 @@ ON_DEMAND = {
     "linen.py": {"flax"},
     "linen_trace.py": {"flax"},
     "linen_model.py": {"flax"},
-    "checkpoint.py": {"safetensors"},
+    "checkpoint.py": {"safetensors", "torch"},
 }
 NOT_NEEDED = [
     "flax",
