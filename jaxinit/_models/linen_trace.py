@@ -61,6 +61,16 @@ class _Box(flax.struct.PyTreeNode, nn.meta.AxisMetadata[Any]):
     def remove_axis(self, index: int, params: Any) -> "_Box":
         return self.replace(inserted=self.inserted[:-1])
 
+    # A scanned function may read `module.variables` of a module that it has called, and meet the box there.
+    def __jax_array__(self) -> jax.Array:
+        array: jax.Array = self.value
+        return array
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "value":
+            raise AttributeError(name)
+        return getattr(self.value, name)
+
     @property
     def stacked_axes(self) -> tuple[int, ...]:
         """The inserted axes of the whole array, outer ones first."""

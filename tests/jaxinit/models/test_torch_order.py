@@ -196,7 +196,7 @@ def test_dicts_are_drawn_in_the_order_in_which_they_were_made(seed: int) -> None
 
 
 def test_a_stack_is_drawn_layer_by_layer() -> None:
-    def build(rngs: nnx.Rngs) -> nnx.Dict:
+    def build(rngs: nnx.Rngs) -> Any:
         def block(rngs: nnx.Rngs) -> nnx.Sequential:
             return nnx.Sequential(nnx.Linear(4, 6, rngs=rngs), nnx.Linear(6, 4, rngs=rngs))
 

@@ -122,3 +122,21 @@ def test_an_axis_that_flax_does_not_tell_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"cannot tell which axes of params\.dense\.(kernel|bias) stack layers"):
         jaxinit.linen.initializers(Mapped(), SEQUENCE)
+
+
+def test_a_scanned_function_may_read_the_variables_of_a_module() -> None:
+    class Tied(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            def body(dense: nn.Module, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+                y = dense(x)
+                return jax.numpy.dot(y, dense.variables["params"]["kernel"].T) @ dense.variables["params"][
+                    "kernel"
+                ], None
+
+            scan = nn.scan(body, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)
+            y: jax.Array = scan(nn.Dense(8, name="dense"), x, None)[0]
+            return y
+
+    drawn = arrays(jaxinit.linen.init(Tied(), KEY, SEQUENCE))
+    assert_drawn(drawn["dense.kernel"], Uniform(-(8**-0.5), 8**-0.5))
