@@ -12,12 +12,14 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import numpy as np
 
 from jaxinit._models import linen_trace, rules
 from jaxinit._models.correspondence import Shapes
 from jaxinit._models.linen_model import LinenModel, as_source
-from jaxinit._models.loading import checkpoint, state_dict
-from jaxinit._models.loading.selection import Globs, Rename, Selection
+from jaxinit._models.loading.checkpoint import State
+from jaxinit._models.loading.selection import Globs, Rename
+from jaxinit._models.loading.state_dict import Matched
 from jaxinit._models.matching import InitFn, Initializers
 from jaxinit._torch_generator.generator import TorchGenerator
 
@@ -94,7 +96,7 @@ def reset_parameters(
 
 
 def apply(
-    module: nn.Module, variables: Any, fn: InitFn, key: Source, *inputs: Any, only: str | None = None, **kwargs: Any
+    module: nn.Module, variables: Any, fn: InitFn, key: Source, *inputs: Any, only: Globs | None = None, **kwargs: Any
 ) -> Any:
     """Draw what a function of each module asks for, as torch's `model.apply(init_weights)` does.
 
@@ -109,7 +111,7 @@ def apply(
         key: as for `reset_parameters`.
         *inputs: as for `module.init`.
         only: a pattern such as `"head"` or `"blocks_*.kernel"` for the parameters to draw, or for
-            modules around them.
+            modules around them, a function of a path (a tuple) and its array, or several of these.
         **kwargs: as for `module.init`.
 
     Raises:
@@ -182,14 +184,15 @@ def init(module: nn.Module, key: Source, *inputs: Any, order: Iterable[str] | No
 def load(
     module: nn.Module,
     variables: Any,
-    state: checkpoint.State,
+    state: State,
     *inputs: Any,
     rename: Rename | None = None,
     only: Globs | None = None,
     ignore: Globs | None = None,
+    transposed: Globs | None = None,
     strict: bool = True,
     **kwargs: Any,
-) -> tuple[Any, state_dict.Matched]:
+) -> tuple[Any, Matched]:
     """Load torch's weights: transposed, flipped, split and summed as the layers need.
 
     A torch tensor has the path of the layer and torch's name of the parameter: `conv1.kernel` is
@@ -199,12 +202,15 @@ def load(
         module: the module, with attributes named as in torch.
         variables: as for `reset_parameters`.
         state: torch's `state_dict()` (a dict of arrays), the path of a safetensors file or of the index of a sharded
-            checkpoint, or a folder with one of these.
+            checkpoint, a folder with one of these, or several paths. A file of `torch.save` that ends in .bin, .pt,
+            .pth or .ckpt is read by torch with `weights_only=True`.
         *inputs: as for `module.init`.
         rename: what torch's names become, as a function, as a dict of new names by old ones, or as pairs of a regular
             expression and what replaces it. No name changes by default.
-        only: a shell pattern or several, of paths of parameters or names of tensors. Nothing else is loaded.
+        only: a shell pattern or several, of paths of parameters or names of tensors, or functions of a path (a tuple)
+            and its array. Nothing else is loaded.
         ignore: the same for what is not loaded.
+        transposed: the same for matrices that torch has as (in, out), such as those of Conv1D in transformers.
         strict: whether all must fit. Otherwise the parameters that fit are loaded, and the `problems` of the result
             list what did not.
         **kwargs: as for `module.init`.
@@ -224,5 +230,43 @@ def load(
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = LinenModel(module, inputs, kwargs, variables=variables)
-    arrays, names = view.load(state, rename, Selection.of(only, ignore), strict)
+    arrays, names = view.load(state, rename, strict, only=only, ignore=ignore, transposed=transposed)
     return view.filled(arrays), names
+
+
+def state_dict(
+    module: nn.Module,
+    variables: Any,
+    *inputs: Any,
+    names: Iterable[str] | None = None,
+    rename: Rename | None = None,
+    transposed: Globs | None = None,
+    **kwargs: Any,
+) -> dict[str, np.ndarray]:
+    """Return the weights as torch has them: its names, its axes, its packed tensors. The inverse of `load`.
+
+    Each array is a copy. torch takes it after `torch.from_numpy`, and safetensors writes it.
+    Where torch adds two biases, the first (`bias_ih`) gets the sum and the second is zero.
+    Each layer of a stack `blocks` has its own names: `blocks.0`, `blocks.1` and so on.
+
+    Args:
+        module: the module, with attributes named as in torch.
+        variables: as for `reset_parameters`.
+        *inputs: as for `module.init`.
+        names: torch's names, such as `list(torch_model.state_dict())`. They decide where several are possible:
+            attention in one tensor or in four Linears, `conv_1` or `conv.1`, weight_norm.
+        rename: as for `load`, with `names`. It maps torch's names to those of the model, and is undone here.
+        transposed: as for `load`.
+        **kwargs: as for `module.init`.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: `names` are not those of the tensors of the model, or there is `rename` without `names`.
+
+    Example:
+        >>> module, x = nn.Dense(3), jnp.zeros((1, 2))
+        >>> state = jaxinit.linen.state_dict(module, module.init(jax.random.key(0), x), x)
+        >>> {name: array.shape for name, array in state.items()}
+        {'weight': (3, 2), 'bias': (3,)}
+    """
+    return LinenModel(module, inputs, kwargs, variables=variables).torch_state(names, rename, transposed)

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 
 from jaxinit._models import rules
-from jaxinit._models.loading import checkpoint, state_dict
-from jaxinit._models.loading.selection import Globs, Rename, Selection
+from jaxinit._models.loading.checkpoint import State
+from jaxinit._models.loading.selection import Globs, Rename
+from jaxinit._models.loading.state_dict import Matched
 from jaxinit._models.matching import InitFn, Initializers
 from jaxinit._models.nnx_build import Construction, M
 from jaxinit._models.nnx_model import NNXModel, as_source
@@ -80,7 +82,7 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
     view.finish(source, view.unmatched)
 
 
-def apply(model: nnx.Module, fn: InitFn, rngs: Source, *, only: str | None = None) -> None:
+def apply(model: nnx.Module, fn: InitFn, rngs: Source, *, only: Globs | None = None) -> None:
     """Draw what a function of each module asks for, as torch's `model.apply(init_weights)` does, in place.
 
     Inner modules come first. A layer that is one module in torch, such as a GRU, is one here: it
@@ -92,7 +94,7 @@ def apply(model: nnx.Module, fn: InitFn, rngs: Source, *, only: str | None = Non
             `{"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.zeros()}`, or None.
         rngs: as for `reset_parameters`.
         only: a pattern such as `"head"` or `"blocks.*.kernel"` for the parameters to draw, or for
-            modules around them.
+            modules around them, a filter such as `nnx.Param`, or several of these.
 
     Raises:
         TypeError: `fn` returns something else.
@@ -165,13 +167,14 @@ def init(build: Callable[[nnx.Rngs], M], rngs: Source, *, order: Iterable[str] |
 
 def load(
     model: nnx.Module,
-    state: checkpoint.State,
+    state: State,
     *,
     rename: Rename | None = None,
     only: Globs | None = None,
     ignore: Globs | None = None,
+    transposed: Globs | None = None,
     strict: bool = True,
-) -> state_dict.Matched:
+) -> Matched:
     """Load torch's weights: transposed, flipped, split and summed as the layers need, in place.
 
     A torch tensor has the path of the layer and torch's name of the parameter: `conv1.kernel` is `conv1.weight`.
@@ -180,11 +183,14 @@ def load(
     Args:
         model: the model, with attributes named as in torch.
         state: torch's `state_dict()` (a dict of arrays), the path of a safetensors file or of the index of a sharded
-            checkpoint, or a folder with one of these.
+            checkpoint, a folder with one of these, or several paths. A file of `torch.save` that ends in .bin, .pt,
+            .pth or .ckpt is read by torch with `weights_only=True`.
         rename: what torch's names become, as a function, as a dict of new names by old ones, or as pairs of a regular
             expression and what replaces it. No name changes by default.
-        only: a shell pattern or several, of paths of parameters or names of tensors. Nothing else is loaded.
+        only: a shell pattern or several, of paths of parameters or names of tensors, or filters of Flax such as
+            `nnx.Param`. Nothing else is loaded.
         ignore: the same for what is not loaded.
+        transposed: the same for matrices that torch has as (in, out), such as those of Conv1D in transformers.
         strict: whether all must fit. Otherwise the parameters that fit are loaded, and the `problems` of the result
             list what did not.
 
@@ -204,6 +210,38 @@ def load(
         ('missing bias, of shape (3,)',)
     """
     view = NNXModel(model)
-    arrays, names = view.load(state, rename, Selection.of(only, ignore), strict)
+    arrays, names = view.load(state, rename, strict, only=only, ignore=ignore, transposed=transposed)
     view.update(arrays)
     return names
+
+
+def state_dict(
+    model: nnx.Module,
+    *,
+    names: Iterable[str] | None = None,
+    rename: Rename | None = None,
+    transposed: Globs | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the weights as torch has them: its names, its axes, its packed tensors. The inverse of `load`.
+
+    Each array is a copy. torch takes it after `torch.from_numpy`, and safetensors writes it.
+    Where torch adds two biases, the first (`bias_ih`) gets the sum and the second is zero.
+    Each layer of a stack `blocks` has its own names: `blocks.0`, `blocks.1` and so on.
+
+    Args:
+        model: the model, with attributes named as in torch.
+        names: torch's names, such as `list(torch_model.state_dict())`. They decide where several are possible:
+            attention in one tensor or in four Linears, the module that is a list, weight_norm.
+        rename: as for `load`, with `names`. It maps torch's names to those of the model, and is undone here.
+        transposed: as for `load`.
+
+    Raises:
+        TypeError: an argument has the wrong type, or the model is abstract.
+        ValueError: `names` are not those of the tensors of the model, or there is `rename` without `names`.
+
+    Example:
+        >>> state = jaxinit.nnx.state_dict(nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
+        >>> {name: array.shape for name, array in state.items()}
+        {'weight': (3, 2), 'bias': (3,)}
+    """
+    return NNXModel(model).torch_state(names, rename, transposed)

@@ -76,6 +76,13 @@ class Parameter:
             array = np.flip(array, axis=tuple(range(2, array.ndim)))
         return self.layout.from_torch(array, shape)
 
+    def to_torch(self, array: np.ndarray) -> np.ndarray:
+        """Return the array of this parameter with torch's axes: the inverse of `from_torch`."""
+        if self.layout is None:
+            return array.reshape(self.torch_shape(array.shape))
+        array = self.layout.to_torch(array)
+        return np.flip(array, axis=tuple(range(2, array.ndim))) if self.is_flipped else array
+
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
@@ -86,6 +93,8 @@ class Layer:
     parameters: tuple[Parameter, ...]
     modules: tuple[str, ...] = ()
     """The parts of the Flax layer that are modules in torch too."""
+    apart: Mapping[str, "Layer"] = dataclasses.field(default_factory=dict)
+    """The layers in place of this one, by the names of parts, if torch has a layer for each part."""
 
     def initializers(self) -> dict[str, Initializer]:
         """Return the initializer of each parameter, by its path."""
@@ -104,7 +113,11 @@ class Layer:
         kept = tuple(parameter for parameter in self.parameters if parameter.path in shapes)
         needed = {block.tensor for parameter in kept for block in parameter.sources}
         draws = tuple(tensor for tensor in self.draws if tensor.name in needed)
-        return dataclasses.replace(self, draws=draws, parameters=kept)
+        apart = {
+            name: layer.within({path[len(name) + 1 :]: () for path in shapes if path.startswith(f"{name}.")})
+            for name, layer in self.apart.items()
+        }
+        return dataclasses.replace(self, draws=draws, parameters=kept, apart=apart)
 
     def tensor_shapes(self, shapes: Shapes) -> dict[str, tuple[int, ...]]:
         """Return the shape of each of torch's tensors."""
@@ -129,6 +142,25 @@ class Layer:
             parameter.path: parameter.from_torch(np.concatenate([*map(rows, parameter.blocks)]), shapes[parameter.path])
             for parameter in self.parameters
         }
+
+    def to_torch(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return torch's tensors, made of each parameter by its path: the inverse of `from_torch`.
+
+        Of blocks that torch adds up, the first gets the values and the others are zero.
+        """
+        found: dict[Block, np.ndarray] = {}
+        for parameter in self.parameters:
+            rows = np.split(parameter.to_torch(arrays[parameter.path]), len(parameter.blocks))
+            for (first, *others), values in zip(parameter.blocks, rows, strict=True):
+                found[first] = values
+                found.update((other, np.zeros_like(values)) for other in others)
+
+        def whole(tensor: Tensor) -> np.ndarray:
+            own = [found.get(Block(tensor.name, part)) for part in range(tensor.blocks)]
+            like = next(block for block in own if block is not None)
+            return np.concatenate([np.zeros_like(like) if block is None else block for block in own])
+
+        return {tensor.name: whole(tensor) for tensor in self.draws}
 
     def unused_blocks(self) -> set[Block]:
         """Return the blocks of torch's tensors that no parameter is made of: Flax computes without them."""

@@ -13,7 +13,7 @@ from jaxinit._models import linen_trace, matching, rules, verbs, weight_norm
 from jaxinit._models.linen_trace import COLLECTIONS, flat
 from jaxinit._models.matching import Given, Node, Path, array_in
 from jaxinit._models.nnx_model import nodes as nnx_nodes
-from jaxinit._models.stacks import Place, Stacks, stacked_axes
+from jaxinit._models.stacks import Place, Stacks
 from jaxinit._sampling.sharding import laid_out_like
 
 
@@ -35,7 +35,7 @@ class LinenModel(verbs.Model):
     def __init__(self, module: nn.Module, inputs: Any, kwargs: Any, **given: Any) -> None:
         if not isinstance(module, nn.Module):
             raise TypeError(f"`module` must be a flax.linen.Module, got {module!r}")
-        abstract, trace = linen_trace.run(module, inputs, kwargs)
+        abstract, trace, stacked = linen_trace.run(module, inputs, kwargs)
         self.variables = _validated(given["variables"], flat(abstract)) if given else abstract
         self._boxes = flat(self.variables)
         # `params` comes after `batch_stats` in the order of the names.
@@ -43,8 +43,7 @@ class LinenModel(verbs.Model):
         self._names = {path: names[path] for path in sorted(names, key=trace.place)}
         others = {name[1:]: name for name in self._boxes if name[0] not in COLLECTIONS}
         self._buffers = {path: name for path, name in others.items() if path not in self._names}
-        layers = trace.layers
-        places = {path: _place(self._boxes[name], layers.get(name)) for path, name in self._names.items()}
+        places = {path: Place(_spec(self._boxes[name]), *stacked.get(name, ())) for path, name in self._names.items()}
         nodes = [*_with_nnx(trace.nodes)]
         in_nnx = (node.path for node in nodes if _lacks_order(node.module))
         self._unordered = trace.unordered | dict.fromkeys(in_nnx, "an NNX module, whose order Linen does not show")
@@ -56,6 +55,14 @@ class LinenModel(verbs.Model):
 
     def buffers(self) -> matching.Leaves:
         return {path: _spec(self._boxes[name]) for path, name in self._buffers.items()}
+
+    def values(self) -> Mapping[Path, Any]:
+        return {path: array_in(self._boxes[name]) for path, name in {**self._buffers, **self._names}.items()}
+
+    def filtered(self, chosen: Any) -> list[Path]:
+        if not callable(chosen) or isinstance(chosen, type):
+            raise TypeError(f"not a function of a path and an array: {chosen!r}")
+        return [path for path, array in self.values().items() if chosen(path, array)]
 
     def init(
         self, source: verbs.ModelSource, order: Iterable[str] | None, given: Mapping[Path, Given | None] | None = None
@@ -140,13 +147,6 @@ def _with_nnx(nodes: Iterable[Node]) -> Iterator[Node]:
 def _built(module: nnx.bridge.ToLinen) -> Any:
     rngs = {} if module.skip_rng else {"rngs": nnx.Rngs(0)}
     return module.nnx_class(*module.args, **{**module.kwargs, **rngs})
-
-
-def _place(box: Any, layer: tuple[linen_trace.Shape, int] | None) -> Place:
-    """Return the place of an array, from the shape and the depth of one layer. A plain array is its own layer."""
-    spec = _spec(box)
-    shape, depth = layer or (spec.shape, 0)
-    return Place(spec, stacked_axes(spec.shape, shape) or (), depth)
 
 
 def _spec(box: Any) -> jax.ShapeDtypeStruct:

@@ -2,7 +2,8 @@
 
 A Linen module makes its submodules and parameters while it runs. So Flax is asked to report
 every call of a method. Under `nn.scan` and `nn.vmap` a module sees one layer of its arrays,
-and the modules around it see the stack: this tells which axes hold layers.
+and the modules around it see the stack: this tells which arrays hold layers. Flax tells a box
+around such an array which axes it adds. So a model with stacks is run again, with boxes.
 """
 
 import dataclasses
@@ -14,11 +15,12 @@ from typing import Any
 
 import flax
 import flax.linen as nn
+import flax.struct
 import jax
 import jax.numpy as jnp
 
-from jaxinit._models.matching import Given, Node, Path, array_in
-from jaxinit._models.stacks import stacked_axes
+from jaxinit._models.matching import Given, Node, Path, array_in, dotted
+from jaxinit._models.stacks import choices
 
 COLLECTIONS = ("batch_stats", "params")
 """The collections that torch has too: running statistics, and parameters."""
@@ -54,6 +56,43 @@ class Called:
                 self.shapes.setdefault((collection, *self.path, *path), array_in(box).shape)
 
 
+class _Box(flax.struct.PyTreeNode, nn.meta.AxisMetadata[Any]):
+    """An array of one layer, and where each `nn.scan` or `nn.vmap` around it inserts an axis, inner ones first."""
+
+    value: Any
+    inserted: tuple[int, ...] = flax.struct.field(default=(), pytree_node=False)
+
+    def unbox(self) -> Any:
+        return self.value
+
+    def replace_boxed(self, val: Any) -> "_Box":
+        return self.replace(value=val)
+
+    def add_axis(self, index: int, params: Any) -> "_Box":
+        return self.replace(inserted=(*self.inserted, index))
+
+    def remove_axis(self, index: int, params: Any) -> "_Box":
+        return self.replace(inserted=self.inserted[:-1])
+
+    # A scanned function may read `module.variables` of a module that it has called, and meet the box there.
+    def __jax_array__(self) -> jax.Array:
+        array: jax.Array = self.value
+        return array
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "value":
+            raise AttributeError(name)
+        return getattr(self.value, name)
+
+    @property
+    def stacked_axes(self) -> tuple[int, ...]:
+        """The inserted axes of the whole array, outer ones first."""
+        axes: list[int] = []
+        for rank, index in enumerate(self.inserted, self.value.ndim - len(self.inserted) + 1):
+            axes = [index % rank, *(axis + (axis >= index % rank) for axis in axes)]
+        return tuple(axes)
+
+
 class Trace:
     """The modules of a model in the order in which their first calls ended."""
 
@@ -78,7 +117,7 @@ class Trace:
         """
 
         def is_of_model(path: Path, shape: Shape) -> bool:
-            return path in variables and stacked_axes(array_in(variables[path]).shape, shape) is not None
+            return path in variables and bool(choices(array_in(variables[path]).shape, shape))
 
         self._called = {
             at: called
@@ -151,21 +190,62 @@ def _prefixes(path: Path) -> list[Path]:
     return [path[:end] for end in range(1, len(path) + 1)]
 
 
-def run(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Trace]:
-    """Return the abstract variables of the module, and its trace. Inputs may be abstract too."""
+def run(
+    module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Any, Trace, dict[Path, tuple[tuple[int, ...], int]]]:
+    """Return the abstract variables of the module, the trace, and the stacked axes and their depth for each stack.
+
+    Inputs may be abstract too.
+    """
+    trace = Trace()
+    variables = _initialized(module, inputs, kwargs, trace.intercept)
+    whole = flat(variables)
+    trace.restrict(whole)
+    depths = {name: depth for name, (shape, depth) in trace.layers.items() if array_in(whole[name]).shape != shape}
+    if not depths:
+        return variables, trace, {}
+
+    def box(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        result, module = call(*args, **kwargs), context.module
+        if module.scope is not None and module.is_initializing():
+            _put_boxes(module, depths)
+        return result
+
+    boxed = flat(_initialized(module, inputs, kwargs, box))
+    return variables, trace, {name: (_axes_of(name, boxed[name]), depth) for name, depth in depths.items()}
+
+
+def _initialized(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any], intercept: Any) -> Any:
     leaves, treedef = jax.tree.flatten((inputs, kwargs))
     # Other inputs stay as they are: a module may ask for the value of a flag.
     abstract = {index: leaf for index, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)}
-    trace = Trace()
 
     def build(given: Mapping[int, jax.Array]) -> Any:
         args, options = jax.tree.unflatten(treedef, [given.get(index, leaf) for index, leaf in enumerate(leaves)])
-        with nn.intercept_methods(trace.intercept):
+        with nn.intercept_methods(intercept):
             return module.init(jax.random.key(0), *args, **options)
 
-    variables = jax.eval_shape(build, abstract)
-    trace.restrict(flat(variables))
-    return variables, trace
+    return jax.eval_shape(build, abstract)
+
+
+def _put_boxes(module: nn.Module, depths: Mapping[Path, int]) -> None:
+    """Put the arrays of a module that is stacked into boxes, in it and below it."""
+    for (collection, *path), found in flat(module.variables).items():
+        is_stacked = depths.get((collection, *module.path, *path)) == len(module.path)
+        if is_stacked and not isinstance(found, _Box):
+            value: Any = _Box(array_in(found))
+            for name in reversed(path[1:]):
+                value = {name: value}
+            module.put_variable(collection, path[0], value)
+
+
+def _axes_of(name: Path, box: Any) -> tuple[int, ...]:
+    if not isinstance(box, _Box) or not box.inserted:
+        raise ValueError(
+            f"cannot tell which axes of {dotted(name)} stack layers: a transform such as nn.map_variables "
+            f"drops Flax's metadata. Got shape {array_in(box).shape}. Use nn.scan or nn.vmap alone for it"
+        )
+    return box.stacked_axes
 
 
 def given_to(module: nn.Module, kinds: Container[type]) -> Given:

@@ -111,6 +111,14 @@ class LayerMatch(Match):
         parameters = self.layer.parameters
         return [(self.node.at(each.path), each.layout) for each in parameters if each.layout is not None]
 
+    @property
+    def apart(self) -> list["LayerMatch"]:
+        """The parts of the module, where torch may have a layer for each of them."""
+        return [
+            LayerMatch(Node(self.node.at(name), self.node.module), layer.initializers(), layer)
+            for name, layer in self.layer.apart.items()
+        ]
+
 
 def dotted(path: Path) -> str:
     return ".".join(path)
@@ -175,17 +183,15 @@ def _in_layers(match: Match, layouts: Mapping[Path, Layout]) -> Match:
 
 
 def selected(
-    nodes: Iterable[Node], matches: Sequence[Match], leaves: Leaves, fn: InitFn, only: str | None
+    nodes: Iterable[Node], matches: Sequence[Match], leaves: Leaves, fn: InitFn, only: Sequence[str] | None
 ) -> list[Draw]:
-    """Return the draws that `fn` asks for, module by module, at the paths that match `only`.
+    """Return the draws that `fn` asks for, module by module, at the paths that match a pattern of `only`.
 
     `fn` is not called with the parts of a layer that is one module in torch, such as the gates of a GRU.
     An initializer with the default layout gets the layout of the layer that it draws for.
     """
     if not callable(fn):
         raise TypeError(f"`fn` must be a function of a module, got {fn!r}")
-    if not isinstance(only, str | None):
-        raise TypeError(f"`only` must be a pattern as a string, got {only!r}")
     draws: list[Draw] = []
     layers = {match.node.path: match for match in matches if isinstance(match, LayerMatch)}
     could_have = {match.node.at(name) for match in layers.values() for name in match.could_have}
@@ -198,9 +204,10 @@ def selected(
     draws = [(path, _in_layer(init, layouts.get(path))) for path, init in draws]
     if only is None:
         return draws
-    if not any(fits(path, only) for path in leaves):
-        raise ValueError(f"`only` must match the path of a parameter, got {only!r}. Paths are {_listed(leaves)}")
-    return [(path, init) for path, init in draws if fits(path, only)]
+    for pattern in only:
+        if not any(fits(path, pattern) for path in leaves):
+            raise ValueError(f"`only` must match the path of a parameter, got {pattern!r}. Paths are {_listed(leaves)}")
+    return [(path, init) for path, init in draws if any(fits(path, pattern) for pattern in only)]
 
 
 def _is_part(node: Node, layers: Mapping[Path, LayerMatch], leaves: Leaves) -> bool:

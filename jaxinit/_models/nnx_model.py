@@ -1,17 +1,17 @@
 """The modules and arrays of an NNX model: a graph, where what is shared has several paths. Flax chooses one of them."""
 
-import dataclasses
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from jaxinit._models import matching, rules, verbs, weight_norm
 from jaxinit._models.loading.names import stacks_in_names
 from jaxinit._models.matching import Node, Path
-from jaxinit._models.stacks import Place, Stacks
+from jaxinit._models.stacks import Axes, Place, Stacks, agreed, choices, outermost
 from jaxinit._models.torch_order.steps import Method
 from jaxinit._sampling.sharding import laid_out_like
 from jaxinit._sampling.source import KeySource
@@ -25,13 +25,9 @@ def as_source(rngs: Any) -> verbs.ModelSource:
 
 
 class NNXModel(verbs.Model):
-    """A model, concrete or abstract.
+    """A model, concrete or abstract. With torch's `names` it is known which of its stacks are lists in torch."""
 
-    A stacked layer stays one array here: its rule reads off the shape which axes stack layers.
-    Only the modules in `lists` are known to stack that many layers along their first axes.
-    """
-
-    def __init__(self, model: Any, lists: Mapping[Path, int] | None = None) -> None:
+    def __init__(self, model: Any, names: Iterable[str] | None = None) -> None:
         if not isinstance(model, nnx.Module):
             raise TypeError(f"`model` must be an nnx.Module, got {model!r}")
         self.model = model
@@ -43,13 +39,50 @@ class NNXModel(verbs.Model):
         self._kinds = {
             as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)
         }
-        places = {
-            path: Place(_spec(leaf, self._axes[path]))
+        specs = {
+            path: _spec(leaf, self._axes[path])
             for path, (_, leaf) in self._flat.items()
             if issubclass(self._kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
-        listed = {path: _in_list(path, place, lists or {}) for path, place in places.items()}
-        super().__init__([*_with_linen(nodes(model))], Stacks(listed), rules.NNX)
+        own_nodes = [*_with_linen(nodes(model))]
+        super().__init__(own_nodes, Stacks(self._places(own_nodes, specs, names)), rules.NNX)
+
+    def _places(
+        self, own_nodes: Iterable[Node], specs: matching.Leaves, names: Iterable[str] | None
+    ) -> dict[Path, Place]:
+        """Return the places of all arrays. The layers that have them tell the shapes without stacked axes."""
+        shapes = {path: spec.shape for path, spec in specs.items()}
+        own = {node.at(name): shape for node in own_nodes for name, shape in _built_shapes(node.module).items()}
+        # A layer whose array was replaced by one of fewer axes is not stacked.
+        options: dict[Path, Sequence[Axes]] = {
+            path: choices(shapes[path], own[path]) if len(shapes[path]) > len(own[path]) else [()]
+            for path in shapes
+            if path in own
+        }
+        stacked = self._agreed(shapes, options)
+        sizes = {path: tuple(shapes[path][axis] for axis in stacked.get(path, ())) for path in options}
+        modules = [node.path for node in own_nodes]
+        if names is None:
+            # The model itself is taken for a stack only if it is one of Flax's layers.
+            lists = outermost((path for path in modules if path or any(rules.NNX.of(self.model))), sizes)
+        else:
+            lists = stacks_in_names(modules, {**shapes, **sizes}, names)
+        around = {path: module for path in shapes for module in lists if path[: len(module)] == module}
+        for path in [path for path in around if path not in options]:
+            found: list[Axes] = [(axis,) for axis, size in enumerate(shapes[path]) if size == lists[around[path]]]
+            options[path] = found or [()]
+        stacked = self._agreed(shapes, options)
+        return {path: Place(spec, stacked.get(path, ()), len(around.get(path, ()))) for path, spec in specs.items()}
+
+    def _agreed(
+        self, shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequence[Axes]]
+    ) -> dict[Path, Axes]:
+        """Return the stacked axes of each array that has some. Parameters and statistics can have different ones."""
+        by_kind: dict[type, dict[Path, Sequence[Axes]]] = {}
+        for path, own in options.items():
+            if own != [()]:
+                by_kind.setdefault(self._kinds[path], {})[path] = own
+        return {path: axes for own in by_kind.values() for path, axes in agreed(shapes, own).items()}
 
     @property
     def unordered(self) -> Mapping[Path, str]:
@@ -66,13 +99,25 @@ class NNXModel(verbs.Model):
         return {
             path: _spec(leaf, self._axes[path])
             for path, (_, leaf) in self._flat.items()
-            if path not in places and path in self._kinds and _is_buffer(self._kinds[path], leaf)
+            if path not in places and _is_buffer(self._kinds.get(path, object), leaf)
         }
 
+    def values(self) -> Mapping[Path, Any]:
+        known = (*self.stacks.places, *self.buffers())
+        if isinstance(matching.array_in(self._flat[known[0]][1]), jax.ShapeDtypeStruct):
+            raise TypeError(f"`model` must hold arrays, got an abstract {type(self.model).__name__}")
+        return {path: matching.array_in(self._flat[path][1]) for path in known}
+
+    def filtered(self, chosen: Any) -> list[Path]:
+        try:
+            is_chosen = nnx.filterlib.to_predicate(chosen)
+        except ValueError as error:  # what Flax's own message for a TypeError ends in
+            raise TypeError(f"not a filter: {chosen!r}") from error
+        known = (*self.stacks.places, *self.buffers())
+        return [path for path in known if is_chosen(*self._flat[path])]
+
     def with_lists(self, names: Iterable[str]) -> "NNXModel":
-        paths = [node.path for node in self.nodes]
-        lists = stacks_in_names(paths, {path: leaf.shape for path, leaf in self.stacks.leaves.items()}, names)
-        return NNXModel(self.model, lists) if lists else self
+        return NNXModel(self.model, names) if any(place.stacked_axes for place in self.stacks.places.values()) else self
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
         """Put arrays at their paths in the model, each laid out like the one that is there."""
@@ -205,16 +250,36 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     return value.items() if isinstance(value, dict) else vars(value).items()
 
 
-def _in_list(path: Path, place: Place, lists: Mapping[Path, int]) -> Place:
-    """Return the place of an array with a stacked axis in front, if a module around it stands for a list."""
-    depth = next((len(module) for module in lists if path[: len(module)] == module), None)
-    return place if depth is None else dataclasses.replace(place, stacked_axes=(0,), depth=depth)
+def _built_shapes(layer: Any) -> dict[str, tuple[int | None, ...]]:
+    """Return the shapes of a layer's arrays as it was built, which a transform that stacks it does not change.
+
+    None is a size that the layer does not keep.
+    """
+    match layer:
+        case nnx.Einsum():
+            return {"kernel": tuple(layer.kernel_shape), "bias": tuple(layer.bias_shape or ())}
+        case nnx.LoRA():
+            return {"lora_a": (layer.in_features, None), "lora_b": (None, layer.out_features)}
+        case nnx.Embed():
+            return {"embedding": (layer.num_embeddings, layer.features)}
+        case nnx.Linear() | nnx.LinearGeneral() | nnx.Conv() | nnx.ConvTranspose():
+            into, out = (
+                size if isinstance(size, tuple) else (size,) for size in (layer.in_features, layer.out_features)
+            )
+            batch = tuple(getattr(layer, "batch_axis", {}).values())
+            return {"kernel": getattr(layer, "kernel_shape", (*batch, *into, *out)), "bias": (*batch, *out)}
+        case nnx.BatchNorm() | nnx.LayerNorm() | nnx.GroupNorm() | nnx.InstanceNorm() | nnx.RMSNorm():
+            return dict.fromkeys(("scale", "bias", "mean", "var"), (getattr(layer, "num_features", None),))
+        case nnx.PReLU():
+            return {"negative_slope": ()}
+    return {}
 
 
 def _is_buffer(kind: type, variable: Any) -> bool:
-    """Return whether a variable holds one array, and no state of a generator."""
+    """Return whether a variable holds one array, and no state of a generator. WeightNorm has an array without one."""
     arrays = jax.tree.leaves(variable)
-    return not issubclass(kind, nnx.RngState) and len(arrays) == 1 and hasattr(arrays[0], "dtype")
+    is_array = len(arrays) == 1 and hasattr(arrays[0], "dtype")
+    return is_array and not issubclass(kind, nnx.RngState) and not jnp.issubdtype(arrays[0].dtype, jax.dtypes.prng_key)
 
 
 def _spec(variable: Any, axes: Any) -> jax.ShapeDtypeStruct:

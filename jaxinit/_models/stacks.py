@@ -22,6 +22,7 @@ from jaxinit._sampling.sharding import device_put
 from jaxinit._sampling.source import Source
 from jaxinit.layouts import Layout
 
+Axes = tuple[int, ...]
 Item = TypeVar("Item")
 
 
@@ -66,6 +67,10 @@ class Place:
         if not self.stacked_axes:
             return array
         return device_put(array.transpose(np.argsort(self._order)), self.spec.sharding)
+
+    def layers(self, array: np.ndarray) -> np.ndarray:
+        """Return the array of each layer of an array, one behind the other."""
+        return array.transpose(self._order).reshape(-1, *self.layer.shape)
 
     def path_of(self, path: Path, index: tuple[int, ...]) -> Path:
         """Return `path` as it would be in a list of layers: `blocks.kernel` of layer 2 is `blocks.2.kernel`."""
@@ -143,6 +148,13 @@ class Stacks:
             together = list(group)
             yield from ((item, index) for index in np.ndindex(*sizes) for item in together)
 
+    def layers(self, arrays: Mapping[Path, np.ndarray]) -> dict[Path, np.ndarray]:
+        """Return the arrays of all layers from whole arrays: the inverse of `whole`."""
+        each = {path: self.places[path].layers(array) for path, array in arrays.items()}
+        return {
+            layer: one for path, own in each.items() for layer, one in zip(self.layer_paths(path), own, strict=True)
+        }
+
     def whole(self, arrays: Mapping[Path, jax.Array]) -> dict[Path, jax.Array]:
         """Return whole arrays from the arrays of all layers, for the paths that have one for every layer."""
         wholes = {}
@@ -155,24 +167,66 @@ class Stacks:
         return wholes
 
 
-def stacked_axes(stack: Sequence[int], layer: Sequence[int]) -> tuple[int, ...] | None:
-    """Return the axes of an array of shape `stack` that hold layers of shape `layer`, or None if it holds none.
-
-    Where sizes leave a choice, these are the first axes.
+def choices(stack: Sequence[int], layer: Sequence[int | None]) -> list[Axes]:
+    """Return all axes of an array of shape `stack` that can hold layers of shape `layer`. None is a size unknown.
 
     Example:
-        >>> from jaxinit._models.stacks import stacked_axes
-        >>> stacked_axes((12, 64, 256), (64, 256)), stacked_axes((64, 12, 256), (64, 256)), stacked_axes((64,), (32,))
-        ((0,), (1,), None)
+        >>> from jaxinit._models.stacks import choices
+        >>> choices((12, 64, 256), (64, 256)), choices((4, 4, 8), (4, 8)), choices((64,), (32,)), choices((64,), (64,))
+        ([(0,)], [(0,), (1,)], [], [()])
     """
-    own: list[int] = []
-    for size in reversed(layer):
-        before = range(own[-1] if own else len(stack))
-        axis = next((axis for axis in reversed(before) if stack[axis] == size), None)
-        if axis is None:
-            return None
-        own.append(axis)
-    return tuple(axis for axis in range(len(stack)) if axis not in own)
+
+    def fits(axes: Axes) -> bool:
+        own = [size for axis, size in enumerate(stack) if axis not in axes]
+        return all(size in (None, found) for size, found in zip(layer, own, strict=True))
+
+    count = len(stack) - len(layer)
+    return [axes for axes in itertools.combinations(range(len(stack)), count) if fits(axes)] if count >= 0 else []
+
+
+def agreed(shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequence[Axes]]) -> dict[Path, Axes]:
+    """Return the stacked axes of each array, among its options.
+
+    One transform stacks all arrays of a module along the same axis, counted from the front or from
+    the back. So where the sizes of an array leave a choice, the arrays beside it decide.
+
+    Raises:
+        ValueError: they leave a choice too, or disagree.
+    """
+    keys = {path: {axes: _keys(shapes[path], axes) for axes in own} for path, own in options.items()}
+
+    def settle(path: Path) -> Axes:
+        for end in reversed(range(len(path))):
+            beside = [own.values() for other, own in keys.items() if other[:end] == path[:end]]
+            common = set.intersection(*(set().union(*own) for own in beside))
+            found = [axes for axes, own in keys[path].items() if own & common]
+            if len(found) == 1:
+                return found[0]
+        raise ValueError(
+            f"cannot tell which axis of {matching.dotted(path)} stacks layers, got shape {shapes[path]}, "
+            f"where axes {list(options[path])} are possible. Use another number of layers, or a list of layers"
+        )
+
+    return {path: settle(path) for path in sorted(options, key=lambda path: len(options[path]))}
+
+
+def outermost(modules: Iterable[Path], sizes: Mapping[Path, Axes]) -> dict[Path, int]:
+    """Return the outermost modules in a model whose layers are all stacked alike, and how often.
+
+    `sizes` are those of the stacked axes of the arrays in layers.
+    """
+    stacks: dict[Path, int] = {}
+    for module in sorted(modules, key=len):
+        below = {size[:1] for path, size in sizes.items() if path[: len(module)] == module}
+        if len(below) == 1 and () not in below and not any(module[: len(outer)] == outer for outer in stacks):
+            ((stacks[module],),) = below
+    return stacks
+
+
+def _keys(shape: tuple[int, ...], axes: Axes) -> set[tuple[Axes, Axes]]:
+    """Return the sizes of the axes with the axes counted from the front, and counted from the back."""
+    sizes = tuple(shape[axis] for axis in axes)
+    return {(sizes, axes), (sizes, tuple(axis - len(shape) for axis in axes))}
 
 
 def for_stack(init: Init, rank: int, count: int) -> Init:

@@ -1,7 +1,7 @@
 """The table of modules: the Flax layers that correspond to each torch module, and their rules.
 
-A rule reads all sizes off the shapes of a layer's parameters. So one rule serves NNX and Linen,
-and NNX layers that are stacked for a scan, whose first axes are batch axes.
+A rule reads all sizes off the shapes of a layer's parameters. So one rule serves NNX and Linen.
+In a stack of layers these are the shapes of one layer.
 """
 
 import dataclasses
@@ -20,11 +20,6 @@ Rule = Callable[[Shapes, Any], Layer | None]
 """From the shapes of a layer's parameters and the layer, or None if torch has no such module."""
 
 
-def _stacked(layout: Layout, count: int) -> Layout:
-    """Return the layout with `count` batch axes in front."""
-    return dataclasses.replace(layout, batch_axis=tuple(range(count)))
-
-
 def _vector(path: str, tensor: str) -> Parameter:
     return Parameter(path, ((Block(tensor),),))
 
@@ -40,8 +35,8 @@ def _affine(torch: str, own: Affine, kernel: Parameter) -> Layer:
 
 def linear(shapes: Shapes, _: Any) -> Layer:
     """Match `kernel` (in, out)."""
-    *stacked, features, _ = shapes["kernel"]
-    return _affine("Linear", defaults.linear(features), _weight("kernel", _stacked(FLAX, len(stacked))))
+    features, _ = shapes["kernel"]
+    return _affine("Linear", defaults.linear(features), _weight("kernel", FLAX))
 
 
 def _count(axes: Any) -> int:
@@ -52,7 +47,7 @@ def linear_general(shapes: Shapes, layer: Any) -> Layer:
     """Match `kernel` (*in, *out), which is torch's Linear between flattened axes."""
     out = _count(layer.out_features if hasattr(layer, "out_features") else layer.features)
     ends = tuple(range(-out - _count(layer.axis), -out)), tuple(range(-out, 0))
-    layout = _stacked(Layout(*ends), len(shapes["kernel"]) - len(ends[0]) - out)
+    layout = Layout(*ends, batch_axis=tuple(range(len(shapes["kernel"]) - len(ends[0]) - out)))
     features = layout.torch_shape(shapes["kernel"])[-1]
     return _affine("Linear", defaults.linear(features), _weight("kernel", layout))
 
@@ -78,40 +73,26 @@ def einsum(shapes: Shapes, layer: Any) -> Layer | None:
     return _affine("Linear", defaults.linear(features), _weight("kernel", layout))
 
 
-def conv(shapes: Shapes, layer: Any) -> Layer:
+def conv(shapes: Shapes, _: Any) -> Layer:
     """Match `kernel` (*spatial, in / groups, out)."""
-    spatial, stacked = _spatial(shapes["kernel"], layer)
-    own = defaults.conv(shapes["kernel"][-2], spatial)
-    return _affine(f"Conv{len(spatial)}d", own, _weight("kernel", _stacked(FLAX, stacked)))
+    *spatial, features, _ = shapes["kernel"]
+    return _affine(f"Conv{len(spatial)}d", defaults.conv(features, spatial), _weight("kernel", FLAX))
 
 
 def conv_transpose(shapes: Shapes, layer: Any) -> Layer:
     """Match `kernel` (*spatial, in, out), or (*spatial, out, in) in torch's direction with `transpose_kernel`."""
-    spatial, stacked = _spatial(shapes["kernel"], layer)
-    is_torchs = layer.transpose_kernel
+    spatial, is_torchs = shapes["kernel"][:-2], layer.transpose_kernel
     own = defaults.conv_transpose(shapes["kernel"][-2 if is_torchs else -1], spatial, transpose_kernel=is_torchs)
-    layout = _stacked(FLAX if is_torchs else FLAX_CONV_TRANSPOSE, stacked)
-    kernel = _weight("kernel", layout, is_flipped=not is_torchs)
+    kernel = _weight("kernel", FLAX if is_torchs else FLAX_CONV_TRANSPOSE, is_flipped=not is_torchs)
     return _affine(f"ConvTranspose{len(spatial)}d", own, kernel)
 
 
-def _spatial(shape: tuple[int, ...], layer: Any) -> tuple[tuple[int, ...], int]:
-    """Return the sizes of a kernel's spatial axes, and the number of stacked axes in front of them."""
-    stacked = len(shape) - 2 - _count(layer.kernel_size)
-    return shape[stacked:-2], stacked
-
-
-def embed(shapes: Shapes, layer: Any) -> Layer | None:
+def embed(_: Shapes, layer: Any) -> Layer:
     """Match `embedding` (num_embeddings, features). A row of zeros that a Linen layer was built with stays zero."""
-    stacked = len(shapes["embedding"]) - 2
     own = getattr(layer, "embedding_init", None)  # NNX's layer does not keep its initializer
     padded = own if isinstance(own, with_zero_row) else None
-    if padded and stacked:
-        return None
-    layout = _stacked(TORCH, stacked)
-    layout = dataclasses.replace(layout, in_axis=-1, out_axis=-2)
     draws = (Tensor("weight", padded or defaults.embedding()["embedding_init"]),)
-    return Layer("Embedding", draws, (_weight("embedding", layout),))
+    return Layer("Embedding", draws, (_weight("embedding", TORCH),))
 
 
 def _norm(torch: str, own: Norm | Scale) -> Rule:
@@ -143,8 +124,8 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
 
     torch packs the three into one tensor if their inputs have the same size.
     """
-    *stacked, size, heads, head_dim = shapes["query.kernel"]
-    (kdim, *key), (vdim, *value) = (shapes[f"{part}.kernel"][-3:] for part in ("key", "value"))
+    size, heads, head_dim = shapes["query.kernel"]
+    (kdim, *key), (vdim, *value) = (shapes[f"{part}.kernel"] for part in ("key", "value"))
     if not size == heads * head_dim == shapes["out.kernel"][-1] or not [heads, head_dim] == key == value:
         return None
     own = defaults.multihead_attention(size, kdim, vdim)
@@ -153,7 +134,6 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
     blocks = [
         Block("in_proj_weight", i) if is_packed else Block(f"{part[0]}_proj_weight") for i, part in enumerate(parts)
     ]
-    inward = _stacked(_PER_HEAD, len(stacked))
     weights = dict.fromkeys(block.tensor for block in blocks)
     draws = (
         Tensor("out_proj.weight", own["out_kernel_init"]),
@@ -163,12 +143,19 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
         Tensor("out_proj.bias", own["out_bias_init"]),
     )
     parameters = (
-        *(Parameter(f"{part}.kernel", ((block,),), inward) for part, block in zip(parts, blocks, strict=True)),
+        *(Parameter(f"{part}.kernel", ((block,),), _PER_HEAD) for part, block in zip(parts, blocks, strict=True)),
         *(Parameter(f"{part}.bias", ((Block("in_proj_bias", i),),)) for i, part in enumerate(parts)),
-        _weight("out.kernel", _stacked(_FROM_HEADS, len(stacked)), "out_proj.weight"),
+        _weight("out.kernel", _FROM_HEADS, "out_proj.weight"),
         _vector("out.bias", "out_proj.bias"),
     )
-    return Layer("MultiheadAttention", draws, parameters, modules=("out",))
+    # Hugging Face has a Linear for each part.
+    apart = {
+        part: _affine("Linear", defaults.linear(features), _weight("kernel", layout))
+        for part, features, layout in zip(
+            (*parts, "out"), (size, kdim, vdim, size), (_PER_HEAD, _PER_HEAD, _PER_HEAD, _FROM_HEADS), strict=True
+        )
+    }
+    return Layer("MultiheadAttention", draws, parameters, ("out",), apart)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,8 +184,7 @@ class _Cell:
         share = self.gates // len(names)
         for first, name in zip(range(0, self.gates, share), names, strict=True):
             gates = range(first, first + share)
-            layout = _stacked(FLAX, len(shapes[f"{name}.kernel"]) - 2)
-            yield Parameter(f"{name}.kernel", tuple((Block(f"weight_{side}", gate),) for gate in gates), layout)
+            yield Parameter(f"{name}.kernel", tuple((Block(f"weight_{side}", gate),) for gate in gates), FLAX)
             yield Parameter(f"{name}.bias", tuple(self._bias(side, gate, shapes) for gate in gates))
 
     def _bias(self, side: str, gate: int, shapes: Shapes) -> tuple[Block, ...]:

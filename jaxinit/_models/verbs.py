@@ -11,8 +11,9 @@ import numpy as np
 from jaxinit import _arguments
 from jaxinit._initializers.base import Initializer
 from jaxinit._models import matching
-from jaxinit._models.loading import checkpoint, state_dict
-from jaxinit._models.loading.selection import Rename, Selection, renamed
+from jaxinit._models.loading import checkpoint, state_dict, weight_norm
+from jaxinit._models.loading.refusal import refusal
+from jaxinit._models.loading.selection import Globs, Rename, Selection, globs, renamed, turned
 from jaxinit._models.matching import Draw, Given, InitFn, Initializers, Match, Node, Path
 from jaxinit._models.rules import Rules, given_to_layers, with_given
 from jaxinit._models.stacks import Stacks
@@ -103,44 +104,88 @@ class Model:
         arrays = self.stacks.whole(replay.replay_init(steps, leaves, source.generator, order, self.unordered))
         return {path: array for path, array in arrays.items() if path not in by_flax}
 
-    def apply(self, source: ModelSource, fn: InitFn, only: str | None) -> Arrays:
+    def apply(self, source: ModelSource, fn: InitFn, only: Globs | None) -> Arrays:
         """Draw what `fn` asks for."""
-        draws = matching.selected(self.nodes, self._matching[0], self.stacks.leaves, fn, only)
+        patterns = globs("only", only, self.filtered)
+        draws = matching.selected(self.nodes, self._matching[0], self.stacks.leaves, fn, patterns)
         if source.generator is None:
             return self.stacks.draw(draws, KeySource(source.key))
         model = self._layers(), self.stacks.layer_leaves, source.generator
         return self.stacks.whole(replay.replay_apply(self.stacks.layer_draws(draws), *model, self.unordered))
 
-    def load(
-        self, state: checkpoint.State, rename: Rename | None, selection: Selection, strict: bool
-    ) -> tuple[Arrays, state_dict.Matched]:
-        """Return the arrays made of torch's tensors, and the names of the tensors for each."""
-        tensors = renamed(checkpoint.read(state), rename)
-        return self.with_lists(tensors).load_tensors(tensors, selection, strict)
+    def filtered(self, chosen: Any) -> Iterable[Path]:
+        """Return the paths of the arrays that one of Flax's filters chooses. Raise TypeError if it is none."""
+        raise NotImplementedError
+
+    def values(self) -> Mapping[Path, Any]:
+        """Return the parameters, statistics and buffers by their paths."""
+        raise NotImplementedError
 
     def with_lists(self, names: Iterable[str]) -> "Model":
         """Return the model with the knowledge of stacks that torch's names give: a stack is a list there."""
         return self
 
-    def load_tensors(
-        self, tensors: Mapping[str, np.ndarray], selection: Selection, strict: bool
+    def load(
+        self, state: checkpoint.State, rename: Rename | None, strict: bool, **patterns: Globs | None
     ) -> tuple[Arrays, state_dict.Matched]:
-        """Return the arrays made of tensors, and the names of the tensors for each."""
+        """Return the arrays made of torch's tensors, and the names of the tensors for each."""
+        tensors = renamed(checkpoint.read(state), rename)
+        view = self.with_lists(tensors)
+        target = view.target()
+        tensors = turned(weight_norm.merged(tensors, target), view.layer_globs("transposed", patterns["transposed"]))
+        only, ignore = (view.layer_globs(name, patterns[name]) for name in ("only", "ignore"))
+        loading = state_dict.match(target, tensors, Selection(only, ignore or ()))
+        if not (strict and loading.problems):
+            view.drop_parts_of_stacks(loading)
+        if loading.problems and (strict or not loading.arrays):
+            raise ValueError(refusal(target, loading))
+        loading.matched.problems = tuple(loading.problems)
+        arrays = matching.on_device(loading.arrays, target.leaves)
+        loaded_buffers = {path: array for path, array in arrays.items() if path in target.buffers}
+        return {**loaded_buffers, **view.stacks.whole(arrays)}, loading.matched
+
+    def torch_state(
+        self, names: Iterable[str] | None, rename: Rename | None, transposed: Globs | None
+    ) -> dict[str, np.ndarray]:
+        """Return torch's tensors, by those of torch's `names` that `rename` maps to the names of the model."""
+        if names is None and rename is not None:
+            raise ValueError(f"`rename` is undone by torch's names, got `names=None` and rename={rename!r}")
+        renamed_names = renamed(checkpoint.without_counters({name: name for name in names or ()}), rename)
+        theirs = {weight_norm.old_name(new): old for new, old in renamed_names.items()}
+        view = self if names is None else self.with_lists(theirs)
+        target, values = view.target(), {path: np.asarray(array) for path, array in view.values().items()}
+        layers = view.stacks.layers({path: values[path] for path in view.stacks.places})
+        buffers = {path: values[path] for path in target.buffers}
+        state = weight_norm.split(state_dict.tensors(target, {**buffers, **layers}, theirs), theirs)
+        state = turned(state, view.layer_globs("transposed", transposed))
+        if names is not None and theirs.keys() != state.keys():
+            raise ValueError(
+                f"`names` must be those of the model's tensors, got none of {sorted(state.keys() - theirs.keys())}, "
+                f"but of others {sorted(theirs.keys() - state.keys())}"
+            )
+        return {theirs.get(name, name): np.array(tensor, order="C") for name, tensor in state.items()}
+
+    def layer_globs(self, argument: str, value: Globs | None) -> tuple[str, ...] | None:
+        """Return patterns of paths in which each layer of a stack has its own."""
+        places = self.stacks.places
+        return globs(
+            argument,
+            value,
+            lambda chosen: [
+                layer
+                for path in self.filtered(chosen)
+                for layer in (self.stacks.layer_paths(path) if path in places else [path])
+            ],
+        )
+
+    def target(self) -> state_dict.Target:
+        """Return what torch's tensors are matched with."""
         unmatched = [layer for path in self.unmatched for layer in self.stacks.layer_paths(path)]
         buffers = self.buffers()
         leaves = {**buffers, **self.stacks.layer_leaves}
-        target = state_dict.Target(self._layers(), unmatched, leaves, self.shared(), list(buffers))
-        loading = state_dict.match(target, tensors, selection)
-        if not (strict and loading.problems):
-            self._drop_parts_of_stacks(loading)
-        if loading.problems and (strict or not loading.arrays):
-            raise ValueError(state_dict.refusal(target, tensors, loading.problems))
-        loading.matched.problems = tuple(loading.problems)
-        arrays = matching.on_device(loading.arrays, leaves)
-        loaded_buffers = {path: array for path, array in arrays.items() if path in buffers}
-        return {**loaded_buffers, **self.stacks.whole(arrays)}, loading.matched
+        return state_dict.Target(self._layers(), unmatched, leaves, self.shared(), list(buffers))
 
-    def _drop_parts_of_stacks(self, loading: state_dict.Loading) -> None:
+    def drop_parts_of_stacks(self, loading: state_dict.Loading) -> None:
         """Keep the values of an array that stacks layers, if not all of its layers are loaded."""
         for path in self.stacks.places:
             layers = self.stacks.layer_paths(path)

@@ -22,7 +22,7 @@ ON_DEMAND = {
     "weight_norm.py": {"flax"},
     "linen_trace.py": {"flax"},
     "linen_model.py": {"flax"},
-    "checkpoint.py": {"safetensors"},
+    "checkpoint.py": {"safetensors", "torch"},
 }
 NOT_NEEDED = [
     "flax",

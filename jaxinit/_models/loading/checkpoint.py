@@ -1,15 +1,21 @@
-"""Read torch's tensors from a dict, a file of safetensors, a sharded checkpoint or a folder, as NumPy arrays."""
+"""Read torch's tensors from a dict, files of safetensors or torch.save, or a folder of them, as NumPy arrays."""
 
+import collections
 import json
 import pathlib
-from collections.abc import Mapping
+import pickle
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 
-State = Mapping[str, Any] | str | PathLike[str]
+File = str | PathLike[str]
+State = Mapping[str, Any] | File | Sequence[File]
+
+T = TypeVar("T")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 # Types that `safetensors.numpy` cannot read, because NumPy itself lacks them (safetensors 0.8).
 _FLOAT8 = {
@@ -25,16 +31,21 @@ def read(state: State) -> dict[str, np.ndarray]:
     """Return the arrays by torch's names."""
     if isinstance(state, Mapping):
         found = _arrays(_unwrapped(state))
-    elif isinstance(state, str | PathLike):
-        found = {name: array for file in _files(pathlib.Path(state)) for name, array in _read_file(file).items()}
     else:
-        raise TypeError(f"`state` must be a dict of arrays or the path of a safetensors file, got {type(state)}")
-    return {name: array for name, array in found.items() if not _is_counter(name)}
+        paths: list[Any] = [*state] if isinstance(state, list | tuple) else [state]
+        if not all(isinstance(path, str | PathLike) for path in paths):
+            raise TypeError(f"`state` must be a dict of arrays, the path of a checkpoint or several, got {type(state)}")
+        read_files = [_read_file(file) for path in paths for file in _files(pathlib.Path(path))]
+        counts = collections.Counter(name for arrays in read_files for name in arrays)
+        if twice := [name for name, count in counts.items() if count > 1]:
+            raise ValueError(f"`state` must have each tensor in one file, got {', '.join(twice)} in several")
+        found = {name: array for arrays in read_files for name, array in arrays.items()}
+    return without_counters(found)
 
 
-def _is_counter(name: str) -> bool:
-    """Return whether this is BatchNorm's count of batches, which Flax does not keep."""
-    return name.rpartition(".")[2] == "num_batches_tracked"
+def without_counters(state: Mapping[str, T]) -> dict[str, T]:
+    """Return the state without BatchNorm's counts of batches, which Flax does not keep."""
+    return {name: value for name, value in state.items() if name.rpartition(".")[2] != "num_batches_tracked"}
 
 
 def _unwrapped(state: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -76,7 +87,7 @@ def _through_jax(name: str, value: Any) -> np.ndarray:
 
 
 def _files(path: pathlib.Path) -> list[pathlib.Path]:
-    """Return the files of safetensors that a path means: itself, the shards of an index, or those of a folder."""
+    """Return the files that a path means: itself, the shards of an index, or those of a folder."""
     if path.is_dir():
         return _files(_only_checkpoint(path))
     if path.name.endswith(".index.json"):
@@ -86,11 +97,12 @@ def _files(path: pathlib.Path) -> list[pathlib.Path]:
 
 def _only_checkpoint(folder: pathlib.Path) -> pathlib.Path:
     """Return the index or the file of a folder as `save_pretrained` writes it."""
-    found = sorted(folder.glob("*.safetensors.index.json")) or sorted(folder.glob("*.safetensors"))
-    standard = [path for path in found if path.name.startswith("model.safetensors")]
+    kinds = ("*.safetensors.index.json", "*.safetensors", "*.bin.index.json", *(f"*{kind}" for kind in _PICKLES))
+    found = next(filter(None, (sorted(folder.glob(kind)) for kind in kinds)), [])
+    standard = [path for path in found if path.name.startswith(("model.safetensors", "pytorch_model.bin"))]
     if len(standard or found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        raise ValueError(f"`state` must be a folder with one safetensors checkpoint, got {folder} with {names}")
+        raise ValueError(f"`state` must be a folder with one checkpoint, got {folder} with {names}")
     return (standard or found)[0]
 
 
@@ -103,6 +115,8 @@ def _weight_map(path: pathlib.Path) -> Mapping[str, str]:
 
 
 def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
+    if path.suffix in _PICKLES:
+        return _read_pickle(path)
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:
@@ -114,10 +128,25 @@ def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
             arrays = {name: file.get_tensor(name) for name in kinds if name not in narrow}
     except SafetensorError as error:
         raise ValueError(
-            f"`state` must be a file of safetensors (no pickle is loaded), got {path}: {error}. "
-            "Read a file of torch.save with torch.load(path, weights_only=True), and pass what it returns"
+            f"`state` must be a file of safetensors, or of torch.save with a name that ends in "
+            f"{', '.join(_PICKLES)}, got {path}: {error}"
         ) from None
     return {**arrays, **_read_narrow(path, narrow)} if narrow else arrays
+
+
+def _read_pickle(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Return the arrays in a file of torch.save. torch reads it without running code of the file."""
+    try:
+        import torch
+    except ImportError:
+        raise ImportError(f"`state` as a file of torch.save needs torch, got {path}. Install torch") from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"`state` must be a file that holds tensors alone, got {path}: {error}") from None
+    if not isinstance(state, Mapping):
+        raise TypeError(f"`state` must be a file with a dict of tensors, got {path} with {type(state)}")
+    return _arrays(_unwrapped(state))
 
 
 def _read_narrow(path: pathlib.Path, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:

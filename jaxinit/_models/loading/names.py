@@ -6,24 +6,32 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from jaxinit._models.matching import Path, dotted
 
+_APART = {
+    "query": (("q_proj",), ("attention", "query"), ("self", "query")),
+    "key": (("k_proj",), ("attention", "key"), ("self", "key")),
+    "value": (("v_proj",), ("attention", "value"), ("self", "value")),
+    "out": (("out_proj",), ("o_proj",), ("output", "dense")),
+}
+"""Hugging Face's names for the parts of attention, as in Llama, ViT and BERT."""
+
 
 def candidate_names(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the prefixes and suffixes that torch's names of a layer's tensors may have.
+    """Yield the prefixes and suffixes that torch's names of a layer's tensors may have, the likeliest first.
 
-    For `rnn.cell` these are `("rnn.cell", "")` and, in a recurrent module, `("rnn", "_l0")`.
+    For `rnn.cell` these are `("rnn", "_l0")`, as in a recurrent module, and `("rnn.cell", "")`.
     """
-    for spelled in spelled_paths(path):
-        yield dotted(spelled), ""
-    for spelled in spelled_paths(path):
-        yield from _recurrent_names(spelled)
+    own = [(dotted(spelled), "") for spelled in spelled_paths(path)]
+    recurrent = [name for spelled in spelled_paths(path) for name in _recurrent_names(spelled)]
+    is_recurrent = path[-1:] == ("cell",) or re.search(r"_l\d+(_reverse)?$", dotted(path))
+    yield from (*recurrent, *own) if is_recurrent else (*own, *recurrent)
 
 
 def stacks_in_names(
-    modules: Iterable[Path], shapes: Mapping[Path, tuple[int, ...]], names: Iterable[str]
+    modules: Iterable[Path], sizes: Mapping[Path, tuple[int, ...]], names: Iterable[str]
 ) -> dict[Path, int]:
-    """Return the outermost modules that torch has a list for, and Flax arrays with one more axis in front.
+    """Return the outermost modules that torch has a list for, and Flax one array, with the number of layers.
 
-    `shapes` are those of all arrays by path. The value is the number of layers.
+    `sizes` are those of the axes that may stack layers, for all arrays by path.
     """
     stacks: dict[Path, int] = {}
     entries = _entries(names)
@@ -31,10 +39,10 @@ def stacks_in_names(
         count = next((entries[path] for path in spelled_paths(module) if path in entries), None)
         if count is None or any(module[: len(outer)] == outer for outer in stacks):
             continue
-        below = {path[len(module) :]: shape for path, shape in shapes.items() if path[: len(module)] == module}
-        # A list of Flax's has entries of its own, in `layers` if it is a Sequential.
-        is_list = any(part.isdigit() for path in below for part in path[: 1 + (path[0] == "layers")])
-        if below and not is_list and all(shape[:1] == (count,) for shape in below.values()):
+        below = {path[len(module) :]: size for path, size in sizes.items() if path[: len(module)] == module}
+        # A list of Flax's has as many entries of its own, in `layers` if it is a Sequential.
+        listed = {part for path in below for part in path[: 1 + (path[0] == "layers")] if part.isdigit()}
+        if below and len(listed) != count and all(count in size for size in below.values()):
             stacks[module] = count
     return stacks
 
@@ -50,19 +58,33 @@ def _entries(names: Iterable[str]) -> dict[Path, int]:
 
 
 def spelled_paths(path: Path) -> list[Path]:
-    """Return the paths that torch may have for a path of Flax's, itself first.
+    """Return the paths that torch may have for a path of Flax's, the likeliest first.
 
     Linen names an entry of a list `blocks_0`, torch `blocks.0`. Flax's Sequential keeps a list
     `layers`, and torch's has the entries themselves. So each `layers` may be left out or not.
+    Flax's WeightNorm is a module around a layer, and in torch the layer has a `weight_g`.
     """
+    path = _scale_of_weight_norm(path) or path
     listed = tuple(part for name in path for part in re.sub(r"_(?=\d+(_\d+)*$)", ".", name).split("."))
     following = (*listed[1:], "")[: len(listed)]
     choices = [
-        ((name,), ()) if name == "layers" and after.isdigit() else ((name,),)
+        ((), (name,)) if (name == "layers" and after.isdigit()) or name == "layer_instance" else ((name,),)
         for name, after in zip(listed, following, strict=True)
     ]
-    spelled = (tuple(itertools.chain(*choice)) for choice in itertools.product(*choices))
-    return list(dict.fromkeys((path, *spelled)))
+    spelled = [tuple(itertools.chain(*choice)) for choice in itertools.product(*choices)]
+    apart = [(*own[:-1], *other) for own in spelled for other in _APART.get(own[-1] if own else "", ())]
+    return list(dict.fromkeys((*spelled, path, *apart)))
+
+
+def _scale_of_weight_norm(path: Path) -> Path | None:
+    """Return torch's path for a scale of WeightNorm, whose name is the path of a kernel, a tuple or with slashes."""
+    *module, outer, own = ("", "", *path)
+    inner = re.findall(r"\w+", own)
+    if outer == "scales" and inner[-1:] == ["kernel"]:
+        return (*module[2:], *inner[:-1], "weight_g")
+    if own.endswith("/kernel/scale"):
+        return (*module[2:], *inner[:-2], "weight_g")
+    return None
 
 
 def _recurrent_names(path: Path) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,7 @@
 """Match the tensors of torch's `state_dict` with the parameters of a Flax model, name by name."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -35,18 +34,30 @@ class Target:
     buffers: Sequence[Path] = ()
     """Other arrays, such as a codebook. A state may have them or not."""
 
+    def layers(self, names: Container[str]) -> Iterator[tuple[LayerMatch, dict[str, str]]]:
+        """Yield the layers that torch has, as its names show, with the full names of their tensors."""
+        for match in self.matches:
+            if isinstance(match, LayerMatch):
+                whole, *apart = [(each, _full_names(each, names)) for each in (match, *match.apart)]
+                found = sum(name in names for _, own in apart for name in own.values())
+                is_apart = found > sum(name in names for name in whole[1].values())
+                yield from apart if is_apart else [whole]
+
+    @property
+    def parameters(self) -> Iterator[Path]:
+        """The parameters that torch has no layer for. So they have the same names and axes in torch."""
+        in_layers = {path for match in self.matches if isinstance(match, LayerMatch) for path in match.paths}
+        others = dict.fromkeys(path for match in self.matches for path in match.paths)
+        yield from (*self.unmatched, *(path for path in others if path not in in_layers))
+
 
 def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection) -> "Loading":
     """Return the arrays of the model by path, and all that is missing, left over or of a shape that does not fit."""
     loading = Loading(target.leaves, state, selection, dict(state))
     loading.problems += _without_copies(loading.unused, target.shared)
-    for match in target.matches:
-        if isinstance(match, LayerMatch):
-            loading.assign_layer(match)
-    # torch has no layer for these, so their parameters have the same names and axes in torch.
-    in_layers = {path for match in target.matches if isinstance(match, LayerMatch) for path in match.paths}
-    others = dict.fromkeys(path for match in target.matches for path in match.paths if path not in in_layers)
-    for path in (*target.unmatched, *others):
+    for match, names in target.layers(state):
+        loading.assign_layer(match, names)
+    for path in target.parameters:
         loading.assign_parameter(path)
     for path in target.buffers:
         loading.assign_parameter(path, is_optional=True)
@@ -60,29 +71,26 @@ def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection)
     return loading
 
 
-def refusal(target: Target, state: Mapping[str, np.ndarray], problems: Sequence[str]) -> str:
-    """Return the message of an error, with the line that removes a prefix if every name has one."""
-    lines = ["`state` does not fit the model, which is unchanged:", *problems]
-    unchanged = match(target, state, Selection()).problems
-    for prefix in _prefixes(state):
-        rest = {name.removeprefix(prefix): array for name, array in state.items()}
-        if len(match(target, rest, Selection()).problems) < len(unchanged):
-            lines.append(
-                f"Every name in `state` has the prefix {prefix!r}. "
-                f'Remove it with: rename=lambda name: name.removeprefix("{prefix}")'
-            )
-            break
-    return "\n".join(lines)
+def tensors(target: Target, arrays: Mapping[Path, np.ndarray], names: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return torch's tensors made of the arrays of a model: the inverse of `match`.
 
-
-def _prefixes(state: Iterable[str]) -> Iterator[str]:
-    """Yield the prefixes that all names have, such as `module.` and `module.model.`."""
-    first, *others = state or [""]
-    parts = first.split(".")
-    for end in range(1, len(parts)):
-        prefix = ".".join(parts[:end]) + "."
-        if all(name.startswith(prefix) for name in others):
-            yield prefix
+    Torch's names choose among spellings, and what else than parameters torch has. They may be empty.
+    """
+    state: dict[str, np.ndarray] = {}
+    for match, own_names in target.layers(names):
+        own = match.layer.to_torch({name: arrays[match.node.at(name)] for name in match.inits})
+        state |= {own_names[name]: tensor for name, tensor in own.items()}
+    for path in (*target.parameters, *target.buffers):
+        spelled = [*map(dotted, spelled_paths(path))]
+        name = next((name for name in spelled if name in names), spelled[0])
+        if not names or name in names or path not in target.buffers:
+            state[name] = arrays[path]
+    for path, other in target.shared:
+        prefix = f"{dotted(path)}."
+        state |= {
+            f"{dotted(other)}.{name[len(prefix) :]}": state[name] for name in list(state) if name.startswith(prefix)
+        }
+    return state
 
 
 @dataclasses.dataclass
@@ -97,6 +105,10 @@ class Loading:
     matched: Matched = dataclasses.field(default_factory=Matched)
     problems: list[str] = dataclasses.field(default_factory=list)
     tables: list[np.ndarray] = dataclasses.field(default_factory=list)
+    transposed: list[str] = dataclasses.field(default_factory=list)
+    """The names of matrices that fit only if transposed."""
+    square: list[str] = dataclasses.field(default_factory=list)
+    """The names of square matrices in layers of torch's Linear."""
 
     @property
     def names(self) -> Iterator[str]:
@@ -105,20 +117,29 @@ class Loading:
         for path in self.leaves:
             yield from map(dotted, spelled_paths(path))
 
-    def assign_layer(self, match: LayerMatch) -> None:
+    def assign_layer(self, match: LayerMatch, names: Mapping[str, str]) -> None:
         """Make each parameter of a layer that has all of its tensors."""
         shapes = match.shapes(self.leaves)
-        names = _full_names(match, match.layer.tensor_shapes(shapes), self.state)
         selected = self._selected(match, names)
         self._with_axes(selected, names, shapes)
         wanted = selected.tensor_shapes(shapes)
         tensors = {own: self.unused.pop(name) for own, name in names.items() if name in self.unused}
+        self._note_matrices(match, wanted, tensors, names)
         found = {own: (names[own], shape, tensors.get(own)) for own, shape in wanted.items()}
         wrong = {own: problem for own, given in found.items() for problem in _problem(*given)}
         needed = {own: tensor for own, tensor in tensors.items() if own in wanted and own not in wrong}
         nonzero = dict(_nonzero_unused(match, needed, names))
         self.problems += [*wrong.values(), *nonzero.values()]
         self._assign(match, _without_tensors(selected, {*wrong, *nonzero}), tensors, names)
+
+    def _note_matrices(
+        self, match: LayerMatch, wanted: Shapes, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]
+    ) -> None:
+        """Note which matrices of a Linear layer may be transposed."""
+        if match.layer.torch == "Linear" and "weight" in tensors and "weight" in wanted:
+            shape, found = wanted["weight"], tensors["weight"].shape
+            if shape == found[::-1]:
+                (self.square if shape == found else self.transposed).append(names["weight"])
 
     def _selected(self, match: LayerMatch, names: Mapping[str, str]) -> Layer:
         """Return the layer without the parameters that are not selected."""
@@ -212,10 +233,10 @@ def _nonzero_unused(
             )
 
 
-def _full_names(match: Match, wanted: Iterable[str], state: Mapping[str, Any]) -> dict[str, str]:
+def _full_names(match: LayerMatch, state: Container[str]) -> dict[str, str]:
     """Return torch's full names of a layer's tensors, by the candidate that the state has most tensors of."""
     candidates = [
-        {own: f"{prefix}.{own}{suffix}".removeprefix(".") for own in wanted}
+        {tensor.name: f"{prefix}.{tensor.name}{suffix}".removeprefix(".") for tensor in match.layer.draws}
         for prefix, suffix in candidate_names(match.node.path)
     ]
     return max(candidates, key=lambda names: sum(name in state for name in names.values()))

@@ -28,13 +28,14 @@ def replay_init(
 
     Raises:
         TypeError: an initializer is not one of jaxinit's.
-        ValueError: a layer is stacked, `order` leaves one out or has a name that fits nothing, or there is none and
-            nothing shows the order.
+        ValueError: `order` leaves a layer out or has a name that fits nothing, or there is none and nothing shows
+            the order.
     """
     require_no_trace()
     steps, parameters = in_torch_order(matches, leaves, order, unordered), _parameters(matches)
     for step in steps:
-        _require_drawable(step)
+        for path, init in step.draws:
+            _require_own(init, path)
     drawn: dict[Path, np.ndarray] = {}
     layer, state = None, generator.get_state()
     for step in steps:
@@ -49,17 +50,6 @@ def replay_init(
         layer, state = step if isinstance(step, LayerMatch) else None, generator.get_state()
         drawn |= _drawn_by(step, leaves, generator, parameters)
     return on_device(drawn, leaves)
-
-
-def _require_drawable(step: Match) -> None:
-    """Raise an error if a step cannot be drawn from torch's generator."""
-    if isinstance(step, LayerMatch) and any(layout.batch_axis != () for _, layout in step.layouts):
-        raise ValueError(
-            "stacked layers cannot be drawn from a TorchGenerator: torch has no scanned layers. "
-            f"Got {step.node}: use a JAX key, or a list of layers"
-        )
-    for path, init in step.draws:
-        _require_own(init, path)
 
 
 def _require_own(init: Any, path: Path) -> None:

@@ -105,7 +105,7 @@ def three_by_three(*_: Any) -> jax.Array:
         ({"bias": jaxinit.eye()}, None, ValueError, "`shape` must have"),
         ({"bias": three_by_three}, None, ValueError, r"of head\.bias must return float32\[5\], got int32\[3, 3\]"),
         (None, "haed", ValueError, "`only` must match the path of a parameter, got 'haed'. Paths are .*head"),
-        (None, ["head"], TypeError, r"`only` must be a pattern as a string, got \['head'\]"),
+        (None, ["head", 3], TypeError, "`only` must be a pattern, a filter or a list of them, got 3"),
     ],
 )
 def test_a_wrong_answer_changes_nothing(

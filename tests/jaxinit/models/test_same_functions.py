@@ -23,7 +23,7 @@ NNX, LINEN = functions(jaxinit.nnx), functions(jaxinit.linen)
 
 def test_the_functions_are_the_same() -> None:
     assert NNX.keys() == LINEN.keys()
-    assert NNX.keys() == {"register", "reset_parameters", "apply", "initializers", "init", "load"}
+    assert NNX.keys() == {"register", "reset_parameters", "apply", "initializers", "init", "load", "state_dict"}
 
 
 @pytest.mark.parametrize("name", NNX)

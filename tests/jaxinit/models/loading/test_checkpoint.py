@@ -1,6 +1,7 @@
 """Tensors and files of torch as people have them: views, narrow dtypes, shards, folders, and what cannot be read."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def test_shards_with_an_index(name: str, sharded: dict[str, torch.Tensor], tmp_p
 
 
 def test_a_folder_with_one_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"must be a folder with one safetensors checkpoint, got .* with none"):
+    with pytest.raises(ValueError, match=r"must be a folder with one checkpoint, got .* with none"):
         jaxinit.nnx.load(linear(), tmp_path)
     for name in ("a", "b"):
         safetensors.torch.save_file(torch.nn.Linear(3, 4).state_dict(), tmp_path / f"{name}.safetensors")
@@ -104,3 +105,56 @@ def test_nested_dicts() -> None:
     np.testing.assert_array_equal(layer.kernel[...].T, state["weight"])
     with pytest.raises(TypeError, match=r"got nested dicts under 'model'. Pass .*, such as state\['model'\]"):
         jaxinit.nnx.load(layer, {"model": state, "step": 1})
+
+
+@pytest.mark.parametrize("kind", ["bin", "pt", "pth", "ckpt"])
+def test_a_file_of_torch_save(kind: str, tmp_path: Path) -> None:
+    state, path, layer = torch.nn.Linear(3, 4).state_dict(), tmp_path / f"pytorch_model.{kind}", linear()
+    torch.save({"state_dict": state, "epoch": 1} if kind == "ckpt" else state, path)
+    for source in (path, tmp_path):
+        jaxinit.nnx.load(layer, source)
+        np.testing.assert_array_equal(layer.kernel[...].T, state["weight"])
+
+
+class Payload:
+    """A pickle that runs code when it is read."""
+
+    def __reduce__(self) -> Any:
+        return exec, ("raise SystemExit",)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.safetensors", "model"])
+def test_a_pickle_runs_no_code(name: str, tmp_path: Path) -> None:
+    torch.save({"weight": Payload()}, tmp_path / name)
+    with pytest.raises(
+        ValueError, match=r"`state` must be a file (that holds tensors alone|of safetensors, or of torch.save)"
+    ):
+        jaxinit.nnx.load(linear(), tmp_path / name)
+
+
+def test_a_file_of_torch_save_needs_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(torch.nn.Linear(3, 4).state_dict(), tmp_path / "model.pt")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(
+        ImportError, match=r"`state` as a file of torch\.save needs torch, got .*model\.pt\. Install torch"
+    ):
+        jaxinit.nnx.load(linear(), tmp_path / "model.pt")
+
+
+def test_a_file_that_holds_no_dict(tmp_path: Path) -> None:
+    torch.save([torch.ones(3)], tmp_path / "model.pt")
+    with pytest.raises(TypeError, match=r"`state` must be a file with a dict of tensors, got .* with <class 'list'>"):
+        jaxinit.nnx.load(linear(), tmp_path / "model.pt")
+
+
+def test_several_files(tmp_path: Path) -> None:
+    state: dict[str, torch.Tensor] = torch.nn.Linear(3, 4).state_dict()
+    paths, layer = [tmp_path / "a.safetensors", tmp_path / "b.pt"], linear()
+    safetensors.torch.save_file({"weight": state["weight"]}, paths[0])
+    torch.save({"bias": state["bias"]}, paths[1])
+    jaxinit.nnx.load(layer, paths)
+    np.testing.assert_array_equal(layer.kernel[...].T, state["weight"])
+    with pytest.raises(ValueError, match="`state` must have each tensor in one file, got weight in several"):
+        jaxinit.nnx.load(layer, [*paths, paths[0]])
+    with pytest.raises(TypeError, match="`state` must be a dict of arrays, the path of a checkpoint or several"):
+        jaxinit.nnx.load(layer, [state])  # type: ignore[list-item]  # wrong on purpose

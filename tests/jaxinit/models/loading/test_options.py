@@ -111,8 +111,8 @@ def test_rename(load: Load, rename: Any) -> None:
         ({"rename": [("(", "")]}, TypeError, "`rename` must be a function, a dict or pairs"),
         ({"rename": lambda _: None}, TypeError, "`rename` must return a name as a string, got None for 'token'"),
         ({"rename": lambda _: "a"}, ValueError, "must give each tensor its own name, got 'a' for 'token' and 'body.w"),
-        ({"only": 3}, TypeError, "`only` must be a pattern or a list of patterns, got 3"),
-        ({"ignore": ["head", None]}, TypeError, "`ignore` must be a pattern or a list of patterns, got None"),
+        ({"only": 3}, TypeError, "`only` must be a pattern, a filter or a list of them, got 3"),
+        ({"ignore": ["head", 3]}, TypeError, "`ignore` must be a pattern, a filter or a list of them, got 3"),
         ({"ignore": "heed"}, ValueError, "`ignore` must match a parameter or tensor, got 'heed'. Names are body.bias,"),
         ({"only": ["head", "heed"]}, ValueError, "`only` must match a parameter or tensor, got 'heed'"),
     ],
@@ -195,3 +195,55 @@ def test_a_stack_is_loaded_as_a_whole() -> None:
     _, matched = jaxinit.linen.load(module, own, state, X, None, strict=False)
     assert set(matched) == {"0.fc.bias", "1.fc.bias"}
     assert matched.problems[-1] == "fc.kernel holds 2 layers and is loaded as a whole, got 1"
+
+
+@both
+@pytest.mark.parametrize(
+    ("chosen", "loaded"),
+    [
+        ({"only": nnx.PathContains("head")}, {"head.kernel", "head.bias"}),
+        ({"only": ["token", lambda path, _: path[-1] == "bias"]}, {"token", "body.bias", "head.bias"}),
+        ({"ignore": lambda _, array: array.ndim == 2}, {"token", "body.bias", "head.bias"}),
+    ],
+)
+def test_filters_of_flax(load: Load, chosen: dict[str, Any], loaded: set[str]) -> None:
+    assert set(load(STATE, **chosen)[1]) == loaded
+
+
+def test_filters_by_the_type_of_a_variable() -> None:
+    model = nnx.Sequential(nnx.Linear(2, 3, rngs=nnx.Rngs(0)), nnx.BatchNorm(3, rngs=nnx.Rngs(0)))
+    state = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)).state_dict()
+    assert set(jaxinit.nnx.load(model, state, only=nnx.BatchStat)) == {"layers.1.mean", "layers.1.var"}
+    linear: Any
+    norm: Any
+    linear, norm = model.layers
+
+    def fill(module: Any) -> Any:
+        return {"bias": jaxinit.constant(7)} if hasattr(module, "bias") else None
+
+    jaxinit.nnx.apply(model, fill, nnx.Rngs(0), only=[lambda path, _: path[1] == 1, "*.kernel"])
+    assert (norm.bias[...] == 7).all()
+    assert (linear.bias[...] != 7).all()
+
+
+def test_matrices_that_torch_has_transposed() -> None:
+    theirs = {
+        "c_attn.weight": np.ones((4, 12)),
+        "c_proj.weight": np.arange(16.0).reshape(4, 4),
+        "c_proj.bias": np.ones(4),
+    }
+    model = nnx.Dict(
+        c_attn=nnx.Linear(4, 12, use_bias=False, rngs=nnx.Rngs(0)), c_proj=nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+    )
+    with pytest.raises(
+        ValueError, match=r"as Conv1D .*: c_attn\.weight\. Square tensors fit both ways: c_proj\.weight\. "
+    ):
+        jaxinit.nnx.load(model, theirs)
+    for transposed in ("*", ["c_attn", "c_proj"], ["*.weight"]):
+        jaxinit.nnx.load(model, theirs, transposed=transposed)
+        np.testing.assert_array_equal(model.c_proj.kernel[...], theirs["c_proj.weight"])
+        back = jaxinit.nnx.state_dict(model, transposed=transposed)
+        assert back.keys() == theirs.keys()
+        assert all((back[name] == theirs[name]).all() for name in theirs)
+    with pytest.raises(ValueError, match="`transposed` must match a parameter or tensor, got 'x'"):
+        jaxinit.nnx.load(model, theirs, transposed="x")

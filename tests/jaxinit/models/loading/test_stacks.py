@@ -70,22 +70,22 @@ def test_a_list_of_blocks_into_a_scan() -> None:
 
 
 def test_a_stack_of_one_layer_and_a_list_of_the_same_sizes() -> None:
-    stacked = nnx.split_rngs(splits=2)(nnx.vmap(lambda rngs: nnx.Linear(2, 2, rngs=rngs)))(nnx.Rngs(0))
-    state = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)).state_dict()
+    stacked = nnx.split_rngs(splits=2)(nnx.vmap(lambda rngs: nnx.Linear(3, 3, rngs=rngs)))(nnx.Rngs(0))
+    state = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)).state_dict()
     jaxinit.nnx.load(stacked, state)
     for layer in (0, 1):
         np.testing.assert_array_equal(stacked.kernel[layer].T, state[f"{layer}.weight"])
     rngs = nnx.Rngs(0)
-    listed = nnx.Sequential(nnx.Linear(2, 2, rngs=rngs), nnx.Linear(2, 2, rngs=rngs))
+    listed = nnx.Sequential(nnx.Linear(3, 3, rngs=rngs), nnx.Linear(3, 3, rngs=rngs))
     jaxinit.nnx.load(listed, state)
     for index in (0, 1):
         np.testing.assert_array_equal(nnx.state(listed)["layers"][index]["kernel"][...].T, state[f"{index}.weight"])
 
 
 def test_only_modules_that_torch_has_a_list_for_are_stacks() -> None:
-    shapes = {("a", "kernel"): (2, 3, 3), ("a", "bias"): (2, 3), ("b", "0", "bias"): (2,), ("b", "1", "bias"): (2,)}
+    sizes: Any = {("a", "kernel"): (2,), ("a", "bias"): (2,), ("b", "0", "bias"): (2,), ("b", "1", "bias"): (2,)}
     modules = [("a",), ("b",), ("b", "0"), ("b", "1"), ()]
     names = ["a.0.weight", "a.0.bias", "a.1.weight", "a.1.bias", "b.0.bias", "b.1.bias"]
-    assert stacks_in_names(modules, shapes, names) == {("a",): 2}
-    assert stacks_in_names(modules, shapes, [*names, "a.2.bias"]) == {}
-    assert stacks_in_names(modules, shapes, ["a.weight", "a.bias"]) == {}
+    assert stacks_in_names(modules, sizes, names) == {("a",): 2}
+    assert stacks_in_names(modules, sizes, [*names, "a.2.bias"]) == {}
+    assert stacks_in_names(modules, sizes, ["a.weight", "a.bias"]) == {}

@@ -48,7 +48,7 @@ ERRORS: list[tuple[Callable[[], Any], Draw, type[Exception], str]] = [
         lambda: stacked(jax.random.split(jax.random.key(0), 4)),
         jaxinit.nnx.reset_parameters,
         ValueError,
-        r"stacked layers cannot be drawn from a TorchGenerator: torch has no scanned layers\. Got the model \(Linear\)",
+        "`order` must give torch's names, got None for the model, whose attributes Flax sorted",
     ),
     (
         two,

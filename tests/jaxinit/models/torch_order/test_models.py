@@ -193,3 +193,16 @@ def test_dicts_are_drawn_in_the_order_in_which_they_were_made(seed: int) -> None
         jaxinit.nnx.reset_parameters(model, TorchGenerator(seed))
         for name, layer in zip(("second", "first"), theirs, strict=True):
             np.testing.assert_array_equal(model.parts[name].kernel[...].T, layer.weight.detach())
+
+
+def test_a_stack_is_drawn_layer_by_layer() -> None:
+    def build(rngs: nnx.Rngs) -> Any:
+        def block(rngs: nnx.Rngs) -> nnx.Sequential:
+            return nnx.Sequential(nnx.Linear(4, 6, rngs=rngs), nnx.Linear(6, 4, rngs=rngs))
+
+        return nnx.Dict(blocks=nnx.split_rngs(splits=3)(nnx.vmap(block, in_axes=0, out_axes=1))(rngs))
+
+    torch.manual_seed(5)
+    layers = [torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.Linear(6, 4)) for _ in range(3)]
+    state = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList(layers)}).state_dict()
+    assert_torchs(jaxinit.nnx.init(build, TorchGenerator(5), order=list(state)), build, state)
