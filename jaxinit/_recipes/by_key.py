@@ -1,8 +1,9 @@
 """The arrays of a recipe from a JAX key: one program, with a part for each group of equal initializations.
 
-Parameters whose nodes are equal but for their place form a group. A group is computed once,
-under `vmap` over the keys of its members. So the program of a model with more layers of a
-kind is hardly larger.
+Parameters whose nodes are equal but for their place form a group. A group is a loop over the
+keys of its members, and its result is a stack of their arrays. So the program of a model with
+more layers of a kind is no larger. A small program for each group then takes its arrays apart.
+If the large program did so, XLA would compile the same copy once for each layer.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxinit import _arguments
 from jaxinit._initializers.base import Initializer
@@ -22,7 +23,7 @@ from jaxinit._recipes.flax_layout import Relayout, relayout, with_flax_axes
 from jaxinit._recipes.nodes import Data, Node, Ref, initializer, is_draw, substitute
 from jaxinit._recipes.operations import compute
 from jaxinit._recipes.parameter import Entry, Form
-from jaxinit._sampling.sharding import jit_each, resolve
+from jaxinit._sampling.sharding import jit_each, jit_sharded, resolve
 from jaxinit._sampling.source import KeySource, fold_in_path, path_words
 from jaxinit.distributions import Distribution, Normal, TruncatedNormal, Uniform
 
@@ -54,6 +55,21 @@ class Program:
     relayout: Relayout | None
     sharding: NamedSharding | None
 
+    @functools.cached_property
+    def drawn(self) -> int:
+        """The number of draws."""
+        return sum(map(is_draw, self.nodes))
+
+    def is_stacked(self, count: int) -> bool:
+        """Return whether `count` arrays of this program differ, and are drawn as a stack."""
+        return self.drawn > 0 and count > 1
+
+    def sharding_of(self, count: int) -> NamedSharding | None:
+        """Return the sharding of the result for `count` arrays."""
+        if self.sharding is None or not self.is_stacked(count):
+            return self.sharding
+        return NamedSharding(self.sharding.mesh, PartitionSpec(None, *self.sharding.spec))
+
 
 @dataclasses.dataclass(frozen=True)
 class Member:
@@ -80,16 +96,16 @@ def sample(
         local, draws = _local(nodes, entry.node, distributions, dtype)
         program = Program(local, dtype, layout, resolve(form.shardings[entry.name], len(node.shape)))
         groups.setdefault(program, []).append(Member(entry.name, draws))
-    words = _words(groups.values())
-    operands = tuple(
-        np.stack([[words[draw] for draw in member.draws] for member in members]) if members[0].draws else None
-        for members in groups.values()
-    )
     counts = tuple((program, len(members)) for program, members in groups.items())
     constants = {node.args[0]: node.args[0].array() for each in groups for node in each.nodes if node.op == "data"}
-    arrays = _compiled(counts, tuple(constants))(key, operands, tuple(constants.values()))
-    members = (member.name for each in groups.values() for member in each)
-    return dict(zip(members, arrays, strict=True))
+    words = _words(member for members in groups.values() for member in members)
+    results = _compiled(counts, tuple(constants))(key, words, tuple(constants.values()))
+    arrays: dict[str, jax.Array] = {}
+    for (program, members), result in zip(groups.items(), results, strict=True):
+        for place, member in enumerate(members):
+            is_stack = program.is_stacked(len(members))
+            arrays[member.name] = jit_sharded(_take, program.sharding)(result, place) if is_stack else result
+    return arrays
 
 
 def _local(
@@ -152,44 +168,54 @@ def _elementwise(distribution: Uniform | Normal | TruncatedNormal) -> Initialize
             return trunc_normal(loc, scale, low, high)
 
 
-def _words(groups: Iterable[Sequence[Member]]) -> dict[int, np.ndarray]:
-    """Return the words that are folded into the key for each draw: those of the first parameter that it is in."""
+def _words(members: Iterable[Member]) -> np.ndarray:
+    """Return the words that are folded into the key for each draw of each member.
+
+    The words of a draw are those of the first parameter that it is in.
+    """
     words: dict[int, np.ndarray] = {}
-    for member in (member for group in groups for member in group):
+    found = [np.empty((0, 2), np.uint32)]
+    for member in members:
         new = [draw for draw in member.draws if draw not in words]
         for place, draw in enumerate(new):
             words[draw] = path_words((member.name, *([str(place)] if place else [])))
-    return words
+        found += [words[draw][None] for draw in member.draws]
+    return np.concatenate(found)
 
 
 @functools.lru_cache(maxsize=64)
 def _compiled(groups: tuple[tuple[Program, int], ...], constants: tuple[Data, ...]) -> Any:
     """Return the program of all groups, compiled with its results laid out by their shardings."""
     run = functools.partial(_run, groups=groups, constants=constants)
-    return jit_each(run, [program.sharding for program, count in groups for _ in range(count)])
+    return jit_each(run, [program.sharding_of(count) for program, count in groups])
 
 
-def _run(key: jax.Array, operands: Any, values: Any, *, groups: Any, constants: Any) -> list[jax.Array]:
+def _run(key: jax.Array, words: jax.Array, values: Any, *, groups: Any, constants: Any) -> list[jax.Array]:
+    keys = jax.vmap(fold_in_path, (None, 0))(key, words)
     given = dict(zip(constants, values, strict=True))
     results: list[jax.Array] = []
-    for (program, count), words in zip(groups, operands, strict=True):
-        one = functools.partial(_evaluate, program, key, given)
-        if words is None or count == 1:
-            results += [one(None if words is None else words[0])] * count
+    for program, count in groups:
+        one = functools.partial(_evaluate, program, given)
+        mine, keys = jnp.split(keys, [count * program.drawn])
+        if program.is_stacked(count):
+            results.append(jax.lax.map(one, mine.reshape(count, program.drawn, *mine.shape[1:])))
         else:
-            stack = jax.vmap(one)(words)
-            results += [stack[i] for i in range(count)]
+            results.append(one(mine))
     return results
 
 
-def _evaluate(program: Program, key: jax.Array, given: Mapping[Data, jax.Array], words: Any) -> jax.Array:
+def _take(stack: jax.Array, place: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_index_in_dim(stack, place, keepdims=False)
+
+
+def _evaluate(program: Program, given: Mapping[Data, jax.Array], keys: jax.Array) -> jax.Array:
     values: list[Any] = []
     drawn = 0
     for node in program.nodes:
         dtype = jax.dtypes.canonicalize_dtype(jnp.dtype(node.dtype))
         if is_draw(node):
-            init, source = initializer(node), KeySource(fold_in_path(key, words[drawn]))
-            values.append(init.draw(source, init.view(node.shape), dtype))
+            init = initializer(node)
+            values.append(init.draw(KeySource(keys[drawn]), init.view(node.shape), dtype))
             drawn += 1
         elif node.op == "data":
             values.append(given[node.args[0]])
