@@ -85,6 +85,26 @@ def copy(xp: Any, a: Any, source: Any) -> Any:
     return xp.broadcast_to(source, a.shape)
 
 
+def _places(indices: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(slice(None) if each is None else each for each in indices)
+
+
+def index(_: Any, a: Any, indices: tuple[Any, ...]) -> Any:
+    return a[_places(indices)]
+
+
+def index_put(xp: Any, a: Any, indices: tuple[Any, ...], values: Any, accumulate: bool = False) -> Any:
+    if xp is jnp:
+        places = a.at[_places(indices)]
+        return places.add(values) if accumulate else places.set(values)
+    changed = a.copy()
+    if accumulate:
+        np.add.at(changed, _places(indices), values)
+    else:
+        changed[_places(indices)] = values
+    return changed
+
+
 def _unary(name: str) -> Operation:
     return lambda xp, a: getattr(xp, name)(a)
 
@@ -127,6 +147,16 @@ ARITHMETIC: Mapping[str, Operation] = {
 }
 """Operations on numbers. Their arrays have the dtype of the result, or float32 where that is narrower."""
 
+_COMPARISONS = {
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "eq": "equal",
+    "ne": "not_equal",
+    **{name: name for name in ("logical_and", "logical_or", "bitwise_and", "bitwise_or")},
+}
+
 MOVES: Mapping[str, Operation] = {
     "to_copy": lambda _, a: a,
     "clone": lambda _, a: a,
@@ -138,10 +168,15 @@ MOVES: Mapping[str, Operation] = {
     "tril": lambda xp, a, diagonal=0: xp.tril(a, diagonal),
     "triu": lambda xp, a, diagonal=0: xp.triu(a, diagonal),
     "flip": lambda xp, a, dims: xp.flip(a, axis=tuple(dims)),
+    **{name: _binary(numpy) for name, numpy in _COMPARISONS.items()},
+    "logical_not": _unary("logical_not"),
+    "bitwise_not": _unary("invert"),
+    "index": index,
+    "index_put": index_put,
     "where": lambda xp, condition, a, b: xp.where(condition, a, b),
     "masked_fill": lambda xp, a, mask, value: xp.where(mask, xp.asarray(value, a.dtype), a),
 }
-"""Operations that only move values."""
+"""Operations that move or compare values, each in its own dtype."""
 
 OPERATIONS: Mapping[str, Operation] = {**ARITHMETIC, **MOVES}
 
@@ -164,7 +199,7 @@ def compute(node: Node, value: Callable[[int], Any], xp: Any, dtype: np.dtype) -
     if node.op in _STRUCTURED:
         return xp.asarray(_STRUCTURED[node.op](*node.args)(_NO_KEY, node.shape, dtype))
     args = substitute(node.args, value)
-    if node.op in _ELEMENTWISE or node.op in ("where", "masked_fill"):
+    if node.op in (*_ELEMENTWISE, *_COMPARISONS, "where", "masked_fill"):
         args = _of_rank(args, len(node.shape))
     if node.op in MOVES:
         moved = MOVES[node.op](xp, *args)

@@ -22,6 +22,7 @@ ON_DEMAND = {
     "linen_model.py": {"flax"},
     "checkpoint.py": {"safetensors"},
     "recorder.py": {"torch"},
+    "values.py": {"torch"},
     "run.py": {"torch"},
 }
 NOT_NEEDED = [

@@ -5,12 +5,10 @@ Tensors that do not depend on a random draw are real while they are small, so co
 computed by torch itself. The values of all others are nodes, and each operation adds one.
 """
 
-import dataclasses
 import inspect
 import math
 import threading
-import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,8 +20,9 @@ from jaxinit._initializers.base import Initializer
 from jaxinit._initializers.elementwise import normal, trunc_normal, uniform
 from jaxinit._initializers.orthogonal import orthogonal
 from jaxinit._initializers.sparse import sparse
-from jaxinit._recipes.nodes import Data, Node, Ref
+from jaxinit._recipes.nodes import Node, Ref
 from jaxinit._recipes.operations import OPERATIONS
+from jaxinit._recipes.recording.values import Values, dtype_of, memory_order, place, size_of, sizes_in
 from jaxinit._recipes.regions import Region, strides_of
 from jaxinit.layouts import TORCH
 
@@ -52,25 +51,13 @@ class NotRecorded(ValueError):  # noqa: N818  # raised as the ValueError that `r
     """The constructor does what no recipe can express."""
 
 
-@dataclasses.dataclass
-class Memory:
-    """The storage of a tensor whose values are a node's. `shape` is the order in which the storage holds them."""
-
-    storage: Any
-    shape: tuple[int, ...]
-    dtype: str
-    node: int | None = None
-    draws: list[int] = dataclasses.field(default_factory=list)
-
-
 class Recorder(TorchDispatchMode):
     """Add a node for each operation on tensors that depend on a draw, or that are too large to compute."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.nodes: list[Node] = []
+        self.values = Values()
         self._fake = FakeTensorMode(allow_non_fake_inputs=True)
-        self._memories: dict[int, Memory] = {}
         self._thread = threading.get_ident()
 
     def __torch_dispatch__(
@@ -89,7 +76,7 @@ class Recorder(TorchDispatchMode):
         if not any(map(self._is_symbolic, tensors)):
             return func(*args, **kwargs)
         if name in _READS_VALUES:
-            raise NotRecorded(f"`build` reads the values of a tensor that is drawn, by aten.{name} at {_place()}")
+            raise NotRecorded(f"`build` reads the values of a tensor that is drawn, by aten.{name} at {place()}")
         if name.endswith("_") and not name.endswith("__"):
             return self._in_place(name.removesuffix("_"), args[0], args, kwargs)
         if isinstance(kwargs.get("out"), torch.Tensor):
@@ -101,11 +88,13 @@ class Recorder(TorchDispatchMode):
         if threading.get_ident() != self._thread or (name == "orthogonal_" and tensor.numel() == 0):
             return False
         if name in ("eye_", "dirac_"):
-            self._write(tensor, self._add(Node(name.removesuffix("_"), rest, _size(tensor), _dtype(tensor))))
+            self.values.write(
+                tensor, self.values.add(Node(name.removesuffix("_"), rest, size_of(tensor), dtype_of(tensor)))
+            )
             return True
         *numbers, generator = rest
         if generator is not None:
-            self._write(tensor, self._unknown_draw(f"torch.nn.init.{name}", tensor, has_own=True))
+            self.values.write(tensor, self._unknown_draw(f"torch.nn.init.{name}", tensor, has_own=True))
             return True
         init: Initializer
         match name, numbers:
@@ -118,82 +107,8 @@ class Recorder(TorchDispatchMode):
         self._draw(tensor, init)
         return True
 
-    def value(self, tensor: torch.Tensor) -> int:
-        """Return the node of a tensor's present values."""
-        memory = self._memory(tensor)
-        if memory is None:
-            return self._add(_constant(tensor))
-        if tensor.numel() == 0:
-            return self._add(Node("full", (0.0,), _size(tensor), _dtype(tensor)))
-        region = self._region(memory, tensor)
-        if region is None:
-            return self._unknown(f"a view of shape {_size(tensor)} and strides {tensor.stride()}", tensor)
-        return self._read(self._value_of_all(memory), region)
-
-    def draws_to(self, tensor: torch.Tensor) -> Sequence[int]:
-        """Return the draws that were written to a tensor, whether they were overwritten or not."""
-        memory = self._memory(tensor)
-        return memory.draws if memory else ()
-
     def _is_symbolic(self, tensor: torch.Tensor) -> bool:
-        return isinstance(tensor, FakeTensor) or self._memory(tensor) is not None
-
-    def _memory(self, tensor: torch.Tensor) -> Memory | None:
-        return self._memories.get(id(tensor.untyped_storage()))
-
-    def _region(self, memory: Memory, tensor: torch.Tensor) -> Region | None:
-        if _dtype(tensor) != memory.dtype:
-            return None
-        return Region.of_view(memory.shape, _size(tensor), tuple(tensor.stride()), int(tensor.storage_offset()))
-
-    def _add(self, node: Node) -> int:
-        self.nodes.append(node)
-        return len(self.nodes) - 1
-
-    def _unknown(self, call: str, tensor: torch.Tensor, op: str = "unknown") -> int:
-        return self._add(Node(op, (f"{call} at {_place()}",), _size(tensor), _dtype(tensor)))
-
-    def _remember(self, tensor: torch.Tensor, node: int | None) -> Memory:
-        """Give a new tensor its memory, whose values are those of a node in the tensor's shape."""
-        storage = tensor.untyped_storage()
-        order = _storage_order(tensor)
-        shape = (storage.nbytes() // tensor.element_size(),) if order is None else _sizes(tensor, order)
-        memory = self._memories[id(storage)] = Memory(storage, shape, _dtype(tensor))
-        if node is not None:
-            self._write(tensor, node)
-        return memory
-
-    def _write(self, tensor: torch.Tensor, node: int) -> None:
-        """Write the values of a node, which has the tensor's shape, to the tensor."""
-        memory = self._memory(tensor)
-        if memory is None:  # a real tensor, whose values depend on a draw from now on
-            whole = torch.zeros(0, dtype=tensor.dtype).set_(tensor.untyped_storage())
-            shown = tensor if _storage_order(tensor) is not None else whole
-            before = self._add(_constant(shown))
-            memory = self._remember(shown, before)
-        region = self._region(memory, tensor)
-        if tensor.numel() == 0:
-            return
-        if region is None:
-            memory.node = self._unknown(f"a write to a view of shape {_size(tensor)}", tensor)
-        elif region.is_whole:
-            memory.node = self._read(node, region.inverse(memory.shape))
-        else:
-            before = self._value_of_all(memory)
-            memory.node = self._add(Node("write", (Ref(before), region, Ref(node)), memory.shape, memory.dtype))
-
-    def _read(self, index: int, region: Region) -> int:
-        """Add the node of a region of a node, unless the two are the same."""
-        node = self.nodes[index]
-        if region.is_identity and region.size == node.shape:
-            return index
-        return self._add(Node("read", (Ref(index), region), region.size, node.dtype))
-
-    def _value_of_all(self, memory: Memory) -> int:
-        """Return the node of a memory, which is `empty` if nothing was written to it."""
-        if memory.node is None:
-            memory.node = self._add(Node("empty", (), memory.shape, memory.dtype))
-        return memory.node
+        return isinstance(tensor, FakeTensor) or self.values.memory_of(tensor) is not None
 
     def _is_large_fill(self, name: str, args: tuple[Any, ...], tensors: Sequence[torch.Tensor]) -> bool:
         if name not in _FILLED and name not in _FILLED_WITH:
@@ -205,10 +120,10 @@ class Recorder(TorchDispatchMode):
         """Return a new fake tensor: with no values yet, filled with a number, or drawn."""
         with self._fake:
             made: torch.Tensor = func(*args, **kwargs)
-        memory = self._remember(made, None)
+        memory = self.values.remember(made, None)
         if name in _FILLED or name in _FILLED_WITH:
             number = _FILLED[name] if name in _FILLED else args[-1]
-            memory.node = self._add(Node("full", (number,), memory.shape, memory.dtype))
+            memory.node = self.values.add(Node("full", (number,), memory.shape, memory.dtype))
         elif name in _RANDOM:
             self._draw_new(func, name, args, kwargs, made)
         return made
@@ -222,7 +137,7 @@ class Recorder(TorchDispatchMode):
         elif str(func) == "aten.normal.float_float" and not has_own:
             self._draw(made, normal(*args[:2]))
         else:
-            self._write(made, self._unknown_draw(f"torch.{name}", made, has_own))
+            self.values.write(made, self._unknown_draw(f"torch.{name}", made, has_own))
 
     def _draw_in_place(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
         tensor: torch.Tensor = args[0]
@@ -233,45 +148,47 @@ class Recorder(TorchDispatchMode):
         elif name == "normal_" and not has_own:
             self._draw(tensor, normal(*numbers))
         else:
-            self._write(tensor, self._unknown_draw(f"Tensor.{name}", tensor, has_own))
+            self.values.write(tensor, self._unknown_draw(f"Tensor.{name}", tensor, has_own))
         return tensor
 
     def _unknown_draw(self, call: str, tensor: torch.Tensor, has_own: bool) -> int:
         """Add the node of a draw that no recipe follows. One from a generator of its own leaves torch's alone."""
         if has_own:
-            return self._unknown(f"{call} with its own generator", tensor)
-        return self._unknown(call, tensor, "unknown draw")
+            return self.values.unknown(f"{call} with its own generator", tensor)
+        return self.values.unknown(call, tensor, "unknown draw")
 
     def _draw(self, tensor: torch.Tensor, init: Initializer) -> None:
         """Draw all entries of a tensor, in the order in which its memory holds them, as torch does."""
-        order = _memory_order(tensor)
+        order = memory_order(tensor)
         is_whole = tensor.is_contiguous() or isinstance(init, orthogonal)
-        shape = _size(tensor) if is_whole else _sizes(tensor, order)
+        shape = size_of(tensor) if is_whole else sizes_in(tensor, order)
         args = (init,) if is_whole else (init, "one by one")
-        drawn = node = self._add(Node("draw", args, shape, _dtype(tensor)))
+        drawn = node = self.values.add(Node("draw", args, shape, dtype_of(tensor)))
         if not is_whole:
             strides = dict(zip(order, strides_of(shape), strict=True))
-            region = Region.of_view(shape, _size(tensor), tuple(strides[axis] for axis in range(tensor.ndim)), 0)
-            node = node if region is None else self._read(drawn, region)
-        self._write(tensor, node)
-        memory = self._memory(tensor)
+            region = Region.of_view(shape, size_of(tensor), tuple(strides[axis] for axis in range(tensor.ndim)), 0)
+            node = node if region is None else self.values.read(drawn, region)
+        self.values.write(tensor, node)
+        memory = self.values.memory_of(tensor)
         if memory is not None:
             memory.draws.append(drawn)
 
     def _in_place(self, name: str, tensor: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Note an operation that writes its result to `tensor`."""
-        shape, dtype = _size(tensor), _dtype(tensor)
+        shape, dtype = size_of(tensor), dtype_of(tensor)
         if name == "zero":
-            node = self._add(Node("full", (0.0,), shape, dtype))
+            node = self.values.add(Node("full", (0.0,), shape, dtype))
         elif name == "fill" and not isinstance(args[1], torch.Tensor):
-            node = self._add(Node("full", (args[1],), shape, dtype))
-        elif name in ("copy", "fill") and _size(args[1]) == shape and _dtype(args[1]) == dtype:
-            node = self.value(args[1])
+            node = self.values.add(Node("full", (args[1],), shape, dtype))
+        elif name in ("copy", "fill") and size_of(args[1]) == shape and dtype_of(args[1]) == dtype:
+            node = self.values.value(args[1])
         elif name in ("copy", "fill"):
-            node = self._add(Node("copy", (Ref(self.value(tensor)), Ref(self.value(args[1]))), shape, dtype))
+            node = self.values.add(
+                Node("copy", (Ref(self.values.value(tensor)), Ref(self.values.value(args[1]))), shape, dtype)
+            )
         else:
             node = self._compute(name, args, kwargs, tensor)
-        self._write(tensor, node)
+        self.values.write(tensor, node)
         return tensor
 
     def _functional(
@@ -288,8 +205,8 @@ class Recorder(TorchDispatchMode):
         new = [each for each in made if id(each.untyped_storage()) not in known]
         for each in new:
             whole = len(made) == 1
-            self._remember(
-                each, self._compute(name, args, kwargs, each) if whole else self._unknown(f"aten.{name}", each)
+            self.values.remember(
+                each, self._compute(name, args, kwargs, each) if whole else self.values.unknown(f"aten.{name}", each)
             )
         return result
 
@@ -300,61 +217,11 @@ class Recorder(TorchDispatchMode):
         try:
             bound = inspect.signature(OPERATIONS[operation]).bind(None, *args, **given)
         except (KeyError, TypeError):
-            return self._unknown(f"aten.{name}", like)
+            return self.values.unknown(f"aten.{name}", like)
         bound.apply_defaults()
-        return self._add(Node(operation, self._refs(bound.args[1:]), _size(like), _dtype(like)))
+        return self.values.add(Node(operation, self._refs(bound.args[1:]), size_of(like), dtype_of(like)))
 
     def _refs(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
-            return Ref(self.value(value))
+            return Ref(self.values.value(value))
         return tuple(map(self._refs, value)) if isinstance(value, (list, tuple)) else value
-
-
-def _constant(tensor: torch.Tensor) -> Node:
-    """Return the node of a real tensor's values."""
-    flat = tensor.detach().contiguous().reshape(-1)
-    if flat.numel() and not flat.is_complex() and bool((flat == flat[0]).all()):
-        return Node("full", (flat[0].item(),), _size(tensor), _dtype(tensor))
-    return Node("data", (constant_data(tensor),), _size(tensor), _dtype(tensor))
-
-
-def constant_data(tensor: torch.Tensor) -> Data:
-    """Return the values of a real tensor."""
-    flat = tensor.detach().contiguous().reshape(-1)
-    content = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
-    return Data(content, _size(tensor), _dtype(tensor))
-
-
-def _size(tensor: torch.Tensor) -> tuple[int, ...]:
-    return tuple(map(int, tensor.shape))
-
-
-def _sizes(tensor: torch.Tensor, order: Iterable[int]) -> tuple[int, ...]:
-    return tuple(int(tensor.shape[axis]) for axis in order)
-
-
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
-
-
-def _memory_order(tensor: torch.Tensor) -> list[int]:
-    """Return the axes from the one with the longest stride to the one with the shortest."""
-    strides = tensor.stride()
-    return sorted(range(tensor.ndim), key=lambda axis: -strides[axis])
-
-
-def _storage_order(tensor: torch.Tensor) -> list[int] | None:
-    """Return the axes in the order in which the storage holds them, or None if the tensor is not the whole storage."""
-    order = _memory_order(tensor)
-    strides = tuple(tensor.stride(axis) for axis in order)
-    is_whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
-    sizes = _sizes(tensor, order)
-    fits = all(a == b or n == 1 for a, b, n in zip(strides, strides_of(sizes), sizes, strict=True))
-    return order if is_whole and fits else None
-
-
-def _place() -> str:
-    """Return the file and line outside of torch and of jaxinit that is being run."""
-    ours = ("/torch/", "/jaxinit/_recipes/")
-    frames = [frame for frame in traceback.extract_stack() if not any(part in frame.filename for part in ours)]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"

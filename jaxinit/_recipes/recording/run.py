@@ -11,7 +11,8 @@ import torch
 from jaxinit._recipes.nodes import Data, Node
 from jaxinit._recipes.parameter import Entry, Kind
 from jaxinit._recipes.recording import torch_calls
-from jaxinit._recipes.recording.recorder import Recorder, constant_data
+from jaxinit._recipes.recording.recorder import Recorder
+from jaxinit._recipes.recording.values import constant_data
 
 
 def run(build: Callable[[], Any]) -> tuple[list[Node], list[Entry]]:
@@ -28,12 +29,14 @@ def run(build: Callable[[], Any]) -> tuple[list[Node], list[Entry]]:
     entries: list[Entry] = []
     owners: dict[int, str] = {}
     for name, aliases, tensor, kind, module in _tensors(model):
-        entries.append(Entry(name, recorder.value(tensor), kind, type(module).__name__, _torch_class(module), aliases))
-        for index in recorder.draws_to(tensor):
+        entries.append(
+            Entry(name, recorder.values.value(tensor), kind, type(module).__name__, _torch_class(module), aliases)
+        )
+        for index in recorder.values.draws_to(tensor):
             owners.setdefault(index, name)
     nodes = [
         dataclasses.replace(node, target=owners[index]) if index in owners else node
-        for index, node in enumerate(recorder.nodes)
+        for index, node in enumerate(recorder.values.nodes)
     ]
     return nodes, entries
 
@@ -73,6 +76,8 @@ def _tensors(model: torch.nn.Module) -> Iterator[Found]:
             names.setdefault(id(tensor), []).append(f"{path}.{name}" if path else name)
     for key, (tensor, kind, module) in found.items():
         first, *others = names[key]
+        if tensor.device.type != "cpu":
+            raise ValueError(f"`build` must build the model on the CPU, got {first} on {tensor.device}")
         yield first, tuple(others), tensor, kind, module
 
 

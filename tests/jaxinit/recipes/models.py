@@ -120,6 +120,18 @@ def arithmetic(m: nn.Module) -> None:
 
 
 @model
+def chosen(m: nn.Module) -> None:
+    """Entries that are chosen by an index, a mask or a comparison."""
+    m.rows, m.masked, m.clipped, m.gathered = (nn.Parameter(torch.randn(6, 4)) for _ in range(4))
+    with changed():
+        m.rows[torch.tensor([1, 4])] = 0.5
+        m.masked[torch.ones(6, 4).tril().bool()] = -1.0
+        m.clipped.copy_(torch.where(m.clipped.abs() > 1, torch.zeros(()), m.clipped))
+        m.clipped.masked_fill_(m.clipped < -0.5, 2.0)
+        m.gathered.copy_(m.rows[torch.tensor([5, 4, 3, 2, 1, 0])])
+
+
+@model
 def constants(m: nn.Module) -> None:
     m.register_buffer("mask", torch.tril(torch.ones(5, 5, dtype=torch.bool)).view(1, 1, 5, 5))
     m.register_buffer("positions", torch.arange(6).expand((1, -1)), persistent=False)

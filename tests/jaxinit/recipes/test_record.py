@@ -181,6 +181,20 @@ def test_a_constructor_that_looks_at_its_draws_is_refused() -> None:
         jaxinit.record(lambda: Odd(lambda: torch.ones(int(torch.rand(1) * 5))))
 
 
+def test_values_that_are_read_past_the_recorder_are_found_out() -> None:
+    def fill() -> torch.Tensor:
+        drawn = torch.zeros(3).normal_()
+        return torch.tensor(drawn.tolist())
+
+    with pytest.raises(ValueError, match=r"odd: a constant with NaN, or the values of a drawn tensor read by numpy"):
+        jaxinit.record(lambda: Odd(fill))
+
+
+def test_another_device_is_refused() -> None:
+    with pytest.raises(ValueError, match="`build` must build the model on the CPU, got weight on meta"):
+        jaxinit.record(lambda: nn.Linear(2, 3, device="meta"))
+
+
 def test_arguments_are_checked() -> None:
     with pytest.raises(TypeError, match=r"`build` must return a torch\.nn\.Module, got <class 'int'>"):
         jaxinit.record(lambda: 3)
