@@ -205,7 +205,8 @@ def _run(key: jax.Array, words: jax.Array, values: Any, *, groups: Any, constant
 
 
 def _take(stack: jax.Array, place: jax.Array) -> jax.Array:
-    return jax.lax.dynamic_index_in_dim(stack, place, keepdims=False)
+    taken: jax.Array = jax.lax.dynamic_index_in_dim(stack, place, keepdims=False)
+    return taken
 
 
 def _evaluate(program: Program, given: Mapping[Data, jax.Array], keys: jax.Array) -> jax.Array:
