@@ -14,7 +14,7 @@ TESTS = Path(__file__).parent
 
 ALLOWED = {
     "__init__": {"api"},
-    "__main__": {"cli", "console", "weights"},
+    "__main__": {"cli", "console", "recipes", "weights"},
     "cli": {"checks", "console", "faults", "reference", "report", "suite", "targets"},
     "api": {"suite", "targets", "checks", "reference", "statistics"},
     "report": {"axes", "checks", "faults", "console", "modules", "reference", "suite"},
@@ -27,6 +27,7 @@ ALLOWED = {
     "targets": {"adapters", "axes", "reference"},
     "adapters": {"reference"},
     "weights": {"console", "reference", "statistics"},
+    "recipes": {"console"},
     "statistics": {"reference"},
     "reference": set(),
     "axes": set(),

@@ -23,6 +23,9 @@ ON_DEMAND = {
     "linen_trace.py": {"flax"},
     "linen_model.py": {"flax"},
     "checkpoint.py": {"safetensors", "torch"},
+    "recorder.py": {"torch"},
+    "values.py": {"torch"},
+    "run.py": {"torch"},
 }
 NOT_NEEDED = [
     "flax",

@@ -1,0 +1,169 @@
+"""The values of tensors while a model is recorded: each storage has the node of what it holds."""
+
+import dataclasses
+import traceback
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from jaxinit._recipes.nodes import Data, Node, Ref
+from jaxinit._recipes.regions import Region, strides_of
+
+
+@dataclasses.dataclass
+class Memory:
+    """The storage of a tensor whose values are a node's. `shape` is the order in which the storage holds them."""
+
+    storage: Any
+    shape: tuple[int, ...]
+    dtype: str
+    node: int | None = None
+    draws: list[int] = dataclasses.field(default_factory=list)
+
+
+class Values:
+    """The nodes of a recording, and which of them holds the present values of each tensor.
+
+    A tensor without a memory is real: torch holds its values, and they depend on no draw.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._memories: dict[int, Memory] = {}
+
+    def value(self, tensor: torch.Tensor) -> int:
+        """Return the node of a tensor's present values."""
+        memory = self.memory_of(tensor)
+        if memory is None:
+            return self.add(_constant(tensor))
+        if tensor.numel() == 0:
+            return self.add(Node("full", (0.0,), size_of(tensor), dtype_of(tensor)))
+        region = self._region(memory, tensor)
+        if region is None:
+            return self.unknown(f"a view of shape {size_of(tensor)} and strides {tensor.stride()}", tensor)
+        return self.read(self._value_of_all(memory), region)
+
+    def draws_to(self, tensor: torch.Tensor) -> Sequence[int]:
+        """Return the draws that were written to a tensor, whether they were overwritten or not."""
+        memory = self.memory_of(tensor)
+        return memory.draws if memory else ()
+
+    def memory_of(self, tensor: torch.Tensor) -> Memory | None:
+        return self._memories.get(id(tensor.untyped_storage()))
+
+    def _region(self, memory: Memory, tensor: torch.Tensor) -> Region | None:
+        if dtype_of(tensor) != memory.dtype:
+            return None
+        return Region.of_view(memory.shape, size_of(tensor), tuple(tensor.stride()), int(tensor.storage_offset()))
+
+    def add(self, node: Node) -> int:
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+    def unknown(self, call: str, tensor: torch.Tensor, op: str = "unknown") -> int:
+        return self.add(Node(op, (f"{call} at {place()}",), size_of(tensor), dtype_of(tensor)))
+
+    def remember(self, tensor: torch.Tensor, node: int | None) -> Memory:
+        """Give a new tensor its memory, whose values are those of a node in the tensor's shape."""
+        storage = tensor.untyped_storage()
+        order = _storage_order(tensor)
+        shape = (storage.nbytes() // tensor.element_size(),) if order is None else sizes_in(tensor, order)
+        memory = self._memories[id(storage)] = Memory(storage, shape, dtype_of(tensor))
+        if node is not None:
+            self.write(tensor, node)
+        return memory
+
+    def write(self, tensor: torch.Tensor, node: int) -> None:
+        """Write the values of a node, which has the tensor's shape, to the tensor."""
+        memory = self.memory_of(tensor)
+        if memory is None:
+            memory = self._take_over(tensor)
+        region = self._region(memory, tensor)
+        if tensor.numel() == 0:
+            return
+        if region is None:
+            memory.node = self.unknown(f"a write to a view of shape {size_of(tensor)}", tensor)
+        elif region.is_whole:
+            memory.node = self.read(node, region.inverse(memory.shape))
+        else:
+            before = self._value_of_all(memory)
+            memory.node = self.add(Node("write", (Ref(before), region, Ref(node)), memory.shape, memory.dtype))
+
+    def _take_over(self, tensor: torch.Tensor) -> Memory:
+        """Return the memory of a real tensor, whose values depend on a draw from now on.
+
+        torch's own values are NaN then, so that whoever reads them past the recorder is found out.
+        """
+        whole = torch.zeros(0, dtype=tensor.dtype).set_(tensor.untyped_storage())
+        shown = whole if _storage_order(tensor) is None else tensor
+        before = self.add(_constant(shown))
+        if whole.is_floating_point():
+            whole.fill_(float("nan"))
+        return self.remember(shown, before)
+
+    def read(self, index: int, region: Region) -> int:
+        """Add the node of a region of a node, unless the two are the same."""
+        node = self.nodes[index]
+        if region.is_identity and region.size == node.shape:
+            return index
+        return self.add(Node("read", (Ref(index), region), region.size, node.dtype))
+
+    def _value_of_all(self, memory: Memory) -> int:
+        """Return the node of a memory, which is `empty` if nothing was written to it."""
+        if memory.node is None:
+            memory.node = self.add(Node("empty", (), memory.shape, memory.dtype))
+        return memory.node
+
+
+def _constant(tensor: torch.Tensor) -> Node:
+    """Return the node of a real tensor's values."""
+    flat = tensor.detach().contiguous().reshape(-1)
+    if flat.is_floating_point() and bool(flat.isnan().any()):
+        text = f"a constant with NaN, or the values of a drawn tensor read by numpy or tolist, at {place()}"
+        return Node("unknown", (text,), size_of(tensor), dtype_of(tensor))
+    if flat.numel() and not flat.is_complex() and bool((flat == flat[0]).all()):
+        return Node("full", (flat[0].item(),), size_of(tensor), dtype_of(tensor))
+    return Node("data", (constant_data(tensor),), size_of(tensor), dtype_of(tensor))
+
+
+def constant_data(tensor: torch.Tensor) -> Data:
+    """Return the values of a real tensor."""
+    flat = tensor.detach().contiguous().reshape(-1)
+    content = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    return Data(content, size_of(tensor), dtype_of(tensor))
+
+
+def size_of(tensor: torch.Tensor) -> tuple[int, ...]:
+    return tuple(map(int, tensor.shape))
+
+
+def sizes_in(tensor: torch.Tensor, order: Iterable[int]) -> tuple[int, ...]:
+    return tuple(int(tensor.shape[axis]) for axis in order)
+
+
+def dtype_of(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def memory_order(tensor: torch.Tensor) -> list[int]:
+    """Return the axes from the one with the longest stride to the one with the shortest."""
+    strides = tensor.stride()
+    return sorted(range(tensor.ndim), key=lambda axis: -strides[axis])
+
+
+def _storage_order(tensor: torch.Tensor) -> list[int] | None:
+    """Return the axes in the order in which the storage holds them, or None if the tensor is not the whole storage."""
+    order = memory_order(tensor)
+    strides = tuple(tensor.stride(axis) for axis in order)
+    is_whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    sizes = sizes_in(tensor, order)
+    fits = all(a == b or n == 1 for a, b, n in zip(strides, strides_of(sizes), sizes, strict=True))
+    return order if is_whole and fits else None
+
+
+def place() -> str:
+    """Return the file and line outside of torch and of jaxinit that is being run."""
+    ours = ("/torch/", "/jaxinit/_recipes/")
+    frames = [frame for frame in traceback.extract_stack() if not any(part in frame.filename for part in ours)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
