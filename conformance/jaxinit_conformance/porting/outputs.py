@@ -19,7 +19,7 @@ from . import torch_model
 from .finding import Finding, Output
 from .flax_models import Arrays, FlaxModel
 from .inputs import Inputs
-from .sources import Matching
+from .sources import Matching, module_pairs
 
 EXACT = 1e-9
 """Differences up to this share of the largest output are float64's rounding."""

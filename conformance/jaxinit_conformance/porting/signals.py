@@ -19,8 +19,7 @@ from . import torch_model
 from .finding import Finding, Signal
 from .flax_models import Arrays, FlaxModel
 from .inputs import Inputs
-from .outputs import module_pairs
-from .sources import Matching
+from .sources import Matching, module_pairs
 
 SEEDS = 8
 NOTABLE = math.log(1.5)

@@ -47,15 +47,21 @@ class Matching:
 
 def match(module: torch.nn.Module, port: FlaxModel, model: Any, rename: Any) -> Matching:
     """Return which entries of `model` are made of which tensors of `module`. The model is float64."""
-    names = _tensors(module)
-    codes = {name: float(code) for code, name in enumerate(dict.fromkeys(names.values()), start=1)}
-    state = {name: np.full(tensor.shape, codes[names[name]]) for name, tensor in torch_model.state(module).items()}
-    loaded, tensors = port.load(model, state, rename)
+    names, state = _tensors(module), torch_model.state(module)
+    # One number for each tensor, from 1 to 2, so that no sum of two is the number of a third.
+    codes = dict(zip(dict.fromkeys(names.values()), np.random.default_rng(0).uniform(1, 2, len(names)), strict=False))
+    coded = {name: np.full(tensor.shape, codes[names[name]]) for name, tensor in state.items()}
+    loaded, matched = port.load(model, coded, rename)
     arrays = {path: np.asarray(array) for path, array in port.arrays(loaded).items()}
-    parts = [part for path, own in tensors.items() if path in arrays for part in _parts(path, arrays[path], own, codes)]
-    used = {names[name] for own in tensors.values() for name in own}
-    missing = {name: own for name, own in names.items() if own not in used and name in torch_model.parameters(module)}
-    return Matching(parts, tensors, [*_missing(missing, state, tensors), *_unexpected(arrays, tensors)])
+    parts = [part for path in matched if path in arrays for part in _parts(path, arrays[path], codes)]
+    used = {name for part in parts for name in part.tensors}
+    trained = torch_model.parameters(module)
+    missing = [name for name, own in names.items() if own not in used and name in trained]
+    tensors: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        tensors[part.path] = tuple(dict.fromkeys((*tensors.get(part.path, ()), *part.tensors)))
+    findings = [*_missing(missing, state, matched.problems), *_unexpected(arrays, matched)]
+    return Matching(parts, tensors, findings)
 
 
 def _tensors(module: torch.nn.Module) -> dict[str, str]:
@@ -68,23 +74,23 @@ def _tensors(module: torch.nn.Module) -> dict[str, str]:
     return found
 
 
-def _parts(path: str, array: np.ndarray, names: tuple[str, ...], codes: Mapping[str, float]) -> Iterator[Part]:
-    own: dict[float, tuple[str, ...]] = {codes[name]: (name,) for name in names if name in codes}
-    sums: dict[float, tuple[str, ...]] = {
-        codes[a] + codes[b]: (a, b) for a, b in itertools.combinations(filter(codes.get, names), 2)
-    }
+def _parts(path: str, array: np.ndarray, codes: Mapping[str, float]) -> Iterator[Part]:
+    own = {code: (name,) for name, code in codes.items()}
     for code in np.unique(array):
-        yield Part(path, (own | sums).get(code, ()), array == code)
+        yield Part(path, own.get(code) or _summed(code, codes), array == code)
 
 
-def _missing(missing: Mapping[str, str], state: Mapping[str, Any], tensors: Any) -> Iterator[Finding]:
+def _summed(code: float, codes: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the two tensors whose numbers add up to `code`."""
+    pairs = itertools.combinations(codes.items(), 2)
+    return next(((a, b) for (a, first), (b, second) in pairs if first + second == code), ())
+
+
+def _missing(missing: Sequence[str], state: Mapping[str, Any], problems: Sequence[str]) -> Iterator[Finding]:
     for name in missing:
-        why = next((f": {line}" for line in tensors.problems if name in line.split()), "")
-        yield Finding(
-            name,
-            "missing",
-            f"`{name}`: torch has this tensor of shape {state[name].shape}, the port has no parameter for it{why}",
-        )
+        why = next((f": {line}" for line in problems if name in line.split()), "")
+        rule = f"torch has this tensor of shape {state[name].shape}, the port has no parameter for it"
+        yield Finding(name, "missing", f"`{name}`: {rule}{why}")
 
 
 def _unexpected(arrays: Mapping[str, np.ndarray], tensors: Mapping[str, Any]) -> Iterator[Finding]:
@@ -92,3 +98,28 @@ def _unexpected(arrays: Mapping[str, np.ndarray], tensors: Mapping[str, Any]) ->
         if path not in tensors:
             shape = arrays[path].shape
             yield Finding(path, "unexpected", f"`{path}`: the port has this parameter of shape {shape}, torch has none")
+
+
+def module_pairs(matching: Matching) -> dict[str, str]:
+    """Return the paths of Flax modules by torch's names, for modules whose parameters correspond."""
+    users: dict[str, set[str]] = {}
+    for path, tensors in matching.tensors.items():
+        for name in tensors:
+            users.setdefault(name, set()).add(_above(path))
+    found: dict[str, set[str]] = {}
+    for name, paths in users.items():
+        if len(paths) == 1:
+            _climb(found, *paths, _above(name))
+    paths_of = {name: next(iter(paths)) for name, paths in found.items() if len(paths) == 1}
+    return {name: path for name, path in paths_of.items() if list(paths_of.values()).count(path) == 1}
+
+
+def _climb(found: dict[str, set[str]], path: str, name: str) -> None:
+    """Note a module and the modules around it, as long as both have one."""
+    while path and name:
+        found.setdefault(name, set()).add(path)
+        path, name = _above(path), _above(name)
+
+
+def _above(name: str) -> str:
+    return name.rpartition(".")[0]
