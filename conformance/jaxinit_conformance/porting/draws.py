@@ -91,7 +91,9 @@ class TorchDraws:
 
     def __init__(self, recipe: Any, loaded: Callable[[Any], Arrays], key: jax.Array) -> None:
         """Record what makes Flax arrays of torch tensors: `loaded`, called with a state, returns them by path."""
-        self._distributions = {each.name: each.distribution for each in recipe.parameters}
+        self._distributions = {
+            name: each.distribution for each in recipe.parameters for name in (each.name, *each.aliases)
+        }
         self._recipe, self._loaded, self._key = recipe, loaded, key
 
     def expected(self, part: Part) -> Expected | None:

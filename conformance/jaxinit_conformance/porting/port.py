@@ -17,7 +17,7 @@ import jaxinit
 from .. import suite
 from ..statistics.tests import RATES
 from . import draws, outputs, seeds, signals, torch_model
-from .finding import Finding, Output, PortReport, Signal
+from .finding import Finding, PortReport, Signal
 from .flax_models import Arrays, FlaxModel, flax_model, widened
 from .inputs import Inputs
 from .sources import Matching, match

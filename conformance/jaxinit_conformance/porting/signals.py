@@ -38,7 +38,10 @@ def compare(
     inputs: Inputs,
     rates: Rates,
 ) -> tuple[Signal, ...]:
-    """Return the mean signals of new models, in the order in which torch computes them. `arrays` are those of Flax models."""
+    """Return the mean signals of new models, in the order in which torch computes them.
+
+    `arrays` are those of the new Flax models, and each replaces the arrays of `model`.
+    """
     in_torch = [_in_torch(module, matching, inputs) for module in modules]
     measure = compile_unoptimized(lambda own: _in_flax(port, model, own, matching, inputs), arrays[0])
     in_flax = [measure(own) for own in arrays]

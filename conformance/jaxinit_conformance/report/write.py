@@ -7,7 +7,7 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -23,7 +23,7 @@ from ..faults.catch import Catch
 from ..modules import coverage
 from ..reference import torch_init
 from ..suite import Report
-from . import pictures
+from . import pictures, topics
 
 _MARKDOWN = {ord(letter): f"&#{ord(letter)};" for letter in r"&<>@|\`*!"}
 """Characters that Markdown interprets, as entities."""
@@ -80,7 +80,9 @@ def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
         "conforms": report.conforms,
         "verdict": verdict,
         "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
-        "matrices": _matrices(content["checks"]),
+        "method": _method(content),
+        "tables": _tables(content["checks"]),
+        "failures": topics.failures(content["checks"]),
         "left_out": coverage.left_out({check["initializer"] for check in content["checks"]}),
         "pictures": pictures.of_samples(report.samples),
         "fans": _fans(report.samples),
@@ -93,13 +95,26 @@ def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
         (out / name).write_text(TEMPLATES.get_template(f"{name}.j2").render(context), encoding="utf-8")
 
 
-def _matrices(checks: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list[str]]]:
-    """Return the rows and the claims of each table: initializers, modules, whole models, generator."""
-    tables: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+def _tables(checks: Sequence[dict[str, Any]]) -> list[tuple[str, list[topics.Topic], list[tuple[str, list[str]]]]]:
+    """Return the name, the topics and the rows of each table: initializers, modules, whole models, generator."""
+    names: dict[str, dict[str, None]] = {}
     for check in checks:
-        rows, claims = tables.setdefault(_kind(check["initializer"]), ({}, {}))
-        rows[check["initializer"]] = claims[check["claim"]] = None
-    return {kind: (list(rows), list(claims)) for kind, (rows, claims) in tables.items()}
+        names.setdefault(_kind(check["initializer"]), {})[check["initializer"]] = None
+    found = []
+    for kind, own in names.items():
+        columns, cells = topics.counts(checks, list(own))
+        found.append((kind, columns, list(zip(own, cells, strict=True))))
+    return found
+
+
+def _method(content: Mapping[str, Any]) -> str:
+    """Return one sentence that says what was checked, and how."""
+    count = len({check["initializer"] for check in content["checks"]})
+    return (
+        f"{count} initializers, modules and models of {content['target']} were compared with torch "
+        f"{content['versions']['torch']}: exactly where their numbers or distributions can be read off, and otherwise "
+        "by statistical tests of fresh draws."
+    )
 
 
 def _kind(name: str) -> str:
