@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from flax import nnx
 from sybil import Sybil
 from sybil.parsers.myst import DocTestDirectiveParser, PythonCodeBlockParser
@@ -44,4 +45,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 @pytest.fixture(autouse=True)
 def _names_of_examples(doctest_namespace: dict[str, object]) -> None:
-    doctest_namespace.update(jax=jax, jnp=jnp, np=np, math=math, nnx=nnx, jaxinit=jaxinit)
+    doctest_namespace.update(jax=jax, jnp=jnp, np=np, math=math, nnx=nnx, torch=torch, jaxinit=jaxinit)

@@ -12,6 +12,8 @@ from jaxinit._initializers.identity import dirac, eye
 from jaxinit._initializers.orthogonal import orthogonal
 from jaxinit._initializers.sparse import sparse
 from jaxinit._initializers.variance_scaling import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform
+from jaxinit._recipes.recipe import Recipe
+from jaxinit._recipes.record import record
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout, calculate_fan_in_and_fan_out
 
@@ -27,6 +29,7 @@ __all__ = [
     "TORCH",
     "Initializer",
     "Layout",
+    "Recipe",
     "TorchGenerator",
     "calculate_fan_in_and_fan_out",
     "calculate_gain",
@@ -40,6 +43,7 @@ __all__ = [
     "normal",
     "ones",
     "orthogonal",
+    "record",
     "sparse",
     "trunc_normal",
     "uniform",

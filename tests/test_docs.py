@@ -42,7 +42,7 @@ def named(name: str) -> Any:
 DISTRIBUTIONS = [name for name in public(jaxinit.distributions) if name[0] != "_"]
 METHODS = [
     f"{name}.{method}"
-    for name in ("TorchGenerator", "Layout", "Initializer")
+    for name in ("TorchGenerator", "Layout", "Initializer", "Recipe")
     for method, value in vars(named(name)).items()
     if inspect.isroutine(value) and not method.startswith("_")
 ]

@@ -191,5 +191,44 @@ def compare(a: Path, b: Path, names: Path | None) -> int:
     return compare(a, b, names)
 
 
+@main.command(
+    "record",
+    short_help="Record how a torch model initializes itself.",
+    epilog="Exit status: 0 if the recipe was written, 2 if the model cannot be recorded or a package is missing.",
+)
+@click.argument("target", metavar="PACKAGE.MODULE:BUILD")
+@click.option(
+    "--out", type=FILE, default="recipe.json", show_default=True, metavar="FILE", help="Write the recipe to this file."
+)
+@click.option(
+    "--constants",
+    type=click.Choice(["refuse", "allow"]),
+    default="refuse",
+    show_default=True,
+    help="Keep one run's values of parameters that a recipe cannot express, or refuse them.",
+)
+def record(**options: Any) -> int:
+    """Record the initialization of the torch model that a function builds.
+
+    The function is called without arguments. No memory is needed for its parameters.
+    """
+    from .recipes.commands import record
+
+    return record(**options)
+
+
+@main.command(
+    "show",
+    short_help="Show a recorded initialization.",
+    epilog="Exit status: 0 if the recipe was shown, 2 if it cannot be read.",
+)
+@click.argument("file", type=FILE)
+def show(file: Path) -> int:
+    """Show each parameter in a recipe FILE of `jaxinit record`, and how it is initialized."""
+    from .recipes.commands import show
+
+    return show(file)
+
+
 if __name__ == "__main__":
     main(prog_name="jaxinit")

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -54,6 +55,16 @@ def jit_sharded(draw: Draw, sharding: NamedSharding | None) -> Draw:
     parameters = inspect.signature(draw).parameters.values()
     static = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     return jax.jit(lay_out, static_argnames=static, out_shardings=None if is_laid_out else sharding)
+
+
+def jit_each(draw: Callable[..., list[jax.Array]], shardings: list[NamedSharding | None]) -> Any:
+    """Return a function of several arrays, compiled with each of them laid out by its sharding."""
+    explicit = next((each for each in shardings if each is not None and each.mesh.explicit_axes), None)
+    if explicit is not None:
+        everywhere = NamedSharding(explicit.mesh, PartitionSpec())
+        parts = [_explicit_part(everywhere if each is None else each) for each in shardings]
+        draw = jax.sharding.auto_axes(draw, axes=explicit.mesh.explicit_axes, out_sharding=parts)
+    return jax.jit(draw, out_shardings=shardings)
 
 
 def _automatic(draw: Draw, sharding: NamedSharding | None) -> Draw:

@@ -81,12 +81,19 @@ class KeySource(Source):
         return [KeySource(key) for key in jax.random.split(self.key, n)]
 
     def at(self, path: tuple[str, ...]) -> "KeySource":
-        # 64 bits of the path's hash, so that one layer more changes no other layer's numbers.
-        digest = hashlib.sha256("/".join(path).encode()).digest()
-        key = self.key
-        for word in np.frombuffer(digest[:8], "<u4"):
-            key = jax.random.fold_in(key, word)
-        return KeySource(key)
+        return KeySource(fold_in_path(self.key, path_words(path)))
+
+
+def path_words(path: tuple[str, ...]) -> np.ndarray:
+    """Return 64 bits of the path's hash, so that one layer more changes no other layer's numbers."""
+    return np.frombuffer(hashlib.sha256("/".join(path).encode()).digest()[:8], "<u4")
+
+
+def fold_in_path(key: Any, words: Any) -> Any:
+    """Return the key of the array whose path has these `path_words`."""
+    for word in words:
+        key = jax.random.fold_in(key, word)
+    return key
 
 
 def as_source(key: Any) -> Source:

@@ -14,7 +14,7 @@ TESTS = Path(__file__).parent
 
 ALLOWED = {
     "__init__": {"api", "porting"},
-    "__main__": {"cli", "console", "porting", "weights"},
+    "__main__": {"cli", "console", "porting", "recipes", "weights"},
     "cli": {"checks", "console", "faults", "reference", "report", "suite", "targets"},
     "api": {"suite", "targets", "checks", "reference", "statistics"},
     "porting": {"console", "modules", "modules.pairs", "reference", "report", "statistics", "suite", "weights"},
@@ -28,6 +28,7 @@ ALLOWED = {
     "targets": {"adapters", "axes", "reference"},
     "adapters": {"reference"},
     "weights": {"console", "reference", "statistics"},
+    "recipes": {"console"},
     "statistics": {"reference"},
     "reference": set(),
     "axes": set(),

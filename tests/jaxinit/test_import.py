@@ -21,6 +21,8 @@ ON_DEMAND = {
     "linen_trace.py": {"flax"},
     "linen_model.py": {"flax"},
     "checkpoint.py": {"safetensors"},
+    "recorder.py": {"torch"},
+    "run.py": {"torch"},
 }
 NOT_NEEDED = [
     "flax",

@@ -22,10 +22,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_initializers": NUMBERS,
     "composed": {*NUMBERS, "_initializers"},
     "defaults": {*NUMBERS, "_initializers", "composed"},
+    "_recipes": {*VALUES, "_torch_generator"},
     "_models": {*VALUES, "_torch_generator"},
     "nnx": {"_models", "_torch_generator"},
     "linen": {"_models", "_torch_generator"},
-    "__init__": {*VALUES, "_torch_generator", "nnx", "linen"},
+    "__init__": {*VALUES, "_torch_generator", "_recipes", "nnx", "linen"},
 }
 MOST_FILES = 12
 
@@ -104,7 +105,7 @@ def test_no_folder_has_more_files_than_a_reader_can_hold() -> None:
 
 def test_every_private_package_says_why_it_exists() -> None:
     packages = [path for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"]
-    assert {path.name for path in packages} == {"_initializers", "_sampling", "_torch_generator", "_models"}
+    assert {path.name for path in packages} == {"_initializers", "_sampling", "_torch_generator", "_recipes", "_models"}
     for package in packages:
         lines = (package / "README.md").read_text().splitlines()
         assert 5 <= len(lines) <= 20

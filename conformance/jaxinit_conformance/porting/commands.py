@@ -1,11 +1,9 @@
 """The command that compares a port with its torch model: `jaxinit port`."""
 
-import importlib
 import json
 from pathlib import Path
-from typing import Any
 
-from ..console import CannotRun, console, printable
+from ..console import CannotRun, console, imported, printable
 from .port import port as compare
 
 
@@ -13,8 +11,8 @@ def port(
     torch_build: str, flax_build: str, inputs: str | None, rename: Path | None, seed: int | None, out: Path
 ) -> int:
     """Compare a port with its torch model, write the report, and print the findings."""
-    builds = named("TORCH_BUILD", torch_build), named("FLAX_BUILD", flax_build)
-    given = None if inputs is None else named("--inputs", inputs)
+    builds = imported("TORCH_BUILD", torch_build), imported("FLAX_BUILD", flax_build)
+    given = None if inputs is None else imported("--inputs", inputs)
     try:
         found = compare(*builds, given() if callable(given) else given, rename=_names(rename), seed=seed)
     except (TypeError, ValueError) as error:
@@ -29,24 +27,6 @@ def port(
         out_to.print(f"{finding.kind}: {printable(finding.message)}", markup=False, soft_wrap=True)
     out_to.print(f"Report: {out / 'port.html'}", markup=False, soft_wrap=True)
     return 0 if found.conforms else 1
-
-
-def named(argument: str, text: str) -> Any:
-    """Return what `package.module:name` names.
-
-    Raises:
-        CannotRun: the text has another form, or the name cannot be imported.
-    """
-    module, _, name = text.partition(":")
-    if not module or not name:
-        raise CannotRun(f"{argument} must be package.module:name, got {text!r}")
-    try:
-        found = importlib.import_module(module)
-    except ImportError as error:
-        raise CannotRun(f"{argument} {text!r} cannot be imported: {error}") from None
-    if not hasattr(found, name):
-        raise CannotRun(f"{argument} must name something in {module}, which has no {name!r}")
-    return getattr(found, name)
 
 
 def _names(file: Path | None) -> dict[str, str] | None:

@@ -1,0 +1,82 @@
+"""Run a constructor under a recorder, and find the parameters of the model that it returns."""
+
+import contextlib
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+
+from jaxinit._recipes.nodes import Data, Node
+from jaxinit._recipes.parameter import Entry, Kind
+from jaxinit._recipes.recording import torch_calls
+from jaxinit._recipes.recording.recorder import Recorder, constant_data
+
+
+def run(build: Callable[[], Any]) -> tuple[list[Node], list[Entry]]:
+    """Return the nodes of a constructor, and the entries of its model."""
+    recorder = Recorder()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        stack.enter_context(warnings.catch_warnings())
+        # torch looks at the address of a fake tensor when it copies a module.
+        warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")
+        stack.enter_context(torch_calls.noted(torch.nn.init, recorder.note))
+        stack.enter_context(recorder)
+        model = _built(build)
+    entries: list[Entry] = []
+    owners: dict[int, str] = {}
+    for name, aliases, tensor, kind, module in _tensors(model):
+        entries.append(Entry(name, recorder.value(tensor), kind, type(module).__name__, _torch_class(module), aliases))
+        for index in recorder.draws_to(tensor):
+            owners.setdefault(index, name)
+    nodes = [
+        dataclasses.replace(node, target=owners[index]) if index in owners else node
+        for index, node in enumerate(recorder.nodes)
+    ]
+    return nodes, entries
+
+
+def values(build: Callable[[], Any], names: Iterable[str]) -> dict[str, Data]:
+    """Return the values that parameters have in one run of the constructor on the CPU."""
+    with torch.random.fork_rng(devices=[]):
+        model = _built(build)
+    tensors = {name: tensor for name, _, tensor, _, _ in _tensors(model)}
+    return {name: constant_data(tensors[name]) for name in names}
+
+
+def _built(build: Callable[[], Any]) -> torch.nn.Module:
+    if isinstance(build, torch.nn.Module):
+        raise TypeError(f"`build` must be a function that returns a torch module, got the module {build}")
+    model = build()
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"`build` must return a torch.nn.Module, got {type(model)}")
+    return model
+
+
+Found = tuple[str, tuple[str, ...], torch.Tensor, Kind, torch.nn.Module]
+
+
+def _tensors(model: torch.nn.Module) -> Iterator[Found]:
+    """Yield the parameters and buffers, each once, in the order of `state_dict`."""
+    names: dict[int, list[str]] = {}
+    found: dict[int, tuple[torch.Tensor, Kind, torch.nn.Module]] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        own = module.state_dict(keep_vars=True)
+        direct = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for name, tensor in direct:
+            kind: Kind = "parameter" if isinstance(tensor, torch.nn.Parameter) else "buffer"
+            if name not in own:
+                kind = "computed buffer"
+            found.setdefault(id(tensor), (tensor, kind, module))
+            names.setdefault(id(tensor), []).append(f"{path}.{name}" if path else name)
+    for key, (tensor, kind, module) in found.items():
+        first, *others = names[key]
+        yield first, tuple(others), tensor, kind, module
+
+
+def _torch_class(module: torch.nn.Module) -> str:
+    """Return the nearest class of `torch.nn` that a module is of or derives from."""
+    names = (each.__name__ for each in type(module).__mro__ if each.__module__.startswith("torch.nn."))
+    return next(names, "Module")

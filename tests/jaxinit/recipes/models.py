@@ -1,0 +1,152 @@
+"""Small torch models, one for each kind of thing that a constructor does to its parameters."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.init import trunc_normal_ as imported_by_name
+
+Build = Callable[[], nn.Module]
+MODELS: dict[str, Build] = {}
+
+
+def model(fill: Callable[[nn.Module], None]) -> Callable[[nn.Module], None]:
+    """Register the model whose parameters a function sets on an empty module."""
+
+    def build() -> nn.Module:
+        module = nn.Module()
+        fill(module)
+        return module
+
+    MODELS[fill.__name__] = build
+    return fill
+
+
+@contextmanager
+def changed(*tensors: Tensor) -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+@model
+def layers(m: nn.Module) -> None:
+    m.linear, m.conv, m.back = nn.Linear(20, 30), nn.Conv2d(4, 8, 3, groups=2), nn.ConvTranspose2d(3, 6, 3)
+    m.norm, m.batch, m.lstm = nn.LayerNorm((3, 4)), nn.BatchNorm2d(5), nn.LSTM(4, 8, num_layers=2, bidirectional=True)
+    m.bilinear, m.attention, m.prelu = nn.Bilinear(3, 4, 5), nn.MultiheadAttention(16, 2), nn.PReLU()
+
+
+@model
+def every_function(m: nn.Module) -> None:
+    shape = 6, 4
+    m.uniform = nn.init.uniform_(nn.Parameter(torch.empty(shape)), -1, 2)
+    m.normal = nn.init.normal_(nn.Parameter(torch.empty(shape)), 1.0, 0.5)
+    m.trunc_normal = nn.init.trunc_normal_(nn.Parameter(torch.empty(shape)), std=0.02)
+    m.far = imported_by_name(nn.Parameter(torch.empty(shape)), 0.0, 1.0, 2.0, 3.0)
+    m.constant = nn.init.constant_(nn.Parameter(torch.empty(shape)), 0.3)
+    m.ones, m.zeros = nn.init.ones_(nn.Parameter(torch.empty(3))), nn.init.zeros_(nn.Parameter(torch.empty(3)))
+    m.eye, m.dirac = nn.init.eye_(nn.Parameter(torch.empty(shape))), nn.Parameter(torch.empty(4, 2, 3))
+    nn.init.dirac_(m.dirac, 2)
+    m.xavier_uniform = nn.init.xavier_uniform_(nn.Parameter(torch.empty(shape)), 2.0)
+    m.xavier_normal = nn.init.xavier_normal_(nn.Parameter(torch.empty(shape)))
+    m.kaiming_uniform = nn.init.kaiming_uniform_(nn.Parameter(torch.empty(shape)), mode="fan_out")
+    m.kaiming_normal = nn.init.kaiming_normal_(nn.Parameter(torch.empty(shape)), nonlinearity="relu")
+    m.orthogonal = nn.init.orthogonal_(nn.Parameter(torch.empty(3, 2, 2)), 2.0)
+    m.sparse = nn.init.sparse_(nn.Parameter(torch.empty(shape)), 0.3)
+
+
+@model
+def overwritten(m: nn.Module) -> None:
+    m.first, m.second = nn.Linear(20, 30), nn.Linear(30, 7)
+    for layer in (m.first, m.second):
+        nn.init.normal_(layer.weight, std=0.02)
+        layer.bias.data.zero_()
+
+
+@model
+def truncated_by_erfinv(m: nn.Module) -> None:
+    def fill(tensor: Tensor, mean: float, std: float, a: float, b: float) -> None:
+        low, high = ((1 + math.erf((end - mean) / std / math.sqrt(2))) / 2 for end in (a, b))
+        tensor.uniform_(2 * low - 1, 2 * high - 1)
+        tensor.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b)
+
+    m.wide, m.narrow, m.unit = (nn.Parameter(torch.empty(20, 30)) for _ in range(3))
+    with changed():
+        fill(m.wide, 0.0, 0.02, -2.0, 2.0)
+        fill(m.narrow, 0.1, 0.5, -0.4, 0.6)
+        fill(m.unit, 0.0, 1.0, -2.0, 2.0)
+        m.unit.mul_(0.1).add_(0.5)
+
+
+@model
+def slices(m: nn.Module) -> None:
+    m.embedding = nn.Embedding(7, 5, padding_idx=3)
+    m.embedding.weight.data[1].zero_()
+    m.bias = nn.Parameter(torch.randn(20))
+    m.bias.data[20 // 4 : 20 // 2].fill_(1.0)
+    m.packed = nn.Parameter(torch.empty(30, 20))
+    m.strided = nn.Parameter(torch.zeros(6, 8))
+    with changed():
+        for part, std in zip(m.packed.chunk(3), (0.1, 0.2, 0.3), strict=True):
+            part.normal_(0, std)
+        m.strided[:, 2] = torch.ones(6)
+        m.strided[4, 4:] = torch.rand(4)
+        m.strided.view(6, 2, 4)[:, 1, 0].uniform_()
+        m.strided.t()[0].normal_()
+
+
+@model
+def not_contiguous(m: nn.Module) -> None:
+    m.transposed, m.column = nn.Parameter(torch.empty(5, 8)), nn.Parameter(torch.zeros(20, 3))
+    m.channels_last = nn.Parameter(torch.empty(2, 3, 4, 5).to(memory_format=torch.channels_last))
+    with changed():
+        m.transposed.t().normal_(std=0.5)
+        m.column[:, 1].normal_()
+        m.channels_last.normal_().mul_(2)
+
+
+@model
+def arithmetic(m: nn.Module) -> None:
+    """As in Mamba's time steps, and scaled by depth."""
+    steps = torch.exp(torch.rand(40) * 3 - 5).clamp(min=1e-4)
+    m.steps = nn.Parameter(steps + torch.log(-torch.expm1(-steps)))
+    m.scaled = nn.Linear(8, 8)
+    m.scaled.weight.data.div_(math.sqrt(2.0 * 3))
+    m.rows = nn.Parameter(torch.randn(4, 3) * torch.arange(1.0, 4.0))
+    m.joined = nn.Parameter(torch.cat([torch.randn(2, 3), torch.zeros(1, 3)]))
+    m.stacked = nn.Parameter(torch.stack([torch.eye(3), torch.rand(3, 3).tril()]))
+    m.normed = nn.Parameter(nn.functional.normalize(torch.randn(5, 6), dim=1))
+
+
+@model
+def constants(m: nn.Module) -> None:
+    m.register_buffer("mask", torch.tril(torch.ones(5, 5, dtype=torch.bool)).view(1, 1, 5, 5))
+    m.register_buffer("positions", torch.arange(6).expand((1, -1)), persistent=False)
+    m.register_buffer("frequencies", 1.0 / (10000 ** (torch.arange(0, 8, 2).float() / 8)))
+    m.register_buffer("none", None)
+    m.register_buffer("empty", torch.zeros(0, 3))
+    m.rates = nn.Parameter(torch.tensor([rate.item() for rate in torch.linspace(0, 0.1, 3)]))
+    m.log = nn.Parameter(torch.log(torch.arange(1.0, 5.0).repeat(3, 1)))
+    m.shape = nn.Parameter(torch.zeros(2, 3))
+
+
+@model
+def tied_and_copied(m: nn.Module) -> None:
+    m.embedding, m.head = nn.Embedding(7, 5), nn.Linear(5, 7, bias=False)
+    m.head.weight = m.embedding.weight
+    m.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
+
+
+@model
+def parametrized(m: nn.Module) -> None:
+    m.weight_norm = nn.utils.parametrizations.weight_norm(nn.Linear(6, 5))
+    m.spectral_norm = nn.utils.parametrizations.spectral_norm(nn.Conv1d(3, 4, 2))
+
+
+@model
+def narrow(m: nn.Module) -> None:
+    m.low = nn.Linear(20, 30, dtype=torch.bfloat16)
+    m.half16 = nn.Parameter(torch.empty(20, 3, dtype=torch.float16).normal_().mul_(0.02))
+    m.cast = nn.Linear(20, 30).to(torch.bfloat16)
+    m.wide = nn.Parameter(torch.empty(20, dtype=torch.float64).uniform_(-1, 3))

@@ -1,0 +1,208 @@
+"""A recorded model and the model that torch builds from the same seed are one."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import jaxinit
+from jaxinit.distributions import Constant, Normal, TruncatedNormal, Uniform
+from tests.jaxinit.recipes.models import MODELS
+from tests.jaxinit.torch_generator.torch_streams import as_on_avx2
+
+RECIPES: dict[str, jaxinit.Recipe] = {}
+
+
+def recipe(name: str) -> jaxinit.Recipe:
+    """Record each model once."""
+    if name not in RECIPES:
+        RECIPES[name] = jaxinit.record(MODELS[name])
+    return RECIPES[name]
+
+
+# What torch computes by functions that NumPy rounds otherwise: QR, erfinv, exp, sums.
+NEARLY = {"every_function": {"orthogonal"}}
+NEARLY_ALL = {"truncated_by_erfinv", "arithmetic", "parametrized"}
+
+
+@as_on_avx2
+@pytest.mark.parametrize("name", MODELS)
+def test_from_a_seed_it_is_the_model_that_torch_builds(name: str, seed: int) -> None:
+    torch.manual_seed(seed)
+    state = MODELS[name]().state_dict()
+    generator = jaxinit.TorchGenerator(seed)
+    with jax.enable_x64(True):
+        ours = recipe(name).sample(generator)
+    assert list(ours) == list(dict.fromkeys([*ours, *state]))
+    assert (generator.uniform(0, 1, (3,)) == torch.rand(3).numpy()).all()
+    for key, tensor in state.items():
+        theirs, array = tensor.double().numpy(), np.asarray(ours[key]).astype(np.float64)
+        assert str(ours[key].dtype) == str(tensor.dtype).removeprefix("torch."), key
+        if name in NEARLY_ALL or key in NEARLY.get(name, ()):
+            np.testing.assert_allclose(array, theirs, rtol=2e-6, atol=2e-6 * max(1.0, abs(theirs).max()), err_msg=key)
+        else:
+            np.testing.assert_array_equal(array, theirs, err_msg=key)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_parameter_and_buffer_is_there_once(name: str) -> None:
+    model = MODELS[name]()
+    tensors = {id(t): t for t in (*model.parameters(), *model.buffers())}
+    recorded = recipe(name).parameters
+    assert len(recorded) == len(tensors)
+    names = {n for n, _ in model.named_parameters(remove_duplicate=False)}
+    names |= {n for n, _ in model.named_buffers(remove_duplicate=False)}
+    assert {n for p in recorded for n in (p.name, *p.aliases)} == names
+    for parameter in recorded:
+        tensor = dict([*model.named_parameters(), *model.named_buffers()])[parameter.name]
+        assert parameter.shape == tuple(tensor.shape)
+        assert parameter.dtype == str(tensor.dtype).removeprefix("torch.")
+
+
+def distributions(name: str) -> dict[str, Any]:
+    return {parameter.name: parameter.distribution for parameter in recipe(name).parameters}
+
+
+def test_distributions_are_exact() -> None:
+    found = distributions("every_function")
+    assert found["uniform"] == Uniform(-1.0, 2.0)
+    assert found["normal"] == Normal(1.0, 0.5)
+    assert found["trunc_normal"] == TruncatedNormal(0.0, 0.02, -2.0, 2.0)
+    assert found["far"] == TruncatedNormal(0.0, 1.0, 2.0, 3.0)
+    assert found["constant"] == Constant(0.3)
+    assert found["kaiming_normal"] == Normal(0.0, (2 / 4) ** 0.5)
+    assert found["orthogonal"] is found["sparse"] is found["eye"] is None
+
+
+def test_a_truncated_normal_by_erfinv_is_recognised() -> None:
+    found = distributions("truncated_by_erfinv")
+    for name, expected in {
+        "wide": (0.0, 0.02, -2.0, 2.0),
+        "narrow": (0.1, 0.5, -0.4, 0.6),
+        "unit": (0.5, 0.1, 0.3, 0.7),
+    }.items():
+        normal = found[name]
+        assert isinstance(normal, TruncatedNormal)
+        np.testing.assert_allclose((normal.loc, normal.scale, *normal.support), expected, rtol=1e-6)
+
+
+def test_steps_are_told_in_order() -> None:
+    weight = next(p for p in recipe("overwritten").parameters if p.name == "first.weight")
+    assert [str(step) for step in weight.steps] == [
+        "uniform(a=-0.22360679774997894, b=0.22360679774997894), overwritten",
+        "normal(mean=0.0, std=0.02)",
+    ]
+    bias = next(p for p in recipe("slices").parameters if p.name == "bias")
+    assert [str(step) for step in bias.steps] == ["normal(mean=0.0, std=1.0)", "[5:10] = fill(1.0)"]
+    assert bias.distribution is None
+
+
+def test_tied_parameters_are_one_array() -> None:
+    arrays = recipe("tied_and_copied").sample(jax.random.key(0))
+    assert arrays["head.weight"] is arrays["embedding.weight"]
+    (tied,) = [p for p in recipe("tied_and_copied").parameters if p.aliases]
+    assert (tied.name, tied.aliases, tied.module) == ("embedding.weight", ("head.weight",), "Embedding")
+
+
+def test_copied_layers_start_equal_as_in_torch() -> None:
+    arrays = recipe("tied_and_copied").sample(jax.random.key(0))
+    first, second = (arrays[f"encoder.layers.{i}.linear1.weight"] for i in (0, 1))
+    assert (first == second).all()
+    assert (first != arrays["encoder.layers.0.linear2.weight"].T).any()
+
+
+def test_computed_buffers_are_recorded_and_not_sampled() -> None:
+    kinds = {parameter.name: parameter.kind for parameter in recipe("constants").parameters}
+    assert (kinds["positions"], kinds["mask"], kinds["rates"]) == ("computed buffer", "buffer", "parameter")
+    assert "positions" not in recipe("constants").sample(jax.random.key(0))
+
+
+def test_recording_leaves_torch_as_it_was() -> None:
+    before, code = torch.get_rng_state(), nn.init.trunc_normal_.__code__
+    jaxinit.record(MODELS["every_function"])
+    assert torch.equal(before, torch.get_rng_state())
+    assert nn.init.trunc_normal_.__code__ is code
+    assert type(torch.empty(2)) is torch.Tensor
+
+
+def test_memory_is_not_needed() -> None:
+    recorded = jaxinit.record(lambda: nn.Linear(2**20, 2**20))
+    np.testing.assert_allclose(recorded.parameters[0].distribution.support, (-(2.0**-10), 2.0**-10), rtol=1e-12)  # type: ignore[union-attr]
+
+
+class Odd(nn.Module):
+    def __init__(self, fill: Any) -> None:
+        super().__init__()
+        self.inner = nn.Linear(4, 3)
+        self.odd = nn.Parameter(fill())
+
+
+REFUSED = {
+    "a draw without a node": (lambda: torch.empty(5).exponential_(), "odd: Tensor.exponential_ at .*test_record.py"),
+    "a function without a node": (lambda: torch.randn(5).sort().values, "odd: aten.sort at .*test_record.py"),
+    "never set": (lambda: torch.empty(5), "odd: some entries are never initialized"),
+    "set in part": (lambda: torch.empty(5)[:4].zero_()._base, "odd: some entries are never initialized"),
+    "own generator": (
+        lambda: torch.empty(5).normal_(generator=torch.Generator().manual_seed(0)),
+        "odd: Tensor.normal_ with its own generator at",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_recipe_cannot_express_is_named(name: str) -> None:
+    fill, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        jaxinit.record(lambda: Odd(fill))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_expressed_can_be_kept_as_a_constant(name: str) -> None:
+    recorded = jaxinit.record(lambda: Odd(REFUSED[name][0]), constants="allow")
+    arrays = recorded.sample(jax.random.key(0))
+    assert (arrays["odd"] == recorded.sample(jax.random.key(1))["odd"]).all()
+    assert (arrays["inner.weight"] != recorded.sample(jax.random.key(1))["inner.weight"]).all()
+
+
+def test_a_seed_is_refused_after_a_draw_that_cannot_be_followed() -> None:
+    recorded = jaxinit.record(lambda: Odd(lambda: torch.empty(5).exponential_()), constants="allow")
+    with pytest.raises(ValueError, match=r"cannot follow Tensor\.exponential_ at"):
+        recorded.sample(jaxinit.TorchGenerator(0))
+
+
+def test_a_constructor_that_looks_at_its_draws_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"reads the values of a tensor that is drawn, by aten\._local_scalar_dense at"
+    ):
+        jaxinit.record(lambda: Odd(lambda: torch.ones(int(torch.rand(1) * 5))))
+
+
+def test_arguments_are_checked() -> None:
+    with pytest.raises(TypeError, match=r"`build` must return a torch\.nn\.Module, got <class 'int'>"):
+        jaxinit.record(lambda: 3)
+    with pytest.raises(
+        TypeError, match="`build` must be a function that returns a torch module, got the module Linear"
+    ):
+        jaxinit.record(nn.Linear(2, 3))
+    with pytest.raises(ValueError, match="`constants` must be one of 'refuse', 'allow', got 'keep'"):
+        jaxinit.record(lambda: nn.Linear(2, 3), constants="keep")  # type: ignore[arg-type]
+
+
+def test_a_large_constant_needs_no_memory() -> None:
+    class Large(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.zeros = nn.Parameter(torch.zeros(2**20, 2**20))
+            self.ones = nn.Parameter(torch.ones_like(self.zeros) * 3)
+
+    found = jaxinit.record(Large).parameters
+    assert [parameter.distribution for parameter in found] == [Constant(0.0), Constant(3.0)]
+
+
+def test_dtypes_without_values_in_numpy_are_kept() -> None:
+    recorded = jaxinit.record(lambda: Odd(lambda: torch.arange(4.0).to(torch.float8_e4m3fn)))
+    assert recorded.sample(jax.random.key(0))["odd"].dtype == jnp.float8_e4m3fn
