@@ -93,7 +93,7 @@ def test_names_are_renamed_as_load_does() -> None:
             self.dense = nnx.Linear(8, 4, rngs=rngs, **jaxinit.defaults.linear(8))
 
     jaxinit_conformance.assert_ported(torch_build, Net, rename=[("^fc", "dense")])
-    with pytest.raises(AssertionError, match="`fc.weight`"):
+    with pytest.raises(AssertionError, match=r"`fc\.weight`"):
         jaxinit_conformance.assert_ported(torch_build, Net, rename={"fc.bias": "dense.bias"})
 
 
