@@ -36,7 +36,7 @@ def compare(
     torch_model.vary(module, np.random.default_rng(0))  # any numbers do
     with torch.no_grad():
         narrow = torch_model.run(module, *inputs.torch(wide=False))
-        with torch_model.Casts() as casts:
+        with torch_model.Casts() as casts:  # type: ignore[no-untyped-call]  # torch has no types for it
             wide = torch_model.run(module.double(), *inputs.torch(wide=True))
     loaded, _ = port.load(model, torch_model.state(module), rename)
     arrays = port.arrays(loaded)

@@ -17,7 +17,7 @@ import jaxinit
 from .. import suite
 from ..statistics.tests import RATES
 from . import draws, outputs, seeds, signals, torch_model
-from .finding import Finding, PortReport, Signal
+from .finding import Finding, Output, PortReport, Signal
 from .flax_models import Arrays, FlaxModel, flax_model, widened
 from .inputs import Inputs
 from .sources import Matching, match
@@ -115,7 +115,8 @@ class _Comparison:
         with _wide():
             wide = widened(self.port, model)
             matching = match(module, self.port, wide, self.rename)
-        outside, signal = (), ()
+        outside: tuple[Output, ...] = ()
+        signal: tuple[Signal, ...] = ()
         if self.inputs is not None:
             models = drawing.models(signals.SEEDS)
             with _wide():

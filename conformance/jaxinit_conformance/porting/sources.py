@@ -109,7 +109,7 @@ def module_pairs(matching: Matching) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     for name, paths in users.items():
         if len(paths) == 1:
-            _climb(found, *paths, _above(name))
+            _climb(found, next(iter(paths)), _above(name))
     paths_of = {name: next(iter(paths)) for name, paths in found.items() if len(paths) == 1}
     return {name: path for name, path in paths_of.items() if list(paths_of.values()).count(path) == 1}
 

@@ -80,7 +80,7 @@ class Block(nnx.Module):
         mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
         mixed = (mixed[:, :, ::-1] if self.mistake == "heads" else mixed).reshape(x.shape)
         x = x + (
-            mixed @ self.proj.kernel[...].T + self.proj.bias[None, None]
+            mixed @ self.proj.kernel[...].T + jnp.asarray(self.proj.bias)[None, None]
             if self.mistake == "square"
             else self.proj(mixed)
         )
