@@ -178,10 +178,10 @@ def _described(values: np.ndarray) -> str:
     kind = next((kind for kind in ("uniform", "truncated", "normal") if kind in found.nearest), "")
     match kind:
         case "uniform":
-            return f"U({found.low:.3g}, {found.high:.3g})"
+            return f"U({found.low:.2g}, {found.high:.2g})"
         case "normal":
             mean = 0.0 if abs(found.mean) < 5 * found.std / math.sqrt(values.size) else found.mean
-            return f"N({mean:.3g}, {found.std:.3g})"
+            return f"N({mean:.2g}, {found.std:.2g})"
     return f"entries with mean {found.mean:.3g}, std {found.std:.3g}, from {found.low:.3g} to {found.high:.3g}"
 
 
