@@ -161,6 +161,8 @@ def told(expected: Expected) -> str:
     match expected.kind:
         case "constant":
             return f"{expected.loc:.3g}"
+        case "truncated":
+            return f"a normal cut at {found.low:.2g} and {found.high:.2g}, with std {found.std:.2g}"
         case "normal":
             return f"N({expected.loc:.3g}, {expected.scale:.3g})"
         case "uniform":
@@ -179,6 +181,8 @@ def _described(values: np.ndarray) -> str:
     match kind:
         case "uniform":
             return f"U({found.low:.2g}, {found.high:.2g})"
+        case "truncated":
+            return f"a normal cut at {found.low:.2g} and {found.high:.2g}, with std {found.std:.2g}"
         case "normal":
             mean = 0.0 if abs(found.mean) < 5 * found.std / math.sqrt(values.size) else found.mean
             return f"N({mean:.2g}, {found.std:.2g})"

@@ -56,10 +56,9 @@ def port(
         ValueError: no parameter of the port has a counterpart, or `inputs` are missing for Linen.
 
     Example:
-        >>> linear = functools.partial(nnx.Linear, 64, 32)
-        >>> report = port(lambda: torch.nn.Linear(64, 32), lambda rngs: linear(rngs=rngs))
-        >>> for finding in report.findings:
-        ...     print(finding.message)
+        >>> report = port(lambda: torch.nn.Linear(64, 32), lambda rngs: nnx.Linear(64, 32, rngs=rngs))
+        >>> [(finding.path, finding.kind) for finding in report.findings]
+        [('kernel', 'distribution'), ('bias', 'distribution')]
     """
     chosen = suite.valid_seed(seed)
     calls = None if inputs is None else Inputs.of(inputs)
