@@ -10,10 +10,14 @@ Both load the packages of `pip install 'jaxinit[conformance]'` when they are fir
 
 from typing import Any
 
-__all__ = ["assert_conforms", "run"]
+__all__ = ["assert_conforms", "assert_ported", "port", "run"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("assert_ported", "port"):
+        from .porting import port
+
+        return getattr(port, name)
     if name in __all__:
         from . import api
 

@@ -85,6 +85,41 @@ def report(**options: Any) -> int:
 
 
 @main.command(
+    short_help="Check a Flax model against the torch model that it was ported from.",
+    epilog="Exit status: 0 if nothing differs, 1 if something does, 2 if a model cannot be built.",
+)
+@click.argument("torch_build", metavar="TORCH_BUILD")
+@click.argument("flax_build", metavar="FLAX_BUILD")
+@click.option(
+    "--inputs",
+    metavar="NAME",
+    help="Call both models with this: an array, a tuple of arguments, a dict of them, or a function that returns one. "
+    "A dict with torch and flax gives each model its own. Without it, no outputs are compared.",
+)
+@click.option(
+    "--rename", type=FILE, metavar="FILE", help="Read a JSON object from this file, from torch's names to the port's."
+)
+@click.option("--seed", type=SEED, metavar="N", help="Ask that the port replays torch's numbers from this seed.")
+@click.option(
+    "--out",
+    type=FILE,
+    default="report",
+    show_default=True,
+    metavar="DIR",
+    help="Write port.html, port.md and port.json to this folder.",
+)
+def port(**options: Any) -> int:
+    """Compare a Flax model with the torch model that it was ported from.
+
+    TORCH_BUILD and FLAX_BUILD name functions, as in my_package.models:build. The first returns a torch module. The
+    second takes nnx.Rngs and returns an NNX model, or takes nothing and returns a Linen module.
+    """
+    from .porting.commands import port
+
+    return port(**options)
+
+
+@main.command(
     short_help="Show which check catches each planted fault.",
     epilog="Exit status: 0 if every fault is caught, 1 if one is missed, 2 if a package is missing.",
 )

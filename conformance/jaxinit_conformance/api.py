@@ -48,7 +48,7 @@ def run(target: Any = "jaxinit", *, seed: int | None = None, quick: bool = True,
         >>> report.conforms, report.failures
         (True, [])
     """
-    found, seed = _target(target), _seed(seed)
+    found, seed = _target(target), suite.valid_seed(seed)
     try:
         re.compile(select)
     except re.error as error:
@@ -66,18 +66,6 @@ def _target(target: Any) -> targets.Target:
     if not any(found.has(name) for name in torch_init.initializers()):
         raise TypeError(f"`target` must be a namespace with initializers of torch's names, or its name, got {target!r}")
     return found
-
-
-def _seed(seed: int | None) -> int:
-    """Return the seed, or a fresh one for None."""
-    if seed is None:
-        return suite.fresh_seed()
-    rule = f"`seed` must be an integer from 0 to {suite.SEEDS[-1]}, got {seed!r}"
-    if not hasattr(seed, "__index__"):
-        raise TypeError(rule)
-    if operator.index(seed) not in suite.SEEDS:
-        raise ValueError(rule)
-    return operator.index(seed)
 
 
 def assert_conforms(
@@ -123,7 +111,9 @@ def assert_conforms(
     shape, dtype = _shape(shape, 1 if is_constant else 2), _dtype(dtype)
     overall = Rates(_probability("false_alarm", false_alarm), _probability("miss", miss))
     case = Case("init", shape, axes="x" * len(shape), dtype=dtype, fine=True)
-    sample = Sample(targets.Target("init", types.SimpleNamespace(init=lambda: init)), case, jax.random.key(_seed(seed)))
+    sample = Sample(
+        targets.Target("init", types.SimpleNamespace(init=lambda: init)), case, jax.random.key(suite.valid_seed(seed))
+    )
     with jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext():
         checks = [_equal(sample, distribution.mean)] if is_constant else _random(sample, distribution)
         rates = overall.over(sum(check.statistical for check in checks))

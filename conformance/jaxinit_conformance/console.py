@@ -1,6 +1,7 @@
 """What every command prints, and how one says that it cannot run."""
 
 import os
+import pkgutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -25,6 +26,21 @@ def printable(text: object) -> str:
         kernel\x1b[2J
     """
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+
+
+def imported(argument: str, name: str) -> Any:
+    """Return what `package.module:name` names. Modules of the working directory are found too.
+
+    Raises:
+        CannotRun: the name cannot be imported. The message begins with `argument`.
+    """
+    sys.path.insert(0, os.getcwd())
+    try:
+        return pkgutil.resolve_name(name)
+    except Exception as error:  # a module may raise anything while it is imported
+        raise CannotRun(f"{argument} must be package.module:name, got {name!r}: {error}") from error
+    finally:
+        sys.path.remove(os.getcwd())
 
 
 WIDTH = 100

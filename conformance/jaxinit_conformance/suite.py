@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import operator
 import re
 import secrets
 import time
@@ -95,6 +96,23 @@ class Report:
 def fresh_seed() -> int:
     """Return a random seed."""
     return secrets.randbelow(len(SEEDS))
+
+
+def valid_seed(seed: int | None) -> int:
+    """Return the seed, or a fresh one for None.
+
+    Raises:
+        TypeError: `seed` is not an integer.
+        ValueError: `seed` is out of range.
+    """
+    if seed is None:
+        return fresh_seed()
+    rule = f"`seed` must be an integer from 0 to {SEEDS[-1]}, got {seed!r}"
+    if not hasattr(seed, "__index__"):
+        raise TypeError(rule)
+    if operator.index(seed) not in SEEDS:
+        raise ValueError(rule)
+    return operator.index(seed)
 
 
 def plan(target: Target, seed: int, quick: bool = False) -> tuple[list[PlannedCheck], list[Sample]]:

@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 import jaxinit
-from jaxinit_conformance import suite
+from jaxinit_conformance import suite, targets
 from jaxinit_conformance.checks import cases
 from jaxinit_conformance.reference import torch_init
+from jaxinit_conformance.report import topics
 from jaxinit_conformance.report.write import write_report
 from jaxinit_conformance.statistics.tests import RATES, ChiSquare
 from jaxinit_conformance.targets import Init, Target
@@ -57,6 +58,22 @@ def test_control_characters_are_shown_in_all_reports(tmp_path: Path) -> None:
         page = path.read_text(encoding="utf-8")
         assert page.replace("\n", "").isprintable()
         assert r"a\x00b\x1b[2J" in html.unescape(page).replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("name", ["jaxinit", "torch", "jax.nn.initializers"])
+def test_each_claim_has_a_topic(name: str) -> None:
+    planned, _ = suite.plan(targets.load(name), SEED)
+    assert all(topics.topic_of(check.claim).failure for check in planned)
+    with pytest.raises(LookupError, match="no topic has the claim 'beauty'"):
+        topics.topic_of("beauty")
+
+
+def test_failures_are_grouped_by_topic(tmp_path: Path) -> None:
+    found = suite.run(target(zeros=jaxinit.ones), SEED, quick=True, select="^zeros: (equal|present|signature)")
+    write_report(found, [], tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "Arrays that are not random differ from torch" in page
+    assert page.count("<h3>") == 1
 
 
 def test_absent_names_are_reported() -> None:

@@ -1,19 +1,15 @@
 """The commands about recipes: `jaxinit record TARGET` and `jaxinit show FILE`."""
 
-import os
-import pkgutil
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import jaxinit
 
-from ..console import CannotRun, console, printable
+from ..console import CannotRun, console, imported, printable
 
 
 def record(target: str, out: Path, constants: Literal["refuse", "allow"]) -> int:
@@ -22,7 +18,7 @@ def record(target: str, out: Path, constants: Literal["refuse", "allow"]) -> int
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=out_console, disable=not out_console.is_terminal, transient=True) as progress:
         progress.add_task(f"recording {printable(target)}", total=None)
-        build = _builder(target)
+        build = imported("TARGET", target)
         try:
             recipe = jaxinit.record(build, constants=constants)
         except (TypeError, ValueError) as error:
@@ -47,17 +43,3 @@ def show(file: Path) -> int:
     for line in str(recipe).splitlines():
         click.echo(printable(line))
     return 0
-
-
-def _builder(target: str) -> Callable[[], Any]:
-    """Return the function `package.module:name`. Modules of the working directory are found too."""
-    sys.path.insert(0, os.getcwd())
-    try:
-        found = pkgutil.resolve_name(target)
-    except Exception as error:  # a module may raise anything while it is imported
-        raise CannotRun(f"cannot import {target!r}: {error}") from error
-    finally:
-        sys.path.remove(os.getcwd())
-    if not callable(found):
-        raise CannotRun(f"{target!r} must be a function that returns a torch module, got {found!r}")
-    return found  # type: ignore[no-any-return]

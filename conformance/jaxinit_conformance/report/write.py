@@ -7,12 +7,13 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import jinja2
+import markupsafe
 
 from ..axes import torch_shape
 from ..checks.cases import FAN_SCHEMES
@@ -22,12 +23,17 @@ from ..faults.catch import Catch
 from ..modules import coverage
 from ..reference import torch_init
 from ..suite import Report
-from . import pictures
+from . import pictures, topics
 
 _MARKDOWN = {ord(letter): f"&#{ord(letter)};" for letter in r"&<>@|\`*!"}
 """Characters that Markdown interprets, as entities."""
 
-_TEMPLATES = jinja2.Environment(
+
+def _with_code(text: str) -> markupsafe.Markup:
+    return markupsafe.Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(markupsafe.escape(text))))
+
+
+TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("jaxinit_conformance.report"),
     autoescape=jinja2.select_autoescape(["html.j2"]),
     finalize=lambda value: "" if value is None else value,
@@ -35,9 +41,10 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters["short"] = lambda value: f"{value:.3g}" if isinstance(value, float) else value
-_TEMPLATES.filters["cell"] = lambda text: str(text).translate(_MARKDOWN)
-_TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_id)}$")
+TEMPLATES.filters["short"] = lambda value: f"{value:.3g}" if isinstance(value, float) else value
+TEMPLATES.filters["cell"] = lambda text: str(text).translate(_MARKDOWN)
+TEMPLATES.filters["code"] = _with_code
+TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_id)}$")
 
 FILES = ("report.json", "junit.xml", "report.html", "report.md")
 
@@ -64,7 +71,7 @@ def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
         OSError: `out` cannot be created, or a file cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    content, verdict = _plain(report.as_json()), printable(report.verdict)
+    content, verdict = plain(report.as_json()), printable(report.verdict)
     (out / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (out / "junit.xml").write_bytes(_junit(content, verdict))
     context = {
@@ -73,7 +80,9 @@ def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
         "conforms": report.conforms,
         "verdict": verdict,
         "initializers": list(dict.fromkeys(check["initializer"] for check in content["checks"])),
-        "matrices": _matrices(content["checks"]),
+        "method": _method(content),
+        "tables": _tables(content["checks"]),
+        "failures": topics.failures(content["checks"]),
         "left_out": coverage.left_out({check["initializer"] for check in content["checks"]}),
         "pictures": pictures.of_samples(report.samples),
         "fans": _fans(report.samples),
@@ -83,16 +92,29 @@ def write_report(report: Report, caught: Sequence[Catch], out: Path) -> None:
         "faults": [fault_row(catch) for catch in caught],
     }
     for name in ("report.html", "report.md"):
-        (out / name).write_text(_TEMPLATES.get_template(f"{name}.j2").render(context), encoding="utf-8")
+        (out / name).write_text(TEMPLATES.get_template(f"{name}.j2").render(context), encoding="utf-8")
 
 
-def _matrices(checks: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list[str]]]:
-    """Return the rows and the claims of each table: initializers, modules, whole models, generator."""
-    tables: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+def _tables(checks: Sequence[dict[str, Any]]) -> list[tuple[str, list[topics.Topic], list[tuple[str, list[str]]]]]:
+    """Return the name, the topics and the rows of each table: initializers, modules, whole models, generator."""
+    names: dict[str, dict[str, None]] = {}
     for check in checks:
-        rows, claims = tables.setdefault(_kind(check["initializer"]), ({}, {}))
-        rows[check["initializer"]] = claims[check["claim"]] = None
-    return {kind: (list(rows), list(claims)) for kind, (rows, claims) in tables.items()}
+        names.setdefault(_kind(check["initializer"]), {})[check["initializer"]] = None
+    found = []
+    for kind, own in names.items():
+        columns, cells = topics.counts(checks, list(own))
+        found.append((kind, columns, list(zip(own, cells, strict=True))))
+    return found
+
+
+def _method(content: Mapping[str, Any]) -> str:
+    """Return one sentence that says what was checked, and how."""
+    count = len({check["initializer"] for check in content["checks"]})
+    return (
+        f"{count} initializers, modules and models of {content['target']} were compared with torch "
+        f"{content['versions']['torch']}: exactly where their numbers or distributions can be read off, and otherwise "
+        "by statistical tests of fresh draws."
+    )
 
 
 def _kind(name: str) -> str:
@@ -124,12 +146,12 @@ def fault_row(catch: Catch) -> tuple[str, ...]:
     return *name, catch.check.claim, observed, str(seen.expected), str(seen.samples or "")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return `value` with printable text, and with NaN and infinities, which JSON lacks, as text."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, str):
         return printable(value)
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -52,9 +52,12 @@ def test_constants_are_kept_when_asked_for(module: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["record", "no_such_module:build"], "cannot import 'no_such_module:build': No module named"),
-        (["record", "{module}:number"], "must be a function that returns a torch module, got 3"),
-        (["record", "{module}:absent"], "cannot import"),
+        (
+            ["record", "no_such_module:build"],
+            "TARGET must be package.module:name, got 'no_such_module:build': No module",
+        ),
+        (["record", "{module}:number"], "`build` must be"),
+        (["record", "{module}:absent"], "TARGET must be package.module:name"),
         (["record", "{module}:build", "--out", "absent/recipe.json"], "--out must be a file that can be written to"),
         (["show", "absent.json"], "cannot read absent.json: No such file or directory"),
         (["show", "{module}.py"], "`text` must be JSON"),

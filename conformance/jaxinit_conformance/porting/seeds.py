@@ -1,0 +1,35 @@
+"""Whether torch's seed gives the same numbers in the port, parameter by parameter."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+import jaxinit
+
+from . import torch_model
+from .finding import Finding
+from .flax_models import FlaxModel
+from .sources import Matching
+
+
+def compare(
+    module: torch.nn.Module, port: FlaxModel, model: Any, matching: Matching, rename: Any, seed: int
+) -> dict[str, bool]:
+    """Return by path whether `jaxinit.nnx.init` with torch's generator draws what torch drew for `module`.
+
+    Raises:
+        ValueError: the port cannot be drawn from torch's generator, such as one with stacked layers.
+    """
+    drawn = port.arrays(port.replay(jaxinit.TorchGenerator(seed)))
+    loaded = port.arrays(port.load(model, torch_model.state(module), rename)[0])
+    return {path: bool((np.asarray(drawn[path]) == np.asarray(loaded[path])).all()) for path in matching.tensors}
+
+
+def findings(replayed: Mapping[str, bool], seed: int) -> Iterator[Finding]:
+    """Yield the first parameter whose numbers differ. Those that are drawn after it differ too."""
+    wrong = [path for path, same in replayed.items() if not same]
+    for path in wrong[:1]:
+        others = f", as do {len(wrong) - 1} others" if wrong[1:] else ""
+        yield Finding(path, "seed", f"`{path}`: from torch's seed {seed} its numbers differ from torch's{others}")

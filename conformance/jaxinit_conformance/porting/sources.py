@@ -1,0 +1,125 @@
+"""Which entries of a Flax parameter are made of which torch tensors, as `load` puts them.
+
+Each torch tensor is filled with a number of its own and loaded. A loaded entry then names its source, or its two
+sources if it is a sum, as a recurrent bias is.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import torch_model
+from .finding import Finding
+from .flax_models import FlaxModel
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+    """The entries of a Flax parameter that are made of the same torch tensors."""
+
+    path: str
+    tensors: tuple[str, ...]
+    where: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The path, with torch's names if the parameter has several parts, such as the gates of an LSTM."""
+        return self.path if self.where.all() else f"{self.path} ({' + '.join(self.tensors)})"
+
+    def of(self, array: Any) -> np.ndarray:
+        """Return the entries of the part."""
+        entries: np.ndarray = np.asarray(array)[self.where]
+        return entries
+
+
+@dataclasses.dataclass(frozen=True)
+class Matching:
+    """The parts of all parameters, the tensors by path as `load` returns them, and what has no counterpart."""
+
+    parts: Sequence[Part]
+    tensors: Mapping[str, tuple[str, ...]]
+    findings: Sequence[Finding]
+
+
+def match(module: torch.nn.Module, port: FlaxModel, model: Any, rename: Any) -> Matching:
+    """Return which entries of `model` are made of which tensors of `module`. The model is float64."""
+    names, state = _tensors(module), torch_model.state(module)
+    # One number for each tensor, from 1 to 2, so that no sum of two is the number of a third.
+    codes = dict(zip(dict.fromkeys(names.values()), np.random.default_rng(0).uniform(1, 2, len(names)), strict=False))
+    coded = {name: np.full(tensor.shape, codes[names[name]]) for name, tensor in state.items()}
+    loaded, matched = port.load(model, coded, rename)
+    arrays = {path: np.asarray(array) for path, array in port.arrays(loaded).items()}
+    parts = [part for path in matched if path in arrays for part in _parts(path, arrays[path], codes)]
+    used = {name for part in parts for name in part.tensors}
+    trained = torch_model.parameters(module)
+    missing = [name for name, own in names.items() if own not in used and name in trained]
+    tensors: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        tensors[part.path] = tuple(dict.fromkeys((*tensors.get(part.path, ()), *part.tensors)))
+    findings = [*_missing(missing, state, matched.problems), *_unexpected(arrays, matched)]
+    return Matching(parts, tensors, findings)
+
+
+def _tensors(module: torch.nn.Module) -> dict[str, str]:
+    """Return the names of tensors, each with the first name of the same tensor."""
+    first: dict[tuple[int, int], str] = {}
+    found = {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if tensor.is_floating_point():
+            found[name] = first.setdefault((tensor.data_ptr(), tensor.numel()), name)
+    return found
+
+
+def _parts(path: str, array: np.ndarray, codes: Mapping[str, float]) -> Iterator[Part]:
+    own = {code: (name,) for name, code in codes.items()}
+    for code in np.unique(array):
+        yield Part(path, own.get(code) or _summed(code, codes), array == code)
+
+
+def _summed(code: float, codes: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the two tensors whose numbers add up to `code`."""
+    pairs = itertools.combinations(codes.items(), 2)
+    return next(((a, b) for (a, first), (b, second) in pairs if first + second == code), ())
+
+
+def _missing(missing: Sequence[str], state: Mapping[str, Any], problems: Sequence[str]) -> Iterator[Finding]:
+    for name in missing:
+        why = next((f": {line}" for line in problems if name in line.split()), "")
+        rule = f"torch has this tensor of shape {state[name].shape}, the port has no parameter for it"
+        yield Finding(name, "missing", f"`{name}`: {rule}{why}")
+
+
+def _unexpected(arrays: Mapping[str, np.ndarray], tensors: Mapping[str, Any]) -> Iterator[Finding]:
+    for path in arrays:
+        if path not in tensors:
+            shape = arrays[path].shape
+            yield Finding(path, "unexpected", f"`{path}`: the port has this parameter of shape {shape}, torch has none")
+
+
+def module_pairs(matching: Matching) -> dict[str, str]:
+    """Return the paths of Flax modules by torch's names, for modules whose parameters correspond."""
+    users: dict[str, set[str]] = {}
+    for path, tensors in matching.tensors.items():
+        for name in tensors:
+            users.setdefault(name, set()).add(_above(path))
+    found: dict[str, set[str]] = {}
+    for name, paths in users.items():
+        if len(paths) == 1:
+            _climb(found, next(iter(paths)), _above(name))
+    paths_of = {name: next(iter(paths)) for name, paths in found.items() if len(paths) == 1}
+    return {name: path for name, path in paths_of.items() if list(paths_of.values()).count(path) == 1}
+
+
+def _climb(found: dict[str, set[str]], path: str, name: str) -> None:
+    """Note a module and the modules around it, as long as both have one."""
+    while path and name:
+        found.setdefault(name, set()).add(path)
+        path, name = _above(path), _above(name)
+
+
+def _above(name: str) -> str:
+    return name.rpartition(".")[0]

@@ -1,0 +1,150 @@
+"""Ports that are right, and ports with one mistake, which must be found and named."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from flax import nnx
+
+import jaxinit
+import jaxinit_conformance
+
+from ..command import jaxinit as jaxinit_command
+from . import models
+from .models import DEPTH, INPUTS, LinenPair, Model, TorchModel, TorchPair, images
+
+
+def build(mistake: str) -> Any:
+    return functools.partial(Model, mistake=mistake)
+
+
+def test_a_right_port_conforms() -> None:
+    report = jaxinit_conformance.port(TorchModel, Model, INPUTS)
+    assert report.conforms, report.findings
+    assert max(each.difference for each in report.outputs) < 1e-12
+    assert report.outputs[-1].path == ""
+    names = {each.path for each in report.outputs}
+    assert {"embed", *(f"blocks.{i}.{name}" for i in range(DEPTH) for name in ("norm", "proj", "down"))} <= names
+
+
+@pytest.mark.parametrize(
+    ("mistake", "kind", "path", "words"),
+    [
+        ("fan", "distribution", "blocks.0.up.kernel", "torch draws N(0, 0.02), yours N(0, 0.1"),
+        ("bias", "missing", "blocks.0.up.bias", "has no parameter"),
+        ("scale", "distribution", "blocks.0.proj.kernel", "torch draws N(0, 0.00408), yours N(0, 0.0"),
+        ("square", "output", "blocks.0.proj", "the first module that differs"),
+        ("eps", "output", "blocks.0.norm", "the first module that differs"),
+        ("heads", "output", "blocks.0.proj", "the first module that differs"),
+    ],
+)
+def test_a_planted_mistake_is_found_and_named(mistake: str, kind: str, path: str, words: str) -> None:
+    report = jaxinit_conformance.port(TorchModel, build(mistake), INPUTS)
+    assert not report.conforms
+    assert any((f.kind, f.path) == (kind, path) and words in f.message for f in report.findings), report.findings
+    if kind == "output":
+        assert {finding.kind for finding in report.findings} == {"output"}
+
+
+def test_an_unexpected_parameter_is_found() -> None:
+    report = jaxinit_conformance.port(
+        lambda: torch.nn.Linear(8, 4, bias=False),
+        lambda rngs: nnx.Linear(8, 4, rngs=rngs, kernel_init=jaxinit.uniform(-(8**-0.5), 8**-0.5)),
+    )
+    assert [(finding.path, finding.kind) for finding in report.findings] == [("bias", "unexpected")]
+
+
+def test_layers_with_the_same_numbers_are_found() -> None:
+    class Twice(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            key = rngs.params()
+            self.a, self.b = (
+                nnx.Linear(8, 8, use_bias=False, rngs=nnx.Rngs(key), kernel_init=jaxinit.uniform(-(8**-0.5), 8**-0.5))
+                for _ in range(2)
+            )
+
+    def torch_build() -> torch.nn.Module:
+        return torch.nn.ModuleDict({name: torch.nn.Linear(8, 8, bias=False) for name in "ab"})
+
+    (finding,) = jaxinit_conformance.port(torch_build, Twice).findings
+    assert finding.message == "`b.kernel`: drawn with the same numbers as `a.kernel`"
+
+
+def test_linen_models_are_compared() -> None:
+    assert jaxinit_conformance.port(TorchPair, LinenPair, images()).conforms
+    report = jaxinit_conformance.port(TorchPair, functools.partial(LinenPair, swapped=True), images())
+    assert ("first.bias", "distribution") in [(finding.path, finding.kind) for finding in report.findings]
+
+
+def test_a_linen_model_needs_inputs() -> None:
+    with pytest.raises(ValueError, match="`inputs` must be given for a Linen model"):
+        jaxinit_conformance.port(TorchPair, LinenPair)
+
+
+def test_names_are_renamed_as_load_does() -> None:
+    def torch_build() -> torch.nn.Module:
+        return torch.nn.ModuleDict({"fc": torch.nn.Linear(8, 4)})
+
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.dense = nnx.Linear(8, 4, rngs=rngs, **jaxinit.defaults.linear(8))
+
+    jaxinit_conformance.assert_ported(torch_build, Net, rename=[("^fc", "dense")])
+    with pytest.raises(AssertionError, match=r"`fc\.weight`"):
+        jaxinit_conformance.assert_ported(torch_build, Net, rename={"fc.bias": "dense.bias"})
+
+
+def test_numbers_from_a_seed_are_asked_for() -> None:
+    class Reversed(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.b, self.a = (nnx.Linear(8, 8, rngs=rngs, **jaxinit.defaults.linear(8)) for _ in range(2))
+
+    def torch_build() -> torch.nn.Module:
+        return torch.nn.ModuleDict({name: torch.nn.Linear(8, 8) for name in "ab"})
+
+    assert jaxinit_conformance.port(torch_build, Reversed).conforms
+    report = jaxinit_conformance.port(torch_build, Reversed, seed=3)
+    assert [finding.kind for finding in report.findings] == ["seed"]
+
+
+def test_nothing_in_common_is_an_error() -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        jaxinit_conformance.port(lambda: torch.nn.ModuleDict({"fc": torch.nn.Linear(8, 4)}), build(""))
+
+
+def test_a_report_is_saved(tmp_path: Path) -> None:
+    report = jaxinit_conformance.port(TorchModel, build("scale"), INPUTS)
+    report.save(tmp_path)
+    content = json.loads((tmp_path / "port.json").read_text())
+    assert content["conforms"] is False
+    assert content["findings"][0]["message"] == report.findings[0].message
+    page = (tmp_path / "port.html").read_text()
+    assert report.verdict in page
+    assert "<code>blocks.0.proj.kernel</code>" in page
+    assert page.count("<svg") == 1
+    assert "blocks.0.proj.kernel" in (tmp_path / "port.md").read_text()
+
+
+def test_the_command_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"{models.__name__}:{name}" for name in ("TorchModel", "Model", "INPUTS")]
+    arguments = ["port", *names[:2], "--inputs", names[2], "--out", str(tmp_path)]
+    assert jaxinit_command(arguments) == 0
+    assert "The port starts as its torch model" in capsys.readouterr().out
+    assert (tmp_path / "port.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["absent_package:build", "absent_package:build"], "TORCH_BUILD must be package.module:name, got 'absent"),
+        (["math:pi", "math:absent"], "FLAX_BUILD must be package.module:name, got 'math:absent'"),
+    ],
+)
+def test_the_command_says_what_it_cannot_find(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert jaxinit_command(["port", *arguments]) == 2
+    assert words in capsys.readouterr().err
