@@ -161,8 +161,6 @@ def told(expected: Expected) -> str:
     match expected.kind:
         case "constant":
             return f"{expected.loc:.3g}"
-        case "truncated":
-            return f"a normal cut at {found.low:.2g} and {found.high:.2g}, with std {found.std:.2g}"
         case "normal":
             return f"N({expected.loc:.3g}, {expected.scale:.3g})"
         case "uniform":
