@@ -149,7 +149,13 @@ def _matches(node: Node, rules: Iterable[Rule], leaves: Leaves, parts: set[Path]
     shapes, drawn = node.shapes(leaves), set[str]()
     for rule in rules:
         free = [name for name in shapes if node.at(name) not in parts]
-        match = _match(rule, shapes, free, node) if free else None
+        try:
+            answer = rule(shapes, node.module) if free else None
+        except MissingParameterError:
+            continue
+        if answer is None:  # no rule, and none of a base class either
+            return
+        match = _match(answer, shapes, free, node)
         if isinstance(match, LayerMatch):
             parts |= set(match.paths)
             match = dataclasses.replace(match, is_replaced=drawn.issuperset(match.inits))
@@ -158,14 +164,8 @@ def _matches(node: Node, rules: Iterable[Rule], leaves: Leaves, parts: set[Path]
             yield match
 
 
-def _match(rule: Rule, shapes: Shapes, free: Iterable[str], node: Node) -> Match | None:
-    """Apply a rule to those parameters that are no parts of one of torch's layers."""
-    try:
-        answer = rule(shapes, node.module)
-    except MissingParameterError:
-        return None
-    if answer is None:
-        return None
+def _match(answer: Layer | Initializers, shapes: Shapes, free: Iterable[str], node: Node) -> Match | None:
+    """Return the answer of a rule for those parameters that are no parts of one of torch's layers."""
     if isinstance(answer, Layer):
         layer = answer.within(dict.fromkeys(free, ()))
         could_have = tuple(parameter.path for parameter in answer.parameters)

@@ -111,13 +111,20 @@ class _Run:
             self._arrays.setdefault(tuple(path), {})[name] = array
         self.calls: list[tuple[nnx.Module, Given]] = []
         self.filled: list[tuple[nnx.Module, Path, list[str]]] = []
+        self._around: list[Any] | None = None
+        """What the layer was given whose constructor runs."""
 
     def note(self, construct: Construct, layer: nnx.Module, call: inspect.BoundArguments) -> None:
         """Construct a layer, and note the initializers that it was given."""
         given = {name: init for name, init in call.arguments.items() if name.endswith("_init") and init is not None}
+        if self._around is not None:
+            # A layer passes its defaults on to its parts.
+            given = {name: init for name, init in given.items() if any(init is each for each in self._around)}
         if not (is_transformed := self._is_transformed):
             self.calls.append((layer, given))
+        around, self._around = self._around, list(given.values())
         construct(*call.args, **call.kwargs)
+        self._around = around
         if is_transformed:
             # Flax makes another object of this one. The new one has its attributes.
             layer.jaxinit_given = _Mark(given)  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ A model is a value here: an NNX module, or the variables of a Linen module. Arra
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ class FlaxModel(Protocol):
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
         """Return a model with torch's defaults where the port gives no initializer, from torch's seed."""
 
-    def load(self, model: Any, state: Mapping[str, Any], rename: Any) -> tuple[Any, Any]:
+    def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return a model with those tensors that fit, and the names of the tensors by path."""
 
     def arrays(self, model: Any) -> Arrays:
@@ -44,29 +45,31 @@ class FlaxModel(Protocol):
         """Return the output of a model in evaluation mode, and the outputs of its modules by path."""
 
 
-def flax_model(build: Callable[..., Any], inputs: tuple[Args, Kwargs] | None) -> FlaxModel:
+def flax_model(build: Callable[..., Any], inputs: tuple[Args, Kwargs] | None, options: Kwargs) -> FlaxModel:
     """Return the model that `build` makes: of NNX if `build` takes `nnx.Rngs`, of Linen if it takes nothing.
+
+    `options` are those of `load`.
 
     Raises:
         TypeError: `build` returns no Flax module.
         ValueError: a Linen module has no inputs.
     """
     if any(each.default is each.empty for each in inspect.signature(build).parameters.values()):
-        return NNXModel(build)
+        return NNXModel(build, options)
     module = build()
     if not isinstance(module, nn.Module):
         rule = "`flax_build` must take `nnx.Rngs`, or take nothing and return a flax.linen.Module"
         raise TypeError(f"{rule}, got {type(module)}")
     if inputs is None:
         raise ValueError("`inputs` must be given for a Linen model, because its layers are made when it runs")
-    return LinenModel(module, *inputs)
+    return LinenModel(module, *inputs, options)
 
 
 class NNXModel:
     """A model in NNX. `build` is called with `nnx.Rngs`."""
 
-    def __init__(self, build: Callable[[nnx.Rngs], Any]) -> None:
-        self._build = build
+    def __init__(self, build: Callable[[nnx.Rngs], Any], options: Kwargs) -> None:
+        self._build, self._options = build, options
 
     def draw(self, key: jax.Array) -> Any:
         model = self._build(nnx.Rngs(key))
@@ -75,11 +78,12 @@ class NNXModel:
         return model
 
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
-        return jaxinit.nnx.init(self._build, generator)
+        with _without_warnings():
+            return jaxinit.nnx.init(self._build, generator)
 
-    def load(self, model: Any, state: Mapping[str, Any], rename: Any) -> tuple[Any, Any]:
+    def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
         model = nnx.clone(model)
-        return model, jaxinit.nnx.load(model, state, rename=rename, strict=False)
+        return model, jaxinit.nnx.load(model, state, strict=False, **self._options)
 
     def arrays(self, model: Any) -> Arrays:
         flat = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
@@ -128,18 +132,19 @@ def _noted(model: nnx.Module) -> Iterator[Arrays]:
 class LinenModel:
     """A module in Linen, with the inputs that it is initialized for."""
 
-    def __init__(self, module: nn.Module, args: Args, kwargs: Kwargs) -> None:
-        self._module, self._args, self._kwargs = module, args, kwargs
+    def __init__(self, module: nn.Module, args: Args, kwargs: Kwargs, options: Kwargs) -> None:
+        self._module, self._args, self._kwargs, self._options = module, args, kwargs, options
 
     def draw(self, key: jax.Array) -> Any:
         return self._module.init(key, *self._args, **self._kwargs)
 
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
-        return jaxinit.linen.init(self._module, generator, *self._args, **self._kwargs)
+        with _without_warnings():
+            return jaxinit.linen.init(self._module, generator, *self._args, **self._kwargs)
 
-    def load(self, model: Any, state: Mapping[str, Any], rename: Any) -> tuple[Any, Any]:
-        load = jaxinit.linen.load
-        return load(self._module, model, state, *self._args, rename=rename, strict=False, **self._kwargs)
+    def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
+        options = {"strict": False, **self._options, **self._kwargs}
+        return jaxinit.linen.load(self._module, model, state, *self._args, **options)
 
     def arrays(self, model: Any) -> Arrays:
         return {_dotted(path[1:]): array for path, array in _trained(model).items()}
@@ -163,6 +168,14 @@ def _trained(variables: Any) -> dict[tuple[str, ...], Any]:
     """Return the arrays of parameters and running statistics by path, without their boxes."""
     flat = traverse_util.flatten_dict(nn.unbox(variables))
     return {path: array for path, array in flat.items() if path[0] in ("params", "batch_stats")}
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep quiet about parameters without a rule, which keep the values of the port."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _dotted(path: tuple[Any, ...]) -> str:

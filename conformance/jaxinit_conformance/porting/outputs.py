@@ -29,7 +29,7 @@ ROUNDINGS = 4
 
 
 def compare(
-    module: torch.nn.Module, port: FlaxModel, model: Any, matching: Matching, rename: Any, inputs: Inputs
+    module: torch.nn.Module, port: FlaxModel, model: Any, matching: Matching, inputs: Inputs
 ) -> tuple[Output, ...]:
     """Return the outputs of the modules that both have, in the order in which torch computes them, the whole last."""
     module = copy.deepcopy(module).eval()
@@ -38,7 +38,7 @@ def compare(
         narrow = torch_model.run(module, *inputs.torch(wide=False))
         with torch_model.Casts() as casts:  # type: ignore[no-untyped-call]  # torch has no types for it
             wide = torch_model.run(module.double(), *inputs.torch(wide=True))
-    loaded, _ = port.load(model, torch_model.state(module), rename)
+    loaded, _ = port.load(model, torch_model.state(module))
     arrays = port.arrays(loaded)
 
     def run(own: Arrays) -> Any:

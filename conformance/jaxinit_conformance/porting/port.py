@@ -29,6 +29,7 @@ def port(
     inputs: Any = None,
     *,
     rename: Any = None,
+    transposed: Any = None,
     seed: int | None = None,
 ) -> PortReport:
     """Compare a Flax model with the torch model that it was ported from.
@@ -45,6 +46,7 @@ def port(
             arguments. `{"torch": ..., "flax": ...}` for models that take different ones. Without
             inputs, no outputs are compared.
         rename: as for `jaxinit.nnx.load`.
+        transposed: as for `jaxinit.nnx.load`.
         seed: a seed from which the port must replay torch's numbers. By default the report tells
             whether it does for seed 0, and does not ask for it.
 
@@ -62,8 +64,9 @@ def port(
     """
     chosen = suite.valid_seed(seed)
     calls = None if inputs is None else Inputs.of(inputs)
-    found = flax_model(flax_build, None if calls is None else calls.flax(wide=False))
-    return _Comparison(torch_build, found, rename, calls, jax.random.key(chosen)).report(seed)
+    options = {"rename": rename, "transposed": transposed}
+    found = flax_model(flax_build, None if calls is None else calls.flax(wide=False), options)
+    return _Comparison(torch_build, found, calls, jax.random.key(chosen)).report(seed)
 
 
 def assert_ported(
@@ -72,6 +75,7 @@ def assert_ported(
     inputs: Any = None,
     *,
     rename: Any = None,
+    transposed: Any = None,
     seed: int | None = None,
 ) -> None:
     """Assert that `port` finds no difference.
@@ -81,6 +85,7 @@ def assert_ported(
         flax_build: as for `port`.
         inputs: as for `port`.
         rename: as for `port`.
+        transposed: as for `port`.
         seed: as for `port`.
 
     Raises:
@@ -92,7 +97,7 @@ def assert_ported(
             ...
         AssertionError: ...
     """
-    report = port(torch_build, flax_build, inputs, rename=rename, seed=seed)
+    report = port(torch_build, flax_build, inputs, rename=rename, transposed=transposed, seed=seed)
     if not report.conforms:
         raise AssertionError("\n".join([report.verdict, *(finding.message for finding in report.findings)]))
 
@@ -103,7 +108,6 @@ class _Comparison:
 
     build: Callable[[], torch.nn.Module]
     port: FlaxModel
-    rename: Any
     inputs: Inputs | None
     key: jax.Array
 
@@ -113,13 +117,13 @@ class _Comparison:
         drawing = draws.Draws(self.port, for_draws)
         with _wide():
             wide = widened(self.port, model)
-            matching = match(module, self.port, wide, self.rename)
+            matching = match(module, self.port, wide)
         outside: tuple[Output, ...] = ()
         signal: tuple[Signal, ...] = ()
         if self.inputs is not None:
             models = drawing.models(signals.SEEDS)
             with _wide():
-                outside = outputs.compare(module, self.port, wide, matching, self.rename, self.inputs)
+                outside = outputs.compare(module, self.port, wide, matching, self.inputs)
                 signal = self._signals(wide, models, matching, self.inputs)
         torch_draws = draws.TorchDraws(jaxinit.record(self.build), functools.partial(self._loaded, model), for_torch)
         drawn = draws.compare(drawing, torch_draws, matching.parts, _RATES)
@@ -136,7 +140,7 @@ class _Comparison:
         return PortReport(_versions(), seed or 0, tuple(findings), drawn, replayed, outside, signal)
 
     def _loaded(self, model: Any, state: Any) -> Arrays:
-        arrays = self.port.arrays(self.port.load(model, state, self.rename)[0])
+        arrays = self.port.arrays(self.port.load(model, state)[0])
         return {path: np.asarray(array) for path, array in arrays.items()}
 
     def _signals(self, wide: Any, models: Sequence[Arrays], matching: Matching, inputs: Inputs) -> tuple[Signal, ...]:
@@ -150,7 +154,7 @@ class _Comparison:
     ) -> tuple[dict[str, bool], str]:
         """Return what is equal from torch's seed, or why the port cannot be drawn from it."""
         try:
-            return seeds.compare(module, self.port, model, matching, self.rename, seed), ""
+            return seeds.compare(module, self.port, model, matching, seed), ""
         except ValueError as error:
             return {}, f"the port cannot be drawn from torch's seed: {error}"
 

@@ -54,7 +54,8 @@ def _in_torch(module: torch.nn.Module, matching: Matching, inputs: Inputs) -> di
     output, inner = torch_model.run(module, *inputs.torch(wide=True))
     pairs, whole = module_pairs(matching), _whole(matching)
     weights = {path: module.get_parameter(name) for path, name in whole.items()}
-    grads = torch.autograd.grad((output**2).mean() / 2, list(weights.values()), allow_unused=True)
+    loss = (output**2).mean() / 2
+    grads = torch.autograd.grad(loss, list(weights.values()), allow_unused=True) if weights else ()
     return {
         "activations": {pairs[name]: _log(array.detach().numpy()) for name, array in inner.items() if name in pairs},
         "gradients": {path: _log(grad.numpy()) for path, grad in zip(weights, grads, strict=True) if grad is not None},

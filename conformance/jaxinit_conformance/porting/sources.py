@@ -45,22 +45,23 @@ class Matching:
     findings: Sequence[Finding]
 
 
-def match(module: torch.nn.Module, port: FlaxModel, model: Any, rename: Any) -> Matching:
+def match(module: torch.nn.Module, port: FlaxModel, model: Any) -> Matching:
     """Return which entries of `model` are made of which tensors of `module`. The model is float64."""
     names, state = _tensors(module), torch_model.state(module)
     # One number for each tensor, from 1 to 2, so that no sum of two is the number of a third.
     codes = dict(zip(dict.fromkeys(names.values()), np.random.default_rng(0).uniform(1, 2, len(names)), strict=False))
     coded = {name: np.full(tensor.shape, codes[names[name]]) for name, tensor in state.items()}
-    loaded, matched = port.load(model, coded, rename)
+    blank = port.with_arrays(model, {path: 0 * array for path, array in port.arrays(model).items()})
+    loaded, matched = port.load(blank, coded)
     arrays = {path: np.asarray(array) for path, array in port.arrays(loaded).items()}
-    parts = [part for path in matched if path in arrays for part in _parts(path, arrays[path], codes)]
+    parts = [part for path, array in arrays.items() for part in _parts(path, array, codes)]
     used = {name for part in parts for name in part.tensors}
     trained = torch_model.parameters(module)
     missing = [name for name, own in names.items() if own not in used and name in trained]
     tensors: dict[str, tuple[str, ...]] = {}
     for part in parts:
         tensors[part.path] = tuple(dict.fromkeys((*tensors.get(part.path, ()), *part.tensors)))
-    findings = [*_missing(missing, state, matched.problems), *_unexpected(arrays, matched)]
+    findings = [*_missing(missing, state, matched.problems), *_unexpected(arrays, tensors)]
     return Matching(parts, tensors, findings)
 
 
@@ -76,7 +77,7 @@ def _tensors(module: torch.nn.Module) -> dict[str, str]:
 
 def _parts(path: str, array: np.ndarray, codes: Mapping[str, float]) -> Iterator[Part]:
     own = {code: (name,) for name, code in codes.items()}
-    for code in np.unique(array):
+    for code in np.unique(array[array != 0]):
         yield Part(path, own.get(code) or _summed(code, codes), array == code)
 
 

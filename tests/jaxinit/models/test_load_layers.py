@@ -73,6 +73,12 @@ CASES: dict[str, Callable[[], Case]] = {
     "Linear": lambda: Case(
         torch.nn.Linear(3, 5), lambda rngs: nnx.Linear(3, 5, rngs=rngs), lambda: nn.Dense(5), (2, 3)
     ),
+    "Einsum": lambda: Case(
+        torch.nn.Linear(3, 5),
+        lambda rngs: nnx.Einsum("bi,io->bo", (3, 5), (5,), rngs=rngs),
+        lambda: nn.Einsum((3, 5), "bi,io->bo"),
+        (2, 3),
+    ),
     "Linear without bias": lambda: Case(
         torch.nn.Linear(3, 5, bias=False),
         lambda rngs: nnx.Linear(3, 5, use_bias=False, rngs=rngs),

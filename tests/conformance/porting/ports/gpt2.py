@@ -13,7 +13,7 @@ import jaxinit
 
 WIDTH, HEADS, TOKENS, POSITIONS, DEPTH = 16, 4, 50, 8, 2
 INPUTS = np.arange(2 * POSITIONS).reshape(2, POSITIONS)
-TRANSPOSED = ["c_attn", "c_proj", "c_fc"]
+TRANSPOSED = ["*c_attn", "*c_proj", "*c_fc"]
 
 
 class Conv1D(torch.nn.Module):

@@ -68,7 +68,7 @@ class Block(nnx.Module):
 class ViT(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.cls = nnx.Param(jnp.zeros((1, 1, WIDTH)))
-        self.position = nnx.Param(jaxinit.normal(std=0.02)(rngs.params(), (1, POSITIONS, WIDTH)))
+        self.position = nnx.Param(jnp.zeros((1, POSITIONS, WIDTH)))
         self.patch = nnx.Conv(3, WIDTH, (PATCH, PATCH), strides=PATCH, padding="VALID", rngs=rngs)
         self.blocks = nnx.List(Block(rngs) for _ in range(DEPTH))
         self.norm, self.head = nnx.LayerNorm(WIDTH, epsilon=1e-6, rngs=rngs), nnx.Linear(WIDTH, CLASSES, rngs=rngs)
@@ -79,3 +79,6 @@ class ViT(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x)[:, 0])
+
+
+jaxinit.nnx.register(ViT, lambda _: {"cls": jaxinit.zeros(), "position": jaxinit.normal(std=0.02)})

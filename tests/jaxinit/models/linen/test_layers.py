@@ -52,6 +52,7 @@ ROWS: list[tuple[nn.Module, tuple[Any, ...], dict[str, Distribution]]] = [
     (nn.Dense(6), (jnp.zeros((1, 4)),), affine(4)),
     (nn.DenseGeneral((3, 2), axis=(-2, -1)), (jnp.zeros((1, 4, 5)),), affine(20)),
     (nn.DenseGeneral(3, batch_dims=(0,)), (jnp.zeros((7, 4)),), affine(4)),
+    (nn.Einsum((4, 6), "bi,io->bo"), (jnp.zeros((1, 4)),), affine(4)),
     (nn.Conv(6, 3), (jnp.zeros((1, 5, 4)),), affine(12)),
     (nn.Conv(6, (3, 2), feature_group_count=2), (jnp.zeros((1, 5, 5, 4)),), affine(12)),
     (nn.Conv(6, (3, 2, 2), use_bias=False), (jnp.zeros((1, 5, 5, 5, 4)),), {"kernel": fan(48)}),
