@@ -16,10 +16,11 @@ from .ports import gpt2, policy, resnet, scanned, vit
         (vit.TorchViT, lambda rngs: jaxinit.nnx.init(vit.ViT, rngs), vit.INPUTS, {"seed": 0}),
         (resnet.TorchResNet, resnet.ResNet, resnet.INPUTS, {}),
         (scanned.TorchStack, lambda rngs: jaxinit.nnx.init(scanned.Stack, rngs), scanned.INPUTS, {}),
+        (scanned.TorchStack, scanned.LinenStack, scanned.INPUTS, {}),
         (policy.TorchAgent, policy.Agent, policy.INPUTS, {"seed": 0}),
         (gpt2.TorchGPT2, gpt2.GPT2, gpt2.INPUTS, {"transposed": gpt2.TRANSPOSED}),
     ],
-    ids=["ViT", "ResNet-18 in Linen", "a stack in NNX", "PPO", "GPT-2"],
+    ids=["ViT", "ResNet-18 in Linen", "a stack in NNX", "a stack in Linen", "PPO", "GPT-2"],
 )
 def test_a_port_is_its_torch_model(torch_build: Any, flax_build: Any, inputs: Any, options: Any) -> None:
     report = jaxinit_conformance.port(torch_build, flax_build, inputs, **options)

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from flax import nnx
 
+import jaxinit
+
 WIDTH, HEADS, DEPTH = 16, 4, 3
 INPUTS = np.random.default_rng(0).normal(size=(2, 6, WIDTH)).astype(np.float32)
 
@@ -57,8 +59,12 @@ class Stack(nnx.Module):
 class LinenBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Any, _: Any) -> tuple[Any, None]:
-        x = x + nn.MultiHeadDotProductAttention(HEADS, name="attn")(nn.LayerNorm(epsilon=1e-5, name="norm")(x))
-        return x + nn.Dense(WIDTH, name="down")(nn.relu(nn.Dense(4 * WIDTH, name="up")(x))), None
+        own = jaxinit.defaults.multihead_attention(WIDTH)
+        attention = nn.MultiHeadDotProductAttention(HEADS, **own, name="attn")
+        up = nn.Dense(4 * WIDTH, **jaxinit.defaults.linear(WIDTH), name="up")
+        down = nn.Dense(WIDTH, **jaxinit.defaults.linear(4 * WIDTH), name="down")
+        x = x + attention(nn.LayerNorm(epsilon=1e-5, name="norm")(x))
+        return x + down(nn.relu(up(x))), None
 
 
 class LinenStack(nn.Module):

@@ -54,10 +54,14 @@ class TorchViT(torch.nn.Module):
         return self.head(self.norm(x)[:, 0])
 
 
+class Attention(nnx.MultiHeadAttention):
+    """Four Linears in torch, and so with the defaults of Linear."""
+
+
 class Block(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.norm1, self.norm2 = (nnx.LayerNorm(WIDTH, epsilon=1e-6, rngs=rngs) for _ in range(2))
-        self.attn = nnx.MultiHeadAttention(HEADS, WIDTH, decode=False, rngs=rngs)
+        self.attn = Attention(HEADS, WIDTH, decode=False, rngs=rngs)
         self.up, self.down = nnx.Linear(WIDTH, 4 * WIDTH, rngs=rngs), nnx.Linear(4 * WIDTH, WIDTH, rngs=rngs)
 
     def __call__(self, x: Any) -> Any:
@@ -81,4 +85,5 @@ class ViT(nnx.Module):
         return self.head(self.norm(x)[:, 0])
 
 
+jaxinit.nnx.register(Attention, lambda _: None)
 jaxinit.nnx.register(ViT, lambda _: {"cls": jaxinit.zeros(), "position": jaxinit.normal(std=0.02)})
