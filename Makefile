@@ -35,8 +35,9 @@ lint: .venv/lint ## format check, lint and strict types, by two checkers on the 
 docs: .venv/docs ## build the site into docs/_build
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
 
-bench: .venv/test ## speed and quality, as ratios to jax.nn.initializers and torch
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: .venv/test ## speed, memory and scale beside jax.nn.initializers and torch; writes the tables of docs/speed.md
+	for script in $$(grep -l "^import turns" benchmarks/*.py); do \
+		echo "== $$script"; $(BIN)/python $$script --out docs/benchmarks || exit 1; done
 
 clean: ## remove what these commands made
 	rm -rf .venv .venv-oldest .venv-newest report docs/_build

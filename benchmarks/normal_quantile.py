@@ -4,9 +4,11 @@ With x = P(|Z| < z) and s = sqrt(-log(1 - x^2)), z / x is a smooth function of s
 sqrt(pi / 2) at 0. It is fitted by a ratio of polynomials in s - CENTER, in 70 digits, by
 Lawson's method: a least-squares fit, linear once multiplied by the last denominator,
 repeated with weights that grow where the relative error is large. For float32, errors
-beyond s = 4.72, which few draws reach, count 0.3.
+beyond s = 4.72, which few draws reach, count 0.3. The polynomial of the logarithm is fitted
+by Chebyshev's interpolation.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -55,7 +57,7 @@ def scaled_quantile(s: mp.mpf) -> mp.mpf:
     return z / x
 
 
-def polynomial(coefficients: list[mp.mpf], t: mp.mpf) -> mp.mpf:
+def polynomial(coefficients: Sequence[mp.mpf | float], t: mp.mpf) -> mp.mpf:
     return mp.polyval(coefficients[::-1], t)
 
 
@@ -109,7 +111,26 @@ def largest_errors(task: Task, above: list[mp.mpf], below: list[mp.mpf]) -> str:
     return f"{mp.nstr(near, 3)} for s <= {mp.nstr(task.split, 3)}, {mp.nstr(far, 3)} for s <= {mp.nstr(task.end, 2)}"
 
 
+def logarithm(dtype: str) -> None:
+    """Fit (log(1 + f) - f) / f^2, and print the error relative to log(1 + f)."""
+
+    def wanted(f: mp.mpf) -> mp.mpf:
+        return (mp.log1p(f) - f) / f**2 if f else -mp.mpf(1) / 2
+
+    shipped = normal_quantile.LOG[jnp.dtype(dtype)]
+    ends = [mp.sqrt(mp.mpf(1) / 2) - 1, mp.sqrt(mp.mpf(2)) - 1]
+    fitted = mp.chebyfit(wanted, ends, len(shipped))[::-1]
+    print(dtype, "logarithm")
+    for power, (one, other) in enumerate(zip(fitted, shipped, strict=True)):
+        print(f"  f^{power:<2}  {float(one)!r:>24}  shipped {other!r:>24}")
+    grid = [f for f in mp.linspace(*ends, 401) if f]
+    error = max(abs((polynomial(shipped, f) - wanted(f)) * f * f / mp.log1p(f)) for f in grid)
+    print("largest relative error, shipped:", mp.nstr(error, 3))
+
+
 def main() -> None:
+    for dtype in normal_quantile.LOG:
+        logarithm(str(dtype))
     for task in TASKS:
         fitted = fit(task)
         shipped = [[mp.mpf(c) for c in part] for part in normal_quantile.RATIOS[jnp.dtype(task.dtype)]]

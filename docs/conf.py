@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 project = "jaxinit"
 version = release = jaxinit.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "benchmarks"]
 nitpicky = True
 nitpick_ignore_regex = [("py:exc", r"\w+Error"), ("py:exc", "UserWarning")]
 default_role = "literal"

@@ -21,9 +21,10 @@ class orthogonal(WithLayout):
 
         w = gain * Q,  Q Q^T = 1 or Q^T Q = 1,  for torch's weight seen as (out, in * prod(spatial))
 
-    Q comes from the QR decomposition of a normal matrix. Its columns are multiplied by the
-    signs of R's diagonal, as Q would not be uniformly distributed without them. Narrow dtypes
-    are computed in float32. Complex dtypes give a unitary Q.
+    From a JAX key, Q is a product of reflections that map normal vectors to axes. From a
+    TorchGenerator it is torch's: Q of the QR decomposition of a normal matrix, times the
+    signs of R's diagonal. Narrow dtypes are computed in float32. Complex dtypes give a
+    unitary Q.
 
     Args:
         gain: factor on every entry.
@@ -39,9 +40,9 @@ class orthogonal(WithLayout):
         True
 
     Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep
-    linear neural networks, 2013; Mezzadri, How to generate random matrices from the
-    classical compact groups, 2007, for the signs. Differs from torch, which refuses
-    float16, bfloat16 and complex. Eager and compiled results agree to rounding.
+    linear neural networks, 2013; Stewart, The efficient generation of random orthogonal
+    matrices with an application to condition estimators, 1980. Differs from torch, which
+    refuses float16, bfloat16 and complex. Eager and compiled results agree to rounding.
     """
 
     gain: float = 1.0
@@ -62,8 +63,7 @@ def _haar(source: Source, *, view: View, gain: float, dtype: np.dtype) -> Any:
     tall = _tall(view)
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
     normal = source.draw(Normal(0.0, 1.0), tall, dtype if is_complex else dtypes.compute_dtype(dtype))
-    q, r = np.linalg.qr(normal) if isinstance(normal, np.ndarray) else _qr(normal)
-    q = q * _phase(r.diagonal(axis1=-2, axis2=-1))[..., None, :] * q.dtype.type(gain)
+    q = (_qr(normal) if isinstance(normal, np.ndarray) else _reflections(normal)) * normal.dtype.type(gain)
     return view.from_torch(tall.to_torch(q).reshape(view.torch_shape)).astype(dtype)
 
 
@@ -78,21 +78,39 @@ def _tall(view: View) -> View:
     return layout.view((*view.batch, max(rows, columns), min(rows, columns)))
 
 
-def _qr(stack: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return Q and R of each matrix. A CPU decomposes one after the other, even under the caller's vmap.
+def _qr(normal: np.ndarray) -> np.ndarray:
+    q, r = np.linalg.qr(normal)
+    columns: np.ndarray = q * _phase(r.diagonal(axis1=-2, axis2=-1))[..., None, :]
+    return columns
 
-    jaxlib 0.10 decomposes a stack on a CPU in several tasks, and waits for them in a thread
-    that they may need. A program with as many stacks as the machine has cores can deadlock.
+
+def _reflections(normal: jax.Array) -> jax.Array:
+    """Return a product of reflections, times phases. Column i below row i is a normal vector that one maps to axis i.
+
+    With x the vector, n its length and p the phase of its first entry x0, the reflection is
+    1 - tau v v^H for v = x + p n e, and tau = 1 + |x0| / n once v is divided by its first entry.
     """
-    one = jax.custom_batching.sequential_vmap(_both)
-    each = jnp.vectorize(one, signature="(m,n)->(m,k),(k,n)")
-    decomposed: tuple[jax.Array, jax.Array] = jax.lax.platform_dependent(stack, cpu=each, default=_both)
-    return decomposed
+    vectors = jnp.tril(normal)
+    first = vectors.diagonal(axis1=-2, axis2=-1)
+    length = jnp.sqrt(jnp.square(abs(vectors)).sum(axis=-2))
+    phase = _phase(first)
+    tau = (1 + abs(first) / length).astype(normal.dtype)
+    product = _product(vectors / (first + phase * length.astype(normal.dtype))[..., None, :], tau)
+    columns: jax.Array = product * -phase[..., None, :]
+    return columns
 
 
-def _both(stack: jax.Array) -> tuple[jax.Array, jax.Array]:
-    q, r = jnp.linalg.qr(stack)
-    return q, r
+def _product(vectors: jax.Array, tau: jax.Array) -> jax.Array:
+    """Return the product of each stack of reflections. A CPU computes one by one, even under the caller's vmap.
+
+    jaxlib 0.10 computes a batch on a CPU in several tasks, and waits for them in a thread
+    that they may need. A program with as many batches as the machine has cores can deadlock.
+    """
+    together = jax.lax.linalg.householder_product
+    one = jax.custom_batching.sequential_vmap(together)
+    each = jnp.vectorize(one, signature="(m,n),(n)->(m,n)")
+    product: jax.Array = jax.lax.platform_dependent(vectors, tau, cpu=each, default=together)
+    return product
 
 
 def _phase(diagonal: Any) -> Any:

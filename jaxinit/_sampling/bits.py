@@ -14,25 +14,32 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 Pair = tuple[jax.Array, jax.Array]
+Word = type[jnp.uint32] | type[jnp.uint64]
 
 
-def bits(key: jax.Array, shape: tuple[int, ...], word: type[jnp.uint32] | type[jnp.uint64]) -> jax.Array:
-    """Return `jax.random.bits(key, shape, word)`."""
+def can_be_counted(key: jax.Array, size: int) -> bool:
+    """Return whether the bits of each of `size` entries follow from the key and a 32-bit index alone."""
     is_threefry = str(jax.random.key_impl(key)) == "threefry2x32"
     is_partitionable = jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]  # not in JAX's stubs
-    if not (is_threefry and is_partitionable) or math.prod(shape) >= 2**32:  # an index has 32 bits below
+    return bool(is_threefry and is_partitionable and size < 2**32)
+
+
+def bits(key: jax.Array, shape: tuple[int, ...], word: Word) -> jax.Array:
+    """Return `jax.random.bits(key, shape, word)`."""
+    if not can_be_counted(key, math.prod(shape)):
         return jax.random.bits(key, shape, word)
     drawn: jax.Array = jax.lax.platform_dependent(
         key,
-        cpu=lambda key: _written_out(jax.random.key_data(key), shape, word),
+        cpu=lambda key: bits_at(key, _index(shape), word),
         default=lambda key: jax.random.bits(key, shape, word),
     )
     return drawn
 
 
-def _written_out(key: jax.Array, shape: tuple[int, ...], word: type[jnp.uint32] | type[jnp.uint64]) -> jax.Array:
+def bits_at(key: jax.Array, index: jax.Array, word: Word) -> jax.Array:
     """Encrypt the index of each entry with the key, as JAX does where threefry is partitionable."""
-    high, low = _threefry(key[..., 0], key[..., 1], _index(shape))
+    data = jax.random.key_data(key)
+    high, low = _threefry(data[..., 0], data[..., 1], index)
     if word == jnp.uint64:
         return (high.astype(word) << jnp.asarray(32, word)) | low.astype(word)
     return high ^ low

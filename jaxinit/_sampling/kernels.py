@@ -11,6 +11,9 @@ window far out in a tail: there the normal's kernel would lose its digits.
 Every product that is added to something is `unfused`, and no array is divided by a number.
 The compiler may fuse a product into a sum and may multiply by a reciprocal. It does so in
 one program and not in another, which would change bits.
+
+A kernel is one loop. XLA starts another loop, and draws the bits again there, at a quotient
+that is used twice. A quotient that is `unfused` first is used once.
 """
 
 import math
@@ -101,7 +104,7 @@ def _normal(
     outside = jnp.where(is_left, left_outside, right_outside) + unfused(from_far * outside_step)
     inside = start_inside + unfused(from_near * inside_step)
     z = normal_quantile.abs_normal_ppf(outside, inside)
-    return loc + unfused(scale * jnp.where(is_left, -z, z))
+    return loc + unfused(jnp.where(is_left, -scale, scale) * z)
 
 
 def _truncated(distribution: TruncatedNormal, thin: float, words: int) -> tuple[Kernel, Params]:

@@ -5,6 +5,7 @@ the mass on both sides of the answer, each computed without cancellation. Each f
 uses the side that is accurate.
 """
 
+import itertools
 import math
 from typing import TypeVar
 
@@ -52,8 +53,20 @@ _LOG_2 = {
     jnp.dtype("float32"): (0.693359375, -0.00021219444005469057),
     jnp.dtype("float64"): (0.6931471803691238, 1.9082149292705877e-10),
 }
-# The series of atanh: 2 / (2 n + 1), up to the last term above the rounding error.
-_ATANH_TERMS = {jnp.dtype("float32"): 5, jnp.dtype("float64"): 11}
+# (log(1 + f) - f) / f^2 from 1 + f = sqrt(1/2) to sqrt(2): a polynomial, lowest order first.
+# Errors, relative to log(1 + f): float32 below 5.5e-8, float64 below 4e-17. Fitted by the same script.
+LOG = {
+    jnp.dtype("float32"): (
+        -0.49999997132727997, 0.33333670610157023, -0.2500114767763388, 0.19972049709984188, -0.16588488531898676,
+        0.1483478683882001, -0.14159647010229592, 0.08787265491105985,
+    ),
+    jnp.dtype("float64"): (
+        -0.5, 0.3333333333333326, -0.24999999999992914, 0.2000000000003205, -0.16666666668629757, 0.1428571428268799,
+        -0.1249999978954668, 0.11111111107647632, -0.10000011277649974, 0.09090921328672855, -0.0833299913609137,
+        0.076916546465268, -0.07148420480023412, 0.06682375886233116, -0.062025600107261776, 0.05686585537339873,
+        -0.05669643772565927, 0.06444421108963665, -0.0594377125876568, 0.026259864395059444,
+    ),
+}  # fmt: skip
 
 # From here on the continued fraction below is short enough, and s above stays under 7.5
 # for every tail that 32 (float32) or 64 (float64) random bits can reach from a nearer bound.
@@ -65,10 +78,13 @@ Real = TypeVar("Real", float, jax.Array)
 
 
 def _polynomial(coefficients: tuple[float, ...], s: jax.Array) -> jax.Array:
-    result = jnp.full_like(s, coefficients[-1])
-    for coefficient in coefficients[-2::-1]:
-        result = unfused(result * s) + jnp.asarray(coefficient, s.dtype)
-    return result
+    """Return the polynomial by Estrin's scheme. Horner's has as few products, and each waits for the last."""
+    terms, power = [jnp.asarray(coefficient, s.dtype) for coefficient in coefficients], s
+    while len(terms) > 1:
+        pairs = itertools.zip_longest(terms[::2], terms[1::2])
+        terms = [low if high is None else unfused(high * power) + low for low, high in pairs]
+        power = power * power
+    return terms[0]
 
 
 def unfused(product: jax.Array) -> jax.Array:
@@ -85,7 +101,7 @@ def unfused(product: jax.Array) -> jax.Array:
 def abs_normal_ppf(outside: jax.Array, inside: jax.Array) -> jax.Array:
     """Return the z >= 0 with `outside = P(|Z| > z)` and `inside = P(|Z| < z)`, which sum to 1."""
     # In the middle the product can round to above 1.
-    s = jnp.sqrt(jnp.maximum(-log(outside * (1 + inside)), 0))
+    s = jnp.sqrt(jnp.abs(log(outside * (1 + inside))))
     above, below = (_polynomial(coefficients, s - CENTER) for coefficients in RATIOS[s.dtype])
     return inside * above / below
 
@@ -93,20 +109,14 @@ def abs_normal_ppf(outside: jax.Array, inside: jax.Array) -> jax.Array:
 def log(x: jax.Array) -> jax.Array:
     """Return log(x) for x > 0 and not subnormal, the same in every loop. XLA's log differs between loops by an ulp.
 
-    With x = (1 + f) * 2**k and 1 + f from sqrt(1/2) to sqrt(2), the series of atanh gives log(1 + f).
+    With x = (1 + f) * 2**k and 1 + f from sqrt(1/2) to sqrt(2), a polynomial gives log(1 + f).
     """
     digits, word = jnp.finfo(x.dtype).nmant, {4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
     bits = jax.lax.bitcast_convert_type(x, word)
     exponent = (bits - jnp.asarray(np.sqrt(x.dtype.type(0.5)).view(word), word)) >> jnp.asarray(digits, word)
     f = jax.lax.bitcast_convert_type(bits - (exponent << jnp.asarray(digits, word)), x.dtype) - 1
-    s, k = f / (2 + f), exponent.astype(x.dtype)
-    square = unfused(s * s)
-    atanh = tuple(2 / (2 * n + 1) for n in range(1, _ATANH_TERMS[x.dtype] + 1))
-    series = unfused(square * _polynomial(atanh, square))
-    half = unfused(f * f * 0.5)
-    # The sum begins with the smallest term, so that each rounding counts for less.
-    rest = unfused(s * (half + series)) + unfused(k * _LOG_2[x.dtype][1])
-    return unfused(k * _LOG_2[x.dtype][0]) - ((half - rest) - f)
+    k, (most, rest) = exponent.astype(x.dtype), _LOG_2[x.dtype]
+    return k * most + (f + (unfused(f * f * _polynomial(LOG[x.dtype], f)) + unfused(k * rest)))
 
 
 def log1p(x: jax.Array) -> jax.Array:
@@ -138,7 +148,7 @@ def tail_ppf(near: jax.Array, per_near: jax.Array, per_hazard: jax.Array, log_ra
     """
     terms = _HAZARD_TERMS[log_ratio.dtype]
     straight = log_ratio * per_near
-    excess = 2 * straight / (1 + jnp.sqrt(1 + unfused(2 * straight * per_near)))
+    excess = unfused(2 * straight / (1 + jnp.sqrt(1 + unfused(2 * straight * per_near))))
     for _ in range(_NEWTON_STEPS[log_ratio.dtype]):
         slope = hazard(near + excess, terms)
         error = unfused(excess * (near + excess / 2)) + log(slope * per_hazard) - log_ratio

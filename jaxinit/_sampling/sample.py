@@ -2,20 +2,21 @@
 
 The bits are those of `jax.random.bits` for the key. The parameters of a distribution enter
 the compiled program as operands, not as constants. So layers of one shape share a program
-whatever their fans. Eager calls run that same program, and therefore agree with `jit`,
-`vmap` and sharded ones to the bit.
+whatever their fans. On a CPU eager calls share one program for all shapes. They agree with
+`jit`, `vmap` and sharded ones to the bit, since an entry depends on the key and its index.
 """
 
 import functools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxinit import _arguments
-from jaxinit._sampling import dtypes, kernels
-from jaxinit._sampling.bits import bits
+from jaxinit._sampling import dtypes, eager, kernels
+from jaxinit._sampling.bits import Word, bits, bits_at
 from jaxinit._sampling.sharding import OutSharding, jit_sharded, resolve
 from jaxinit.distributions import Constant, Distribution, Normal, Random, Uniform
 
@@ -34,9 +35,15 @@ def sample(
     """
     sharding = resolve(out_sharding, len(shape))
     if isinstance(distribution, Constant):
-        return jit_sharded(_fill, sharding)(dtypes.cast(distribution.value, dtype), shape=shape)
+        value = dtypes.cast(distribution.value, dtype)
+        if sharding is None and jax.default_backend() == "cpu" and eager.is_eager():
+            return eager.constant(value, shape)
+        return jit_sharded(_fill, sharding)(value, shape=shape)
     _arguments.check_key(key)
     kernel, operands = _plan(distribution, dtype)
+    is_real = not jnp.issubdtype(dtype, jnp.complexfloating)
+    if sharding is None and is_real and eager.can_fill(key, math.prod(shape)):
+        return eager.fill(key, shape, dtype, lambda start: _piece(key, start, *operands, kernel=kernel, dtype=dtype))
     return jit_sharded(_draw, sharding)(key, *operands, kernel=kernel, shape=shape, dtype=dtype)
 
 
@@ -85,9 +92,24 @@ def _opaque(number: jax.Array, key: jax.Array) -> jax.Array:
 def _draw(
     key: jax.Array, *numbers: jax.Array, kernel: kernels.Kernel, shape: tuple[int, ...], dtype: np.dtype
 ) -> jax.Array:
-    least, greatest, *params = (_opaque(number, key) for number in numbers)
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
-    word = jnp.uint64 if least.dtype == jnp.float64 else jnp.uint32
-    words = bits(key, (2, *shape) if is_complex else shape, word)
-    values = jnp.clip(kernel(words, *params), least, greatest)
+    words = bits(key, (2, *shape) if is_complex else shape, _word(numbers))
+    values = _values(words, key, numbers, kernel)
     return jax.lax.complex(values[0], values[1]) if is_complex else values.astype(dtype)
+
+
+@functools.partial(jax.jit, static_argnames=("kernel", "dtype"))
+def _piece(key: jax.Array, start: jax.Array, *numbers: jax.Array, kernel: kernels.Kernel, dtype: np.dtype) -> jax.Array:
+    """Return the entries of the flat array from `start` on."""
+    words = bits_at(key, start + jax.lax.iota(jnp.uint32, eager.PIECE), _word(numbers))
+    return _values(words, key, numbers, kernel).astype(dtype)
+
+
+def _word(numbers: Sequence[jax.Array]) -> Word:
+    word: Word = jnp.uint64 if numbers[0].dtype == jnp.float64 else jnp.uint32
+    return word
+
+
+def _values(words: jax.Array, key: jax.Array, numbers: Sequence[jax.Array], kernel: kernels.Kernel) -> jax.Array:
+    least, greatest, *params = (_opaque(number, key) for number in numbers)
+    return jnp.clip(kernel(words, *params), least, greatest)

@@ -1,5 +1,6 @@
 """Every initializer lowers for every platform, and costs nothing to describe."""
 
+import re
 import tracemalloc
 
 import chex
@@ -22,6 +23,25 @@ def test_lowers_for_every_platform(name: str, dtype: str) -> None:
         exported = jax.export.export(draw, platforms=PLATFORMS)(key)
         assert exported.platforms == PLATFORMS
         assert [(aval.shape, aval.dtype) for aval in exported.out_avals] == [(shape, jnp.dtype(dtype))]
+
+
+# Each device can compute its own part of these alone. A loop or a call is of such operations too.
+LOCAL = {
+    "abs", "add", "and", "bitcast_convert", "broadcast_in_dim", "case", "clamp", "compare", "concatenate", "constant",
+    "convert", "custom_call", "divide", "iota", "maximum", "mesh", "minimum", "multiply", "negate", "not", "or",
+    "remainder", "reshape", "return", "select", "shift_left", "shift_right_arithmetic", "shift_right_logical",
+    "slice", "sqrt", "subtract", "while", "xor",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", cases.ELEMENTWISE)
+def test_a_tpu_needs_no_communication_for_elementwise_draws(name: str) -> None:
+    init, mesh = cases.build(name), jax.make_mesh((8,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
+    draw = jax.jit(lambda key: init(key, (64, 64), out_sharding=sharding))
+    program = jax.export.export(draw, platforms=["tpu"])(jax.random.key(0)).mlir_module()
+    assert set(re.findall(r"stablehlo\.(\w+)", program)) <= LOCAL
+    assert set(re.findall(r"custom_call @(\w+)", program)) <= {"Sharding"}
 
 
 @cases.each_name

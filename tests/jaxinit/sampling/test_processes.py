@@ -14,7 +14,7 @@ import pytest
 from tests.jaxinit import cases
 from tests.jaxinit.sampling import worker
 
-COUNT = 2
+COUNT = 4
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def drawn() -> list[dict[str, Any]]:
 
 
 @cases.each_name
-def test_two_processes_draw_what_one_draws(name: str, drawn: list[dict[str, Any]]) -> None:
+def test_four_processes_draw_what_one_draws(name: str, drawn: list[dict[str, Any]]) -> None:
     shape = cases.shape_of(name)
     alone = cases.build(name)(jax.random.key(worker.SEED), shape)
     together = np.full(shape, np.nan, np.float32)

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 import jaxinit
-from jaxinit.distributions import Normal, TruncatedNormal
+from jaxinit._sampling.sample import sample
+from jaxinit.distributions import Normal, Random, TruncatedNormal, Uniform
 from tests.jaxinit import cases
 from tests.jaxinit.draws import FALSE_ALARM, assert_drawn
 
@@ -65,6 +66,27 @@ def test_bits_survive_fusion_with_what_follows(name: str, seed: int) -> None:
     init, shape, key = cases.build(name), cases.shape_of(name), jax.random.key(seed)
     inlined = jax.jit(lambda key: (init(key, shape), init(key, shape) * 2 + 1))(key)
     cases.assert_same(name, inlined[0], init(key, shape))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64", "complex64"])
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        Uniform(-1.0, 1.0),
+        Normal(0.0, 0.1),
+        *(TruncatedNormal(0.0, 1.0, a, b) for a, b in [(-2.0, 2.0), (8.0, 9.0), (0.5, 0.501)]),
+    ],
+    ids=str,
+)
+def test_a_draw_needs_no_array_besides_its_result(distribution: Random, dtype: str) -> None:
+    # In one loop over the entries the bits are drawn once. Two loops keep an array, and draw them twice.
+    if dtype == "complex64" and isinstance(distribution, TruncatedNormal):
+        return
+    with jax.enable_x64(dtype == "float64"):
+        draw = jax.jit(lambda key: sample(distribution, key, (64, 64), jnp.dtype(dtype)))
+        memory = draw.lower(jax.random.key(0)).compile().memory_analysis()
+    assert memory is not None
+    assert memory.temp_size_in_bytes < 100
 
 
 @pytest.mark.parametrize(("name", "scale"), [("normal", "std"), ("xavier_uniform", "gain"), ("orthogonal", "gain")])
