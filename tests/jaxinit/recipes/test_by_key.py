@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 from torch import nn
 
 import jaxinit
@@ -127,6 +127,16 @@ def test_sampling_needs_no_communication() -> None:
     assert not [word for word in ("all-reduce", "all-gather", "collective", "all-to-all") if word in text]
 
 
+def test_a_mesh_of_256_devices_can_be_lowered_for_without_them() -> None:
+    recipe = jaxinit.record(lambda: nn.Linear(2**16, 2**16))
+    mesh = AbstractMesh((256,), ("x",), axis_types=(AxisType.Auto,))
+    layout = NamedSharding(mesh, PartitionSpec("x"))
+    draw = jax.jit(lambda key: recipe.sample(key, out_shardings=layout))
+    exported = jax.export.export(draw, platforms=["tpu"])(jax.random.key_data(jax.random.key(0)))
+    assert exported.nr_devices == 256
+    assert {array.shape for array in exported.out_avals} == {(2**16, 2**16), (2**16,)}
+
+
 def test_under_jit_the_numbers_are_the_same() -> None:
     recipe = jaxinit.record(MODELS["slices"])
     key = jax.random.key(5)
@@ -143,10 +153,17 @@ def test_a_dtype_is_drawn_in_that_dtype() -> None:
     np.testing.assert_array_equal(arrays["linear.bias"], alone)
 
 
+class FlaxTwins(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.conv = nn.Linear(20, 30), nn.Conv2d(4, 8, 3, groups=2)
+        self.back, self.cell = nn.ConvTranspose2d(3, 6, 3), nn.GRUCell(2, 3)
+
+
 def test_flax_layouts_are_those_of_flax() -> None:
     from flax import nnx
 
-    recipe = jaxinit.record(MODELS["layers"])
+    recipe = jaxinit.record(FlaxTwins)
     for source in (jax.random.key(0), jaxinit.TorchGenerator(0)):
         again = jaxinit.TorchGenerator(0) if isinstance(source, jaxinit.TorchGenerator) else source
         torchs, flaxs = recipe.sample(source), recipe.sample(again, layouts="flax")
@@ -159,7 +176,7 @@ def test_flax_layouts_are_those_of_flax() -> None:
             state = {part: np.asarray(torchs[f"{name}.{part}"]) for part in ("weight", "bias")}
             jaxinit.nnx.load(twin, state)
             np.testing.assert_array_equal(flaxs[f"{name}.weight"], twin.kernel[...])  # type: ignore[attr-defined]
-        np.testing.assert_array_equal(flaxs["lstm.weight_ih_l0"], torchs["lstm.weight_ih_l0"])
+        np.testing.assert_array_equal(flaxs["cell.weight_ih"], torchs["cell.weight_ih"])
 
 
 def test_a_key_that_is_none_is_refused() -> None:
@@ -182,6 +199,27 @@ def test_weight_norm_keeps_both_parts_of_one_draw() -> None:
     arrays = jaxinit.record(MODELS["parametrized"]).sample(jax.random.key(0))
     norm, weight = (arrays[f"weight_norm.parametrizations.weight.original{i}"] for i in (0, 1))
     np.testing.assert_allclose(norm[:, 0], np.linalg.norm(weight, axis=1), rtol=1e-6)
+
+
+def test_the_form_of_the_arrays_does_not_change_the_numbers() -> None:
+    recipe = jaxinit.record(MODELS["parametrized"])
+    arrays = [recipe.sample(jax.random.key(0), layouts="torch"), recipe.sample(jax.random.key(0), layouts="flax")]
+    own, flax = (each["spectral_norm.parametrizations.weight.0._u"] for each in arrays)
+    np.testing.assert_array_equal(own, flax)
+
+
+def test_a_parameter_may_be_set_in_a_thousand_parts() -> None:
+    class Rows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = nn.Parameter(torch.randn(1200, 2))
+            for row in range(1200):
+                self.rows.data[row, row % 2] = 0.0
+
+    recipe = jaxinit.record(Rows)
+    local, _ = by_key._local(recipe.nodes, recipe.entries[0].node, recipe._distributions, np.dtype(np.float32))
+    assert len(local) == len(recipe.nodes) > 1200
+    assert (np.asarray(recipe.sample(jaxinit.TorchGenerator(0))["rows"]) == 0).sum() == 1200
 
 
 def test_equal_parameters_are_one_group() -> None:
