@@ -94,6 +94,10 @@ def index(_: Any, a: Any, indices: tuple[Any, ...]) -> Any:
 
 
 def index_put(xp: Any, a: Any, indices: tuple[Any, ...], values: Any, accumulate: bool = False) -> Any:
+    mask, *others = indices
+    if not others and mask.dtype == bool:  # with one value, as the recorder sees to
+        value = values.reshape((1,) * a.ndim)
+        return xp.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a + value if accumulate else value, a)
     if xp is jnp:
         places = a.at[_places(indices)]
         return places.add(values) if accumulate else places.set(values)

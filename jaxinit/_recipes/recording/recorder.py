@@ -108,7 +108,7 @@ class Recorder(TorchDispatchMode):
         return True
 
     def _is_symbolic(self, tensor: torch.Tensor) -> bool:
-        return isinstance(tensor, FakeTensor) or self.values.memory_of(tensor) is not None
+        return _is_fake(tensor) or self.values.memory_of(tensor) is not None
 
     def _is_large_fill(self, name: str, args: tuple[Any, ...], tensors: Sequence[torch.Tensor]) -> bool:
         if name not in _FILLED and name not in _FILLED_WITH:
@@ -195,11 +195,7 @@ class Recorder(TorchDispatchMode):
         self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[torch.Tensor]
     ) -> Any:
         """Run an operation for its shapes, and give each result that is no view of an input its node."""
-        if any(isinstance(each, FakeTensor) for each in tensors):
-            with self._fake:
-                result = func(*args, **kwargs)
-        else:
-            result = func(*args, **kwargs)
+        result = self._run(func, args, kwargs) if any(map(_is_fake, tensors)) else func(*args, **kwargs)
         made = [each for each in tree_leaves(result) if isinstance(each, torch.Tensor)]
         known = {id(each.untyped_storage()) for each in tensors}
         new = [each for each in made if id(each.untyped_storage()) not in known]
@@ -210,6 +206,14 @@ class Recorder(TorchDispatchMode):
             )
         return result
 
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operation on tensors without values."""
+        try:
+            with self._fake:
+                return func(*args, **kwargs)
+        except RuntimeError as error:
+            raise NotRecorded(f"`build` calls {func} at {place()}, which fails without values: {error}") from error
+
     def _compute(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], like: torch.Tensor) -> int:
         """Add the node of an operation of which `like` has the shape and dtype of the result."""
         operation = name.lstrip("_")
@@ -218,6 +222,8 @@ class Recorder(TorchDispatchMode):
             bound = inspect.signature(OPERATIONS[operation]).bind(None, *args, **given)
         except (KeyError, TypeError):
             return self.values.unknown(f"aten.{name}", like)
+        if operation == "index_put" and not _is_static(*bound.args[2:4]):
+            return self.values.unknown(f"aten.{name}", like)
         bound.apply_defaults()
         return self.values.add(Node(operation, self._refs(bound.args[1:]), size_of(like), dtype_of(like)))
 
@@ -225,3 +231,13 @@ class Recorder(TorchDispatchMode):
         if isinstance(value, torch.Tensor):
             return Ref(self.values.value(value))
         return tuple(map(self._refs, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _is_fake(tensor: torch.Tensor) -> bool:
+    return isinstance(tensor, FakeTensor)
+
+
+def _is_static(indices: Sequence[torch.Tensor | None], values: torch.Tensor) -> bool:
+    """Return whether an assignment needs no values to know its size: by integers, or one value by one mask."""
+    is_mask = [each is not None and each.dtype == torch.bool for each in indices]
+    return not any(is_mask) or (len(is_mask) == 1 and values.numel() == 1)

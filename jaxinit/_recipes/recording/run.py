@@ -24,8 +24,14 @@ def run(build: Callable[[], Any]) -> tuple[list[Node], list[Entry]]:
         # torch looks at the address of a fake tensor when it copies a module.
         warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")
         stack.enter_context(torch_calls.noted(torch.nn.init, recorder.note))
-        stack.enter_context(recorder)
-        model = _built(build)
+        before = torch.get_rng_state()
+        with recorder:
+            model = _built(build)
+        # What is noted takes nothing from the generator.
+        if not torch.equal(before, torch.get_rng_state()):
+            raise ValueError(
+                "`build` must not set torch's seed, and must draw by torch's usual calls; it did otherwise"
+            )
     entries: list[Entry] = []
     owners: dict[int, str] = {}
     for name, aliases, tensor, kind, module in _tensors(model):

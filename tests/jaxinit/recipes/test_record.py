@@ -144,6 +144,10 @@ class Odd(nn.Module):
 REFUSED = {
     "a draw without a node": (lambda: torch.empty(5).exponential_(), "odd: Tensor.exponential_ at .*test_record.py"),
     "a function without a node": (lambda: torch.randn(5).sort().values, "odd: aten.sort at .*test_record.py"),
+    "values by a mask": (
+        lambda: torch.empty(5).normal_().index_put_((torch.tensor([True, False] * 2 + [True]),), torch.rand(3)),
+        "odd: aten.index_put at .*test_record.py",
+    ),
     "never set": (lambda: torch.empty(5), "odd: some entries are never initialized"),
     "set in part": (lambda: torch.empty(5)[:4].zero_()._base, "odd: some entries are never initialized"),
     "own generator": (
@@ -190,9 +194,20 @@ def test_values_that_are_read_past_the_recorder_are_found_out() -> None:
         jaxinit.record(lambda: Odd(fill))
 
 
+@pytest.mark.parametrize("draw", [lambda: torch.manual_seed(3), lambda: torch.poisson(torch.ones(3))])
+def test_draws_that_a_seed_could_not_follow_are_refused(draw: Any) -> None:
+    with pytest.raises(ValueError, match="`build` must not set torch's seed, and must draw by torch's usual calls"):
+        jaxinit.record(lambda: Odd(lambda: (draw(), torch.ones(3))[1]))
+
+
 def test_another_device_is_refused() -> None:
     with pytest.raises(ValueError, match="`build` must build the model on the CPU, got weight on meta"):
         jaxinit.record(lambda: nn.Linear(2, 3, device="meta"))
+
+
+def test_an_operation_whose_shape_depends_on_a_draw_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`build` calls aten\.index\.Tensor at .*test_record.py:\d+, which fails"):
+        jaxinit.record(lambda: Odd(lambda: (drawn := torch.randn(5))[drawn > 0]))
 
 
 def test_arguments_are_checked() -> None:
