@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxinit._initializers.elementwise import normal
+from jaxinit._initializers.elementwise import normal, uniform
 from jaxinit._recipes.flax_layout import relayout, with_flax_axes
 from jaxinit._recipes.nodes import Node, initializer, is_draw
 from jaxinit._recipes.operations import compute
@@ -58,6 +58,11 @@ def _value(node: Node, values: Mapping[int, Any], generator: TorchGenerator) -> 
         init = initializer(node)
         if node.args[1:] and isinstance(init, normal):
             return _one_by_one(init, node.shape, dtype, generator)
+        if node.args[1:] and not isinstance(init, uniform):
+            raise ValueError(
+                "`key` must be a JAX key for this recipe, got a TorchGenerator, which cannot follow "
+                f"{node.call()} on a tensor that is not contiguous"
+            )
         return init.draw(generator, init.view(node.shape), dtype)
     return node.args[0].array() if node.op == "data" else compute(node, values.__getitem__, np, dtype)
 

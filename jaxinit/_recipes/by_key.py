@@ -20,7 +20,7 @@ from jaxinit import _arguments
 from jaxinit._initializers.base import Initializer
 from jaxinit._initializers.elementwise import normal, trunc_normal, uniform
 from jaxinit._recipes.flax_layout import Relayout, relayout, with_flax_axes
-from jaxinit._recipes.nodes import Data, Node, Ref, initializer, is_draw, substitute
+from jaxinit._recipes.nodes import Data, Node, initializer, is_draw, renumbered
 from jaxinit._recipes.operations import compute
 from jaxinit._recipes.parameter import Entry, Form
 from jaxinit._sampling.sharding import jit_each, jit_sharded, resolve
@@ -89,16 +89,20 @@ def sample(
     """Return the array of each entry."""
     _arguments.check_key(key)
     groups: dict[Program, list[Member]] = {}
+    every: list[Member] = []
     for entry in entries:
         node = nodes[entry.node]
         dtype = jax.dtypes.canonicalize_dtype(form.dtype_of(jnp.dtype(node.dtype)))
         layout = relayout(entry, len(node.shape)) if form.is_flax else None
         local, draws = _local(nodes, entry.node, distributions, dtype)
         program = Program(local, dtype, layout, resolve(form.shardings[entry.name], len(node.shape)))
-        groups.setdefault(program, []).append(Member(entry.name, draws))
+        every.append(Member(entry.name, draws))
+        groups.setdefault(program, []).append(every[-1])
+    of_draw = _words(every)
+    drawn = [of_draw[draw] for members in groups.values() for member in members for draw in member.draws]
+    words = np.array(drawn, np.uint32).reshape(-1, 2)
     counts = tuple((program, len(members)) for program, members in groups.items())
     constants = {node.args[0]: node.args[0].array() for each in groups for node in each.nodes if node.op == "data"}
-    words = _words(member for members in groups.values() for member in members)
     results = _compiled(counts, tuple(constants))(key, words, tuple(constants.values()))
     arrays: dict[str, jax.Array] = {}
     for (program, members), result in zip(groups.items(), results, strict=True):
@@ -112,26 +116,23 @@ def _local(
     nodes: Nodes, index: int, distributions: Sequence[Distribution | None], dtype: np.dtype
 ) -> tuple[tuple[Node, ...], tuple[int, ...]]:
     """Return the nodes of one parameter with draws of known distributions simplified, and which draws they are."""
-    local: list[Node] = []
-    draws: list[int] = []
-    places: dict[int, Ref] = {}
-
-    def visit(index: int, dtype: np.dtype | None = None) -> Ref:
-        if index not in places:
-            node, draw, distribution = nodes[index], _only_draw(nodes, index), distributions[index]
-            if draw is not None and isinstance(distribution, Uniform | Normal | TruncatedNormal):
-                drawn = node.dtype if dtype is None else dtype.name
-                node = Node("draw", (_elementwise(distribution),), node.shape, drawn)
-            else:
-                draw = index if is_draw(node) else None
-                node = dataclasses.replace(node, args=substitute(node.args, visit), target="")
-            draws.extend([] if draw is None else [draw])
-            local.append(node)
-            places[index] = Ref(len(local) - 1)
-        return places[index]
-
-    visit(index, dtype)
-    return tuple(local), tuple(draws)
+    found: dict[int, Node] = {}
+    draws: dict[int, int] = {}
+    pending = [index]
+    while pending:
+        one = pending.pop()
+        if one in found:
+            continue
+        draw, distribution = _only_draw(nodes, one), distributions[one]
+        found[one] = dataclasses.replace(nodes[one], target="")
+        if draw is not None and isinstance(distribution, Uniform | Normal | TruncatedNormal):
+            drawn = dtype.name if one == index else nodes[one].dtype
+            found[one] = Node("draw", (_elementwise(distribution),), nodes[one].shape, drawn)
+        if is_draw(found[one]):
+            draws[one] = one if draw is None else draw
+        pending.extend(found[one].inputs)
+    order = sorted(found)  # a node comes after its inputs
+    return renumbered(found, order), tuple(draws[one] for one in order if one in draws)
 
 
 def _only_draw(nodes: Nodes, index: int) -> int | None:
@@ -168,19 +169,14 @@ def _elementwise(distribution: Uniform | Normal | TruncatedNormal) -> Initialize
             return trunc_normal(loc, scale, low, high)
 
 
-def _words(members: Iterable[Member]) -> np.ndarray:
-    """Return the words that are folded into the key for each draw of each member.
-
-    The words of a draw are those of the first parameter that it is in.
-    """
+def _words(members: Iterable[Member]) -> dict[int, np.ndarray]:
+    """Return the words that are folded into the key for each draw: those of the first parameter that it is in."""
     words: dict[int, np.ndarray] = {}
-    found = [np.empty((0, 2), np.uint32)]
     for member in members:
         new = [draw for draw in member.draws if draw not in words]
         for place, draw in enumerate(new):
             words[draw] = path_words((member.name, *([str(place)] if place else [])))
-        found += [words[draw][None] for draw in member.draws]
-    return np.concatenate(found)
+    return words
 
 
 @functools.lru_cache(maxsize=64)

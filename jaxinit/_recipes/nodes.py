@@ -1,6 +1,7 @@
 """Nodes: what a torch model's constructor did, as values that compare, hash and print."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -91,3 +92,10 @@ def substitute(args: Any, value: Any) -> Any:
     if isinstance(args, Ref):
         return value(args.index)
     return tuple(substitute(each, value) for each in args) if isinstance(args, tuple) else args
+
+
+def renumbered(nodes: Sequence[Node] | Mapping[int, Node], order: Sequence[int]) -> tuple[Node, ...]:
+    """Return the nodes at `order`, numbered from 0."""
+    place = {index: Ref(new) for new, index in enumerate(order)}
+    chosen = (nodes[index] for index in order)
+    return tuple(dataclasses.replace(node, args=substitute(node.args, place.__getitem__)) for node in chosen)

@@ -151,7 +151,9 @@ class Recipe:
         count = sum(math.prod(p.shape) for p in self.parameters if p.kind == "parameter")
         distinct = len({described(p) for p in self.parameters if p.kind == "parameter"})
         counted = ", ".join(f"{number} {kind}{'' if number == 1 else 's'}" for kind, number in kinds.items())
-        return f"{counted}; {count:,} entries in parameters, initialized in {distinct} ways"
+        return (
+            f"{counted}; {count:,} entries in parameters, initialized in {distinct} way{'' if distinct == 1 else 's'}"
+        )
 
 
 def described(parameter: RecordedParameter) -> str:

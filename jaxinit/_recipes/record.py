@@ -1,5 +1,6 @@
 """The function `jaxinit.record`."""
 
+import bisect
 import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
@@ -8,7 +9,7 @@ import numpy as np
 
 from jaxinit import _arguments
 from jaxinit._recipes import by_key
-from jaxinit._recipes.nodes import Data, Node, Ref, is_draw, substitute
+from jaxinit._recipes.nodes import Data, Node, is_draw, renumbered
 from jaxinit._recipes.parameter import Entry
 from jaxinit._recipes.recipe import Recipe
 
@@ -107,9 +108,5 @@ def _pruned(nodes: list[Node], entries: list[Entry]) -> tuple[tuple[Node, ...], 
     for entry in entries:
         kept |= by_key.needed(nodes, entry.node) - kept
     order = sorted(kept)
-    place = {index: new for new, index in enumerate(order)}
-    moved = (
-        dataclasses.replace(nodes[index], args=substitute(nodes[index].args, lambda old: Ref(place[old])))
-        for index in order
-    )
-    return tuple(moved), tuple(dataclasses.replace(entry, node=place[entry.node]) for entry in entries)
+    moved = tuple(dataclasses.replace(entry, node=bisect.bisect_left(order, entry.node)) for entry in entries)
+    return renumbered(nodes, order), moved

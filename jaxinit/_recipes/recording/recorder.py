@@ -118,8 +118,7 @@ class Recorder(TorchDispatchMode):
 
     def _create(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
         """Return a new fake tensor: with no values yet, filled with a number, or drawn."""
-        with self._fake:
-            made: torch.Tensor = func(*args, **kwargs)
+        made: torch.Tensor = self._run(func, args, kwargs)
         memory = self.values.remember(made, None)
         if name in _FILLED or name in _FILLED_WITH:
             number = _FILLED[name] if name in _FILLED else args[-1]
@@ -213,6 +212,9 @@ class Recorder(TorchDispatchMode):
                 return func(*args, **kwargs)
         except RuntimeError as error:
             raise NotRecorded(f"`build` calls {func} at {place()}, which fails without values: {error}") from error
+        finally:
+            # `Module.to` refuses tensors with weak references, and this memo holds some.
+            self._fake.fake_tensor_converter.tensor_memo.clear()
 
     def _compute(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], like: torch.Tensor) -> int:
         """Add the node of an operation of which `like` has the shape and dtype of the result."""

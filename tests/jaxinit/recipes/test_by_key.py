@@ -201,6 +201,27 @@ def test_weight_norm_keeps_both_parts_of_one_draw() -> None:
     np.testing.assert_allclose(norm[:, 0], np.linalg.norm(weight, axis=1), rtol=1e-6)
 
 
+def test_the_form_of_the_arrays_does_not_change_the_numbers() -> None:
+    recipe = jaxinit.record(MODELS["parametrized"])
+    arrays = [recipe.sample(jax.random.key(0), layouts="torch"), recipe.sample(jax.random.key(0), layouts="flax")]
+    own, flax = (each["spectral_norm.parametrizations.weight.0._u"] for each in arrays)
+    np.testing.assert_array_equal(own, flax)
+
+
+def test_a_parameter_may_be_set_in_a_thousand_parts() -> None:
+    class Rows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = nn.Parameter(torch.randn(1200, 2))
+            for row in range(1200):
+                self.rows.data[row, row % 2] = 0.0
+
+    recipe = jaxinit.record(Rows)
+    local, _ = by_key._local(recipe.nodes, recipe.entries[0].node, recipe._distributions, np.dtype(np.float32))
+    assert len(local) == len(recipe.nodes) > 1200
+    assert (np.asarray(recipe.sample(jaxinit.TorchGenerator(0))["rows"]) == 0).sum() == 1200
+
+
 def test_equal_parameters_are_one_group() -> None:
     recipe = jaxinit.record(lambda: stack(5))
     programs = {

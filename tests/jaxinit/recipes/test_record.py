@@ -1,5 +1,7 @@
 """A recorded model and the model that torch builds from the same seed are one."""
 
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -178,6 +180,13 @@ def test_a_seed_is_refused_after_a_draw_that_cannot_be_followed() -> None:
         recorded.sample(jaxinit.TorchGenerator(0))
 
 
+def test_a_seed_is_refused_where_torch_draws_in_an_order_of_its_own() -> None:
+    recorded = jaxinit.record(lambda: Odd(lambda: nn.init.trunc_normal_(torch.empty(9, 5).t())))
+    assert recorded.parameters[0].distribution == TruncatedNormal(0.0, 1.0, -2.0, 2.0)
+    with pytest.raises(ValueError, match=r"cannot follow trunc_normal\(.*\) on a tensor that is not contiguous"):
+        recorded.sample(jaxinit.TorchGenerator(0))
+
+
 def test_a_constructor_that_looks_at_its_draws_is_refused() -> None:
     with pytest.raises(
         ValueError, match=r"reads the values of a tensor that is drawn, by aten\._local_scalar_dense at"
@@ -198,6 +207,18 @@ def test_values_that_are_read_past_the_recorder_are_found_out() -> None:
 def test_draws_that_a_seed_could_not_follow_are_refused(draw: Any) -> None:
     with pytest.raises(ValueError, match="`build` must not set torch's seed, and must draw by torch's usual calls"):
         jaxinit.record(lambda: Odd(lambda: (draw(), torch.ones(3))[1]))
+
+
+CAST = """
+import torch, jaxinit
+print(jaxinit.record(lambda: torch.nn.Linear(20, 30).to(torch.bfloat16)).summary())
+"""
+
+
+def test_a_module_is_cast_in_a_fresh_process() -> None:
+    """torch keeps weak references to some tensors only when it sees an operation for the first time."""
+    done = subprocess.run([sys.executable, "-c", CAST], capture_output=True, text=True, check=False)
+    assert done.stdout == "2 parameters; 630 entries in parameters, initialized in 1 way\n", done.stderr
 
 
 def test_another_device_is_refused() -> None:
