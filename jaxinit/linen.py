@@ -17,7 +17,7 @@ import numpy as np
 from jaxinit._models import linen_trace, rules
 from jaxinit._models.correspondence import Shapes
 from jaxinit._models.linen_model import LinenModel, as_source
-from jaxinit._models.loading.checkpoint import State
+from jaxinit._models.loading.checkpoint import State, drawn
 from jaxinit._models.loading.selection import Globs, Rename
 from jaxinit._models.loading.state_dict import Matched
 from jaxinit._models.matching import InitFn, Initializers
@@ -191,6 +191,7 @@ def load(
     ignore: Globs | None = None,
     transposed: Globs | None = None,
     strict: bool = True,
+    key: Source | None = None,
     **kwargs: Any,
 ) -> tuple[Any, Matched]:
     """Load torch's weights: transposed, flipped, split and summed as the layers need.
@@ -203,7 +204,7 @@ def load(
         variables: as for `reset_parameters`.
         state: torch's `state_dict()` (a dict of arrays), the path of a safetensors file or of the index of a sharded
             checkpoint, a folder with one of these, or several paths. A file of `torch.save` that ends in .bin, .pt,
-            .pth or .ckpt is read by torch with `weights_only=True`.
+            .pth or .ckpt is read by torch with `weights_only=True`. A `jaxinit.Recipe` is drawn with `key`.
         *inputs: as for `module.init`.
         rename: what torch's names become, as a function, as a dict of new names by old ones, or as pairs of a regular
             expression and what replaces it. No name changes by default.
@@ -213,6 +214,7 @@ def load(
         transposed: the same for matrices that torch has as (in, out), such as those of Conv1D in transformers.
         strict: whether all must fit. Otherwise the parameters that fit are loaded, and the `problems` of the result
             list what did not.
+        key: as for `reset_parameters`, if `state` is a recipe.
         **kwargs: as for `module.init`.
 
     Returns:
@@ -230,6 +232,7 @@ def load(
         {'kernel': ('weight',), 'bias': ('bias',)}
     """
     view = LinenModel(module, inputs, kwargs, variables=variables)
+    state = drawn(state, "key", None if key is None else as_source(key).either)
     arrays, names = view.load(state, rename, strict, only=only, ignore=ignore, transposed=transposed)
     return view.filled(arrays), names
 

@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 
 from jaxinit._models import rules
-from jaxinit._models.loading.checkpoint import State
+from jaxinit._models.loading.checkpoint import State, drawn
 from jaxinit._models.loading.selection import Globs, Rename
 from jaxinit._models.loading.state_dict import Matched
 from jaxinit._models.matching import InitFn, Initializers
@@ -174,6 +174,7 @@ def load(
     ignore: Globs | None = None,
     transposed: Globs | None = None,
     strict: bool = True,
+    rngs: Source | None = None,
 ) -> Matched:
     """Load torch's weights: transposed, flipped, split and summed as the layers need, in place.
 
@@ -184,7 +185,7 @@ def load(
         model: the model, with attributes named as in torch.
         state: torch's `state_dict()` (a dict of arrays), the path of a safetensors file or of the index of a sharded
             checkpoint, a folder with one of these, or several paths. A file of `torch.save` that ends in .bin, .pt,
-            .pth or .ckpt is read by torch with `weights_only=True`.
+            .pth or .ckpt is read by torch with `weights_only=True`. A `jaxinit.Recipe` is drawn with `rngs`.
         rename: what torch's names become, as a function, as a dict of new names by old ones, or as pairs of a regular
             expression and what replaces it. No name changes by default.
         only: a shell pattern or several, of paths of parameters or names of tensors, or filters of Flax such as
@@ -193,6 +194,7 @@ def load(
         transposed: the same for matrices that torch has as (in, out), such as those of Conv1D in transformers.
         strict: whether all must fit. Otherwise the parameters that fit are loaded, and the `problems` of the result
             list what did not.
+        rngs: as for `reset_parameters`, if `state` is a recipe.
 
     Returns:
         The names of the tensors that each parameter is made of, by its path.
@@ -210,6 +212,7 @@ def load(
         ('missing bias, of shape (3,)',)
     """
     view = NNXModel(model)
+    state = drawn(state, "rngs", None if rngs is None else as_source(rngs).either)
     arrays, names = view.load(state, rename, strict, only=only, ignore=ignore, transposed=transposed)
     view.update(arrays)
     return names

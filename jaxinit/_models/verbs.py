@@ -32,6 +32,11 @@ class ModelSource:
     key: jax.Array
     generator: TorchGenerator | None = None
 
+    @property
+    def either(self) -> jax.Array | TorchGenerator:
+        """The generator if there is one, or the key."""
+        return self.generator or self.key
+
 
 def as_source(name: str, value: Any, kinds: str) -> ModelSource:
     """Return the source for a key or a TorchGenerator. `kinds` says in words what the argument `name` may be."""

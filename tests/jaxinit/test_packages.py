@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "composed": {*NUMBERS, "_initializers"},
     "defaults": {*NUMBERS, "_initializers", "composed"},
     "_recipes": {*VALUES, "_torch_generator"},
-    "_models": {*VALUES, "_torch_generator"},
+    "_models": {*VALUES, "_torch_generator", "_recipes"},
     "nnx": {"_models", "_torch_generator"},
     "linen": {"_models", "_torch_generator"},
     "__init__": {*VALUES, "_torch_generator", "_recipes", "nnx", "linen"},

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 import jax.numpy as jnp
 import numpy as np
 
+from jaxinit._recipes.recipe import Recipe
+
 File = str | PathLike[str]
-State = Mapping[str, Any] | File | Sequence[File]
+State = Mapping[str, Any] | File | Sequence[File] | Recipe
 
 T = TypeVar("T")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
@@ -25,6 +27,17 @@ _FLOAT8 = {
     "F8_E5M2FNUZ": jnp.float8_e5m2fnuz,
     "F8_E8M0": jnp.float8_e8m0fnu,
 }
+
+
+def drawn(state: State, name: str, key: Any) -> State:
+    """Return the tensors that a recipe draws with a key or a TorchGenerator, which is the argument `name`."""
+    if isinstance(state, Recipe):
+        if key is None:
+            raise ValueError(f"`{name}` must be given to draw the tensors of a recipe, got None")
+        return state.sample(key)
+    if key is not None:
+        raise ValueError(f"`{name}` draws the tensors of a recipe, got {name}={key!r} and `state` of {type(state)}")
+    return state
 
 
 def read(state: State) -> dict[str, np.ndarray]:

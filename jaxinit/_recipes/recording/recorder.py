@@ -43,6 +43,17 @@ _RANDOM_IN_PLACE = (
     "cauchy_",
     "log_normal_",
 )
+_VIEWS_IN_PLACE = (
+    "set_",
+    "detach_",
+    "t_",
+    "transpose_",
+    "squeeze_",
+    "unsqueeze_",
+    "swapaxes_",
+    "swapdims_",
+    "as_strided_",
+)
 _READS_VALUES = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "item")
 _OPTIONS = ("dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking", "generator", "out")
 
@@ -67,7 +78,7 @@ class Recorder(TorchDispatchMode):
         space, name = func.name().split("::")
         name = name.partition(".")[0]
         tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
-        if space != "aten" or name == "set_":
+        if space != "aten" or name in _VIEWS_IN_PLACE:
             return func(*args, **kwargs)
         if name in _RANDOM_IN_PLACE:
             return self._draw_in_place(name, args, kwargs)
@@ -88,9 +99,8 @@ class Recorder(TorchDispatchMode):
         if threading.get_ident() != self._thread or (name == "orthogonal_" and tensor.numel() == 0):
             return False
         if name in ("eye_", "dirac_"):
-            self.values.write(
-                tensor, self.values.add(Node(name.removesuffix("_"), rest, size_of(tensor), dtype_of(tensor)))
-            )
+            node = Node(name.removesuffix("_"), rest, size_of(tensor), dtype_of(tensor))
+            self.values.write(tensor, self.values.add(node))
             return True
         *numbers, generator = rest
         if generator is not None:

@@ -113,6 +113,8 @@ def arithmetic(m: nn.Module) -> None:
     m.steps = nn.Parameter(steps + torch.log(-torch.expm1(-steps)))
     m.scaled = nn.Linear(8, 8)
     m.scaled.weight.data.div_(math.sqrt(2.0 * 3))
+    m.turned = nn.Parameter(torch.randn(4, 3).detach_().t_())
+    m.scalar, m.number = nn.Parameter(torch.randn(())), nn.Parameter(torch.tensor(0.5))
     m.rows = nn.Parameter(torch.randn(4, 3) * torch.arange(1.0, 4.0))
     m.joined = nn.Parameter(torch.cat([torch.randn(2, 3), torch.zeros(1, 3)]))
     m.stacked = nn.Parameter(torch.stack([torch.eye(3), torch.rand(3, 3).tril()]))
