@@ -65,12 +65,12 @@ class Block(nnx.Module):
             init = jaxinit.normal(std=std)
             return nnx.Linear(size, features, kernel_init=init, use_bias=bias, rngs=rngs)
 
-        self.norm = nnx.LayerNorm(WIDTH, epsilon=1e-6 if mistake == "eps" else 1e-5, rngs=rngs)
+        self.norm = nnx.LayerNorm(WIDTH, epsilon=1e-6 if "eps" in mistake else 1e-5, rngs=rngs)
         self.query, self.key, self.value = (linear(WIDTH, WIDTH) for _ in range(3))
-        self.proj = linear(WIDTH, WIDTH, 0.02 if mistake == "scale" else SCALED)
-        self.up = linear(WIDTH, 4 * WIDTH, bias=mistake != "bias")
+        self.proj = linear(WIDTH, WIDTH, 0.02 if "scale" in mistake else SCALED)
+        self.up = linear(WIDTH, 4 * WIDTH, bias="bias" not in mistake)
         self.down = linear(4 * WIDTH, WIDTH, SCALED)
-        if mistake == "fan":
+        if "fan" in mistake:
             self.up.kernel[...] = jaxinit.xavier_normal()(rngs.params(), (WIDTH, 4 * WIDTH))
 
     def __call__(self, x: Any) -> Any:

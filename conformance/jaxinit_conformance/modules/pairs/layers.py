@@ -28,6 +28,8 @@ def _dense() -> Iterator[ModelPair]:
     linear, general = partial(nnx.Linear, 24, 96), partial(nnx.LinearGeneral, 24, (4, 24))
     yield _layer("Linear", "nnx.Linear, 24 -> 96", linear, (24, 96), (7, 24), quick=True)
     yield _layer("Linear", "nnx.LinearGeneral, 24 -> 4x24", general, (24, 96), (7, 24))
+    einsum = partial(nnx.Einsum, "bi,io->bo", (24, 96), (96,))
+    yield _layer("Linear", "nnx.Einsum, bi,io->bo", einsum, (24, 96), (7, 24))
 
 
 def _convolutions() -> Iterator[ModelPair]:
