@@ -23,7 +23,7 @@ def port(
         raise CannotRun(f"--out must be a folder that a report can be written to, got {str(out)!r}: {error}") from None
     out_to = console()
     out_to.print(printable(found.verdict), markup=False, soft_wrap=True)
-    for finding in found.findings:
+    for finding in found.summary:
         out_to.print(f"{finding.kind}: {printable(finding.message)}", markup=False, soft_wrap=True)
     out_to.print(f"Report: {out / 'port.html'}", markup=False, soft_wrap=True)
     return 0 if found.conforms else 1

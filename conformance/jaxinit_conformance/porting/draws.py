@@ -1,9 +1,9 @@
 """Whether the port draws each parameter from torch's distribution.
 
 Where torch draws every entry from one distribution, the entries of the port are tested against it: by the distance of
-the distribution functions, by the scale of a normal and by the bounds of a uniform. Any other parameter, such as an
-embedding with a row of zeros, is compared with draws of torch's own: entries that are constant there must be equal, and
-the rest must have the same distribution function. All tests of a port share one budget of false alarms.
+the distribution functions, by the scale of a normal and by the extremes. Any other parameter, such as an embedding with
+a row of zeros, is compared with draws of torch's own: entries that are constant there must be equal, and the rest must
+have the same distribution function. All tests of a port share one budget of false alarms.
 """
 
 import functools
@@ -19,7 +19,7 @@ from ..modules.claims import CLAIMS
 from ..modules.pairs.compile import compile_unoptimized
 from ..reference.expected import Expected
 from ..statistics import deviations
-from ..statistics.tests import Kolmogorov, Rates, samples_for
+from ..statistics.tests import Kolmogorov, Rates, UniformExtremes, samples_for
 from ..weights.describe import describe
 from .finding import Drawn, Finding
 from .flax_models import Arrays, FlaxModel
@@ -117,7 +117,7 @@ def _drawn(part: Part, values: np.ndarray, torch_draws: TorchDraws, rates: Rates
     expected = torch_draws.expected(part)
     if expected is None:
         first, second = (part.of(sample[part.path]) for sample in torch_draws.samples)
-        same, about = _like_samples(values, first, second, rates), _described(first)
+        same, about = _like_samples(values, first, second, rates), _sampled(part, first, second)
     else:
         same, about = _like(values, expected, rates), told(expected)
     detectable = 0.0 if expected and expected.kind == "constant" else Kolmogorov().detectable(values.size, rates)
@@ -131,8 +131,25 @@ def _like(values: np.ndarray, expected: Expected, rates: Rates) -> bool:
         return bool((values == np.asarray(expected.loc).astype(values.dtype)).all())
     if deviations.outside(values, expected):
         return False
-    claims = [claim for claim in CLAIMS if expected.kind in claim.kinds or claim.name == "shape"]
-    return all(claim.distance(values, expected) <= claim.statistic.threshold(values.size, rates) for claim in claims)
+    fitting = [claim for claim in CLAIMS if expected.kind in claim.kinds or claim.name == "shape"]
+    claims = [claim for claim in fitting if claim.name != "bounds"]
+    return _reaches_both_ends(values, expected, rates) and all(
+        claim.distance(values, expected) <= claim.statistic.threshold(values.size, rates) for claim in claims
+    )
+
+
+def _reaches_both_ends(values: np.ndarray, expected: Expected, rates: Rates) -> bool:
+    """Return whether values reach as far as so many should. A truncated normal stops short of a normal's tails."""
+    low, high = float(values.min()), float(values.max())
+    short = max(expected.scipy.cdf(low), expected.scipy.sf(high))
+    return bool(short <= UniformExtremes().threshold(values.size, rates) + _rounding(values.dtype, expected))
+
+
+def _rounding(dtype: Any, expected: Expected) -> float:
+    """Return how far the extremes in a dtype may be from the bounds of a uniform, as a share of the range."""
+    if expected.kind != "uniform":
+        return 0.0
+    return float(jnp.finfo(dtype).eps) * max(abs(expected.low), abs(expected.high)) / expected.scale
 
 
 def _like_samples(values: np.ndarray, first: np.ndarray, second: np.ndarray, rates: Rates) -> bool:
@@ -168,6 +185,16 @@ def told(expected: Expected) -> str:
         case "triangular":
             return f"the sum of two U({expected.low / 2:.3g}, {expected.high / 2:.3g})"
     return f"N({expected.loc:.3g}, {expected.scale:.3g}) truncated to [{expected.low:.3g}, {expected.high:.3g}]"
+
+
+def _sampled(part: Part, first: np.ndarray, second: np.ndarray) -> str:
+    """Return what torch draws, and which entries it does not draw, such as a row of padding."""
+    fixed = first == second
+    if fixed.all() or not fixed.any():
+        return _described(first)
+    where = np.argwhere(part.where)[fixed][0].tolist()
+    constant = _described(first[fixed])
+    return f"{_described(first[~fixed])} except {fixed.sum()} entries that are always {constant}, the first at {where}"
 
 
 def _described(values: np.ndarray) -> str:

@@ -1,7 +1,8 @@
 """The result of a comparison of a port with its torch model."""
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,7 @@ class Output:
     """A module of both models, and how far its outputs are apart, as a share of torch's largest.
 
     The difference is NaN where the port computes without calling the module, or with another number of entries.
+    It is infinite where the output of the whole model has another number of entries.
     """
 
     path: str
@@ -84,13 +86,35 @@ class PortReport:
         return not self.findings
 
     @property
+    def summary(self) -> list[Finding]:
+        """The findings, one for all that are alike and whose paths differ only in the numbers of blocks."""
+        alike: dict[tuple[str, str], list[Finding]] = {}
+        for finding in self.findings:
+            block = re.sub(r"(?<![^._])\d+(?![^.])", "", finding.path)
+            rule = re.sub("`[^`]*`", "", finding.message).split(", yours ")[0]
+            alike.setdefault((block, rule), []).append(finding)
+        return [_with_count(found) for found in alike.values()]
+
+    @property
+    def worst(self) -> list[Finding]:
+        """Three findings of the summary, of as many kinds as there are."""
+        summary = self.summary
+        kinds = [finding.kind for finding in summary]
+        ranks = [kinds[:place].count(kind) for place, kind in enumerate(kinds)]
+        return [summary[place] for place in sorted(range(len(ranks)), key=ranks.__getitem__)[:3]]
+
+    @property
     def verdict(self) -> str:
-        """One sentence: how many parameters are compared, and what was found."""
+        """One sentence: how much was compared, and what was found."""
         count = len({part.path for part in self.drawn})
         if self.conforms:
-            return f"The port starts as its torch model: {count} parameters are drawn from the same distributions"
-        number = len(self.findings)
-        return f"The port differs from its torch model in {number} place{'s' * (number > 1)}"
+            agree = f", and {len(self.outputs)} outputs agree" if self.outputs else ""
+            return (
+                f"The port starts as its torch model: {count} parameters are drawn from the same distributions{agree}"
+            )
+        number, alike = len(self.findings), len(self.summary)
+        kinds = f", {alike} without repeated blocks" if alike < number else ""
+        return f"The port differs from its torch model in {number} place{'s' * (number > 1)}{kinds}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of port.json."""
@@ -105,3 +129,9 @@ class PortReport:
         from .page import write
 
         write(self, Path(folder))
+
+
+def _with_count(alike: Sequence[Finding]) -> Finding:
+    """Return the first of several findings, with the number of the others."""
+    others = f". {len(alike) - 1} more like it in other blocks" if alike[1:] else ""
+    return dataclasses.replace(alike[0], message=f"{alike[0].message}{others}")

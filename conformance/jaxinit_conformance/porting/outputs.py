@@ -1,12 +1,13 @@
 """The outputs of both models with torch's weights, module by module: the first that differs is where to look.
 
-Both run in float64, so that a small deviation such as another epsilon shows. A model that casts to float32 inside
-differs by rounding. Torch's own difference between float32 and float64 says by how much.
+Both run in float64, so that a small deviation such as another epsilon shows. A model that casts to a narrower dtype
+inside differs by rounding. Torch's own difference between float32 and float64 says by how much.
 """
 
 import copy
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -25,7 +26,10 @@ EXACT = 1e-9
 """Differences up to this share of the largest output are float64's rounding."""
 
 ROUNDINGS = 4
-"""How often torch's own rounding to float32 a difference may be."""
+"""How often torch's own rounding, or that of one number, a difference may be in a model that casts."""
+
+UNITS = {"bf16": 2.0**-8, "f16": 2.0**-11, "f32": 2.0**-24}
+"""The rounding of one number in each dtype that a model may cast to."""
 
 
 def compare(
@@ -44,23 +48,23 @@ def compare(
     def run(own: Arrays) -> Any:
         return port.run(port.with_arrays(loaded, own), *inputs.flax(wide=True))
 
-    is_narrow = casts.found or _casts(run, arrays)
+    unit = max(UNITS["f32"] if casts.found else 0.0, _unit(run, arrays))
     output, inner = compile_unoptimized(run, arrays)(arrays)
     pairs = module_pairs(matching)
     names = [name for name in wide[1] if name in pairs]
-    rows = [_row(pairs[name], name, inner.get(pairs[name]), wide[1][name], narrow[1][name]) for name in names]
-    found = [*rows, _row("", "", output, wide[0], narrow[0])]
-    return tuple(row if is_narrow else dataclasses.replace(row, tolerance=EXACT) for row in found)
+    rows = [_row(pairs[name], name, inner.get(pairs[name]), wide[1][name], narrow[1][name], unit) for name in names]
+    whole = _row("", "", output, wide[0], narrow[0], unit)
+    return (*rows, dataclasses.replace(whole, difference=math.inf) if math.isnan(whole.difference) else whole)
 
 
-def _casts(function: Callable[..., Any], arrays: Arrays) -> bool:
-    """Return whether a function of float64 arrays computes in a narrower dtype somewhere."""
+def _unit(function: Callable[..., Any], arrays: Arrays) -> float:
+    """Return the rounding of one number in the narrowest dtype in which a function of float64 arrays computes."""
     program = str(jax.make_jaxpr(function)(arrays))  # printed, it shows programs within programs too
-    return any(f"{dtype}[" in program for dtype in ("f32", "f16"))  # the latter also ends bf16
+    return max((unit for dtype, unit in UNITS.items() if re.search(rf"\b{dtype}\[", program)), default=0.0)
 
 
-def _row(path: str, name: str, port: Any, wide: Any, narrow: Any) -> Output:
-    """Return how far two outputs are apart. A difference is at most float32's rounding if a model casts to it."""
+def _row(path: str, name: str, port: Any, wide: Any, narrow: Any, unit: float) -> Output:
+    """Return how far two outputs are apart. A difference is at most rounding if a model casts to a narrower dtype."""
     theirs = wide.double().numpy()
     largest = float(np.abs(theirs).max(initial=0.0)) or 1.0
     rounding = float(np.abs(narrow.double().numpy() - theirs).max(initial=0.0)) / largest
@@ -68,7 +72,7 @@ def _row(path: str, name: str, port: Any, wide: Any, narrow: Any) -> Output:
     if port is not None and np.size(port) == theirs.size:
         arranged = _arranged(np.asarray(port, np.float64), theirs.shape)
         difference = min(float(np.abs(each - theirs).max(initial=0.0)) for each in arranged) / largest
-    return Output(path, name, difference, max(EXACT, ROUNDINGS * rounding))
+    return Output(path, name, difference, max(EXACT, ROUNDINGS * unit * max(1.0, rounding / UNITS["f32"])))
 
 
 def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
@@ -78,16 +82,21 @@ def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]
     yield array.reshape(shape)
 
 
-def findings(outputs: Sequence[Output]) -> Iterator[Finding]:
+def findings(outputs: Sequence[Output], is_loaded: bool) -> Iterator[Finding]:
     """Yield the first module whose output differs, or the module before it that the port does not call."""
-    wrong = [index for index, row in enumerate(outputs) if not row.same]
+    if outputs and math.isinf(outputs[-1].difference):
+        yield Finding("", "output", "the whole model gives an output with another number of entries than torch's")
+    wrong = [index for index, row in enumerate(outputs) if not row.same and math.isfinite(row.difference)]
     if not wrong:
         return
     first, before = outputs[wrong[0]], outputs[wrong[0] - 1] if wrong[0] else None
     where = f"`{first.path}` is the first module that differs" if first.path else "the whole model differs"
     off = f"with torch's weights its output is off by {first.difference:.2g} of its largest value"
+    if not is_loaded:
+        off += ". The parameters without a counterpart were not loaded"
     if before is None or not math.isnan(before.difference):
-        yield Finding(first.path, "output", f"{where}: {off}")
+        between = f". `{before.path}` before it agrees, so look between the two" if before else ""
+        yield Finding(first.path, "output", f"{where}: {off}{between}")
     else:
         skipped = f"`{before.path}` comes before it in torch, and the port does not call it"
         yield Finding(before.path, "output", f"{where}: {off}. {skipped}")

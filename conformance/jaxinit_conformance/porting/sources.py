@@ -5,6 +5,7 @@ sources if it is a sum, as a recurrent bias is.
 """
 
 import dataclasses
+import difflib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -61,7 +62,8 @@ def match(module: torch.nn.Module, port: FlaxModel, model: Any) -> Matching:
     tensors: dict[str, tuple[str, ...]] = {}
     for part in parts:
         tensors[part.path] = tuple(dict.fromkeys((*tensors.get(part.path, ()), *part.tensors)))
-    findings = [*_missing(missing, state, matched.problems), *_unexpected(arrays, tensors)]
+    unexpected = {path: array.shape for path, array in arrays.items() if path not in tensors}
+    findings = [*_missing(missing, state, matched.problems, unexpected), *_unexpected(unexpected)]
     return Matching(parts, tensors, findings)
 
 
@@ -87,18 +89,25 @@ def _summed(code: float, codes: Mapping[str, float]) -> tuple[str, ...]:
     return next(((a, b) for (a, first), (b, second) in pairs if first + second == code), ())
 
 
-def _missing(missing: Sequence[str], state: Mapping[str, Any], problems: Sequence[str]) -> Iterator[Finding]:
+def _missing(
+    missing: Sequence[str], state: Mapping[str, Any], problems: Sequence[str], unexpected: Mapping[str, Any]
+) -> Iterator[Finding]:
     for name in missing:
         why = next((f": {line}" for line in problems if name in line.split()), "")
         rule = f"torch has this tensor of shape {state[name].shape}, the port has no parameter for it"
-        yield Finding(name, "missing", f"`{name}`: {rule}{why}")
+        yield Finding(name, "missing", f"`{name}`: {rule}{why}{_likely(name, state[name].shape, unexpected)}")
 
 
-def _unexpected(arrays: Mapping[str, np.ndarray], tensors: Mapping[str, Any]) -> Iterator[Finding]:
-    for path in arrays:
-        if path not in tensors:
-            shape = arrays[path].shape
-            yield Finding(path, "unexpected", f"`{path}`: the port has this parameter of shape {shape}, torch has none")
+def _likely(name: str, shape: tuple[int, ...], unexpected: Mapping[str, tuple[int, ...]]) -> str:
+    """Return advice on a parameter with as many entries and a similar name."""
+    alike = [path for path, other in unexpected.items() if sorted(other) == sorted(shape)]
+    nearest = difflib.get_close_matches(name, alike, n=1)
+    return "".join(f". If `{path}` is this tensor, tell it with `rename`" for path in nearest)
+
+
+def _unexpected(unexpected: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
+    for path, shape in unexpected.items():
+        yield Finding(path, "unexpected", f"`{path}`: the port has this parameter of shape {shape}, torch has none")
 
 
 def module_pairs(matching: Matching) -> dict[str, str]:

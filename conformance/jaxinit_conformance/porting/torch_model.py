@@ -50,7 +50,7 @@ def run(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
     def note(name: str, _: Any, __: Any, output: Any) -> None:
         with contextlib.suppress(TypeError):
-            outputs[name] = first_array(output)
+            outputs[name] = first_array(output).clone()  # the next module may change it in place
 
     hooks = [each.register_forward_hook(functools.partial(note, name)) for name, each in module.named_modules() if name]
     try:

@@ -150,7 +150,7 @@ def plain(value: Any) -> Any:
     """Return `value` with printable text, and with NaN and infinities, which JSON lacks, as text."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, str):
         return printable(value)

@@ -1,0 +1,117 @@
+"""What ports that others wrote showed: each was a wrong finding, a crash, or a message hard to read."""
+
+import collections
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from flax import nnx
+
+import jaxinit
+import jaxinit_conformance
+from jaxinit_conformance.porting.finding import Finding, PortReport
+
+from . import models
+
+
+def test_a_report_names_blocks_alike_once() -> None:
+    paths = ["blocks.0.fc1.bias", "blocks.0.fc2.bias", "blocks.1.fc1.bias", "blocks.2.fc1.bias"]
+    found = [Finding(path, "missing", f"`{path}`: absent") for path in paths]
+    report = PortReport({}, 0, (*found, Finding("embed", "output", "off")), (), {}, (), ())
+    assert [finding.message for finding in report.summary] == [
+        "`blocks.0.fc1.bias`: absent. 2 more like it in other blocks",
+        "`blocks.0.fc2.bias`: absent",
+        "off",
+    ]
+    assert report.verdict.endswith("in 5 places, 3 without repeated blocks")
+
+
+def test_a_report_begins_with_several_kinds() -> None:
+    found = [Finding(name, "distribution", name) for name in ("a", "b", "c")]
+    report = PortReport({}, 0, (*found, Finding("d", "output", "d")), (), {}, (), ())
+    assert [finding.path for finding in report.worst] == ["a", "d", "b"]
+
+
+def test_a_row_of_padding_is_told() -> None:
+    def flax_build(rngs: nnx.Rngs) -> nnx.Module:
+        return nnx.Embed(20, 8, embedding_init=jaxinit.normal(), rngs=rngs)
+
+    (finding,) = jaxinit_conformance.port(lambda: torch.nn.Embedding(20, 8, padding_idx=2), flax_build).findings
+    assert " except 8 entries that are always 0, the first at [2, 0], yours " in finding.message
+
+
+def test_a_truncated_normal_is_no_normal() -> None:
+    def torch_build() -> torch.nn.Module:
+        layer = torch.nn.Linear(32, 32, bias=False)
+        torch.nn.init.normal_(layer.weight)
+        return layer
+
+    def flax_build(rngs: nnx.Rngs) -> nnx.Module:
+        init = nnx.initializers.truncated_normal(1 / 0.87962566)  # the same variance
+        return nnx.Linear(32, 32, use_bias=False, kernel_init=init, rngs=rngs)
+
+    (finding,) = jaxinit_conformance.port(torch_build, flax_build).findings
+    assert finding.message.startswith("`kernel`: torch draws N(0, 1), yours a normal cut at -2.3 and 2.3")
+
+
+def test_a_port_in_bfloat16_conforms() -> None:
+    def torch_build() -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Embedding(20, 8, padding_idx=0), torch.nn.Linear(8, 8))
+
+    def flax_build(rngs: nnx.Rngs) -> nnx.Module:
+        embed = nnx.Embed(20, 8, embedding_init=models.embedding, param_dtype=jnp.bfloat16, rngs=rngs)
+        linear = nnx.Linear(8, 8, param_dtype=jnp.bfloat16, rngs=rngs, **jaxinit.defaults.linear(8))
+        return nnx.Sequential(embed, linear)
+
+    jaxinit_conformance.assert_ported(torch_build, flax_build, np.arange(6))
+
+
+def test_layers_that_torch_changes_in_place_are_compared() -> None:
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.fc = nnx.Linear(8, 8, rngs=rngs, **jaxinit.defaults.linear(8))
+
+        def __call__(self, x: Any) -> Any:
+            return jax.nn.relu(self.fc(x))
+
+    def torch_build() -> torch.nn.Module:
+        layers = {"fc": torch.nn.Linear(8, 8), "relu": torch.nn.ReLU(inplace=True)}
+        return torch.nn.Sequential(collections.OrderedDict(layers))
+
+    jaxinit_conformance.assert_ported(torch_build, Net, np.ones((2, 8), np.float32))
+
+
+def test_another_name_is_suggested() -> None:
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.fc = nnx.Linear(8, 8, rngs=rngs, **jaxinit.defaults.linear(8))
+            self.scale = nnx.Param(jnp.ones(3))
+
+    class TorchNet(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.scales = torch.nn.Linear(8, 8), torch.nn.Parameter(torch.ones(3))
+
+    missing, _ = jaxinit_conformance.port(TorchNet, Net).findings
+    assert missing.message.endswith("If `scale` is this tensor, tell it with `rename`")
+
+
+def test_an_output_of_another_size_is_found(tmp_path: Path) -> None:
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.fc = nnx.Linear(8, 8, rngs=rngs, **jaxinit.defaults.linear(8))
+
+        def __call__(self, x: Any) -> Any:
+            return (x @ self.fc.kernel[...])[:1]
+
+    def torch_build() -> torch.nn.Module:
+        return torch.nn.Sequential(collections.OrderedDict(fc=torch.nn.Linear(8, 8)))
+
+    report = jaxinit_conformance.port(torch_build, Net, np.ones((2, 8), np.float32))
+    assert "another number of entries" in report.findings[0].message
+    report.save(tmp_path)
+    assert json.loads((tmp_path / "port.json").read_text())["outputs"][-1]["difference"] == "inf"
