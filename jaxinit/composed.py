@@ -38,16 +38,24 @@ class sum_of_uniforms(Bounded):
     def _distribution(self, view: View) -> Distribution:
         return Triangular(2 * self.a, 2 * self.b)
 
-    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
+    def draw_from(
+        self,
+        distribution: Distribution,
+        source: Source,
+        view: View,
+        dtype: np.dtype,
+        out_sharding: OutSharding = None,
+    ) -> Array:
         dtypes.require_inexact(dtype)
         if np.issubdtype(dtype, np.complexfloating):
             raise ValueError(f"`dtype` must be real for a sum of uniforms, got {dtype}")
-        return source.run(_sum_of_uniforms, view, out_sharding, a=self.a, b=self.b, dtype=dtype)
+        return source.run(_sum_of_uniforms, view, out_sharding, total=distribution, dtype=dtype)
 
 
-def _sum_of_uniforms(source: Source, *, view: View, a: float, b: float, dtype: np.dtype) -> Any:
-    first, second = (part.draw(Uniform(a, b), view, dtypes.compute_dtype(dtype)) for part in source.split(2))
-    low, high = dtypes.clip_range(Triangular(2 * a, 2 * b), dtype)
+def _sum_of_uniforms(source: Source, *, view: View, total: Triangular, dtype: np.dtype) -> Any:
+    each = Uniform(total.low / 2, total.high / 2)
+    first, second = (part.draw(each, view, dtypes.compute_dtype(dtype)) for part in source.split(2))
+    low, high = dtypes.clip_range(total, dtype)
     return first.__array_namespace__().clip(first + second, low, high).astype(dtype)
 
 

@@ -45,6 +45,18 @@ class Initializer(_Value, abc.ABC):
         (True, True)
         >>> jaxinit.xavier_normal(gain=2)
         jaxinit.xavier_normal(gain=2.0)
+
+    A number times an initializer is an initializer, and so is one divided by a number::
+
+        x = init(...) * factor / divisor
+
+    Where entries are independent, they are drawn from the multiplied distribution and rounded once.
+    Other initializers, such as `orthogonal`, draw and multiply.
+
+        >>> 0.5 * jaxinit.normal(std=0.02) / math.sqrt(2 * 8)
+        0.5 * jaxinit.normal(mean=0.0, std=0.02) / 4.0
+        >>> (jaxinit.normal(std=0.02) / math.sqrt(2 * 8)).distribution((64, 64))
+        Normal(mean=0.0, std=0.005)
     """
 
     dtype: DTypeLike | None = dataclasses.field(default=None, kw_only=True)
@@ -99,6 +111,20 @@ class Initializer(_Value, abc.ABC):
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
         """Draw an array of `view.shape` from a source: a JAX array, or a NumPy array if the source is on the host."""
 
+    def __mul__(self, factor: float) -> "Initializer":
+        from jaxinit._initializers import scaled  # which extends this class
+
+        return scaled.scaled(self, factor)
+
+    def __truediv__(self, divisor: float) -> "Initializer":
+        from jaxinit._initializers import scaled
+
+        return scaled.scaled(self, divisor=divisor)
+
+    __rmul__ = __mul__
+    # NumPy's scalars and arrays would multiply an initializer as an object. With None they leave it to `__rmul__`.
+    __array_ufunc__ = None
+
     def _canonical(self, **values: object) -> None:
         """Replace arguments by their one canonical form. The dataclass is frozen, its dict is not."""
         vars(self).update(values)
@@ -150,7 +176,25 @@ class Elementwise(Initializer):
     def _distribution(self, view: View) -> Distribution: ...
 
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
-        return source.draw(self._distribution(view), view, dtype, out_sharding)
+        return self.draw_from(self._distribution(view), source, view, dtype, out_sharding)
+
+    def draw_from(
+        self,
+        distribution: Distribution,
+        source: Source,
+        view: View,
+        dtype: np.dtype,
+        out_sharding: OutSharding = None,
+    ) -> Array:
+        """Draw an array as `draw` does, from this initializer's distribution times a number."""
+        return source.draw(distribution, view, dtype, out_sharding)
+
+    if typing.TYPE_CHECKING:
+
+        def __mul__(self, factor: float) -> "Elementwise": ...
+        def __truediv__(self, divisor: float) -> "Elementwise": ...
+
+        __rmul__ = __mul__
 
 
 class WithLayout(Initializer):
