@@ -16,7 +16,7 @@ from jaxinit import _arguments
 from jaxinit._sampling.sharding import OutSharding, device_put
 from jaxinit._sampling.source import Array, Source, Stream, as_source
 from jaxinit.distributions import Distribution
-from jaxinit.layouts import FLAX, Layout, View, as_stored, require_layout
+from jaxinit.layouts import FLAX, Layout, View, as_layout, as_stored
 
 
 @typing.dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(dataclasses.field,))
@@ -197,18 +197,26 @@ class Elementwise(Initializer):
         __rmul__ = __mul__
 
 
+class _AnyLayout:
+    """A field that is set to a Layout or to a text for one, and that holds the Layout."""
+
+    def __get__(self, init: Any, kind: type | None = None) -> Layout:
+        layout: Layout = FLAX if init is None else vars(init)["layout"]
+        return layout
+
+    def __set__(self, init: Any, value: Layout | str) -> None:
+        vars(init)["layout"] = as_layout(value)
+
+
 class WithLayout(Initializer):
     """An initializer that looks at axes.
 
     Args:
-        layout: which axes of your array are torch's `(out, in, *spatial)`.
+        layout: which axes of your array are torch's `(out, in, *spatial)`, as a Layout or a text such as "HWIO".
     """
 
-    layout: Layout = dataclasses.field(default=FLAX, kw_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_layout(self.layout)
+    _: dataclasses.KW_ONLY
+    layout: _AnyLayout = _AnyLayout()
 
     def view(self, shape: tuple[int, ...]) -> View:
         return self.layout.view(shape)
