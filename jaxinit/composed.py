@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from jaxinit import _arguments
-from jaxinit._initializers.base import Initializer
+from jaxinit._initializers.base import Initializer, require_initializer
 from jaxinit._initializers.elementwise import Bounded
 from jaxinit._sampling import dtypes
 from jaxinit._sampling.sharding import OutSharding
@@ -85,7 +85,7 @@ class with_zero_row(Initializer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_initializer("init", self.init)
+        require_initializer("init", self.init)
         self._canonical(row=_arguments.integer("row", self.row))
 
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
@@ -130,7 +130,7 @@ class concatenated(Initializer):
         if not self.inits:
             raise ValueError(f"`inits` must have at least one initializer, got {self.inits!r}")
         for init in self.inits:
-            _require_initializer("inits", init)
+            require_initializer("inits", init)
         self._canonical(inits=tuple(self.inits))
 
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
@@ -147,8 +147,3 @@ def _side_by_side(source: Source, *, view: View, inits: tuple[Initializer, ...],
     sources = source.split(len(inits))
     drawn = [init.draw(own, init.view(part), dtype) for init, own in zip(inits, sources, strict=True)]
     return drawn[0].__array_namespace__().concatenate(drawn, axis=-1)
-
-
-def _require_initializer(name: str, value: Any) -> None:
-    if not isinstance(value, Initializer):
-        raise TypeError(f"`{name}` must be an initializer such as jaxinit.normal(), got {value!r}")

@@ -2,11 +2,12 @@
 
 import abc
 import dataclasses
+import functools
 import math
 import typing
 import zlib
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self, TypeVar
 
 import jax
 import numpy as np
@@ -25,6 +26,29 @@ class _Value:
 
     def __init_subclass__(cls) -> None:
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def _in_this_style(call: Call) -> Call:
+    """Refuse the calls of other frameworks, and name the adapter for each."""
+
+    @functools.wraps(call)
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(args) > 4 or kwargs.keys() & {"in_axis", "out_axis"}:
+            raise TypeError(
+                "an initializer is called with key, shape, dtype and out_sharding, got `in_axis` or `out_axis` too; "
+                "pass jaxinit.at_call(init) to callers that name axes"
+            )
+        if not (args or "key" in kwargs) or (args and isinstance(args[0], tuple | list)):
+            raise TypeError(
+                f"`key` must be a JAX PRNG key such as jax.random.key(0), got {args[0] if args else 'none'}; pass "
+                "jaxinit.keras.initializer(init) to Keras and jaxinit.haiku.initializer(init) to Haiku, which pass none"
+            )
+        return call(self, *args, **kwargs)
+
+    return called  # type: ignore[return-value]  # has the same signature
 
 
 class Initializer(_Value, abc.ABC):
@@ -75,6 +99,7 @@ class Initializer(_Value, abc.ABC):
         if self.dtype is not None:
             self._canonical(dtype=None if self.dtype is float else _arguments.parse_dtype(self.dtype))
 
+    @_in_this_style
     def __call__(
         self,
         key: jax.Array | Source | Stream,
@@ -96,7 +121,7 @@ class Initializer(_Value, abc.ABC):
             TypeError: `key`, `shape` or `dtype` has the wrong type, or a TorchGenerator is used under `jit`.
             ValueError: the shape, the dtype or the sharding does not fit the initializer.
         """
-        dtype = _arguments.resolve_dtype(self.dtype if dtype is None else dtype)
+        dtype = _arguments.resolve_dtype(self.dtype if dtype is None else dtype, stacklevel=4)
         view = self.view(_arguments.dimensions(shape))
         if math.prod(view.shape) >= 2**63:
             raise ValueError(f"`shape` must have fewer than 2**63 entries, got {view.shape}")
@@ -226,3 +251,9 @@ def require_matrix(view: View, name: str) -> None:
     """Raise ValueError if the weights have spatial axes."""
     if len(view.weight) > 2:
         raise ValueError(f"`shape` must give weights of 2 dimensions for {name}, got torch's {view.weight}")
+
+
+def require_initializer(name: str, value: Any) -> None:
+    """Raise TypeError unless `value` is an initializer of jaxinit."""
+    if not isinstance(value, Initializer):
+        raise TypeError(f"`{name}` must be an initializer such as jaxinit.normal(), got {value!r}")

@@ -87,7 +87,7 @@ class Kaiming(VarianceScaling):
 
 
 def _warn_empty(view: View) -> None:
-    warnings.warn(f"`shape` {view.shape} has no elements, so there is nothing to initialize", stacklevel=5)
+    warnings.warn(f"`shape` {view.shape} has no elements, so there is nothing to initialize", stacklevel=6)
 
 
 class xavier_uniform(Xavier):
