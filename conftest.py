@@ -5,6 +5,8 @@ import os
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 
+os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras reads it when it is imported
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -6,6 +6,7 @@ import types
 import typing
 
 from jaxinit import composed, defaults
+from jaxinit._initializers.at_call import at_call
 from jaxinit._initializers.base import Initializer
 from jaxinit._initializers.elementwise import constant, normal, ones, trunc_normal, uniform, zeros
 from jaxinit._initializers.gains import calculate_gain
@@ -19,6 +20,8 @@ from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout, calculate_fan_in_and_fan_out
 
 if typing.TYPE_CHECKING:
+    from jaxinit import haiku as haiku
+    from jaxinit import keras as keras
     from jaxinit import linen as linen
     from jaxinit import nnx as nnx
 
@@ -32,6 +35,7 @@ __all__ = [
     "Layout",
     "Recipe",
     "TorchGenerator",
+    "at_call",
     "calculate_fan_in_and_fan_out",
     "calculate_gain",
     "composed",
@@ -54,7 +58,13 @@ __all__ = [
 ]
 
 
-_NEED_FLAX = ("linen", "nnx")
+# The modules that are loaded on first use, with the module that each needs and what installs it.
+_ON_DEMAND = {
+    "haiku": ("haiku", "dm-haiku"),
+    "keras": ("keras", "keras"),
+    "linen": ("flax", "'jaxinit[flax]'"),
+    "nnx": ("flax", "'jaxinit[flax]'"),
+}
 
 # Names that users of torch, Keras and JAX try first.
 _OTHER_NAMES = {
@@ -70,15 +80,16 @@ _OTHER_NAMES = {
 
 
 def __getattr__(name: str) -> types.ModuleType:
-    """Load `jaxinit.nnx` and `jaxinit.linen` on first use, as they need flax."""
-    if name in _NEED_FLAX:
+    """Load a module such as `jaxinit.nnx` on first use, as it needs another package."""
+    if name in _ON_DEMAND:
+        needed, package = _ON_DEMAND[name]
         try:
             return importlib.import_module(f"jaxinit.{name}")
         except ModuleNotFoundError as error:
-            if error.name != "flax":
+            if error.name != needed:
                 raise
             raise AttributeError(
-                f"jaxinit.{name} needs flax; install it with: pip install 'jaxinit[flax]'", name=name
+                f"jaxinit.{name} needs {needed}; install it with: pip install {package}", name=name
             ) from None
     plain = name.removesuffix("_")
     meant = _OTHER_NAMES.get(plain, *difflib.get_close_matches(plain, __all__, n=1))
@@ -87,4 +98,4 @@ def __getattr__(name: str) -> types.ModuleType:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_NEED_FLAX, "__version__"])
+    return sorted([*__all__, *_ON_DEMAND, "__version__"])

@@ -122,14 +122,14 @@ def parse_dtype(dtype: Any) -> np.dtype:
     return parsed
 
 
-def resolve_dtype(dtype: Any) -> np.dtype:
+def resolve_dtype(dtype: Any, stacklevel: int = 3) -> np.dtype:
     """Return `dtype` as JAX would store it: the default float for None, 32 bits wide while x64 is off."""
     asked = parse_dtype(float if dtype is None else dtype)
     stored = jax.dtypes.canonicalize_dtype(asked)
     # None and Python's own types mean JAX's default. NumPy would call them equal to its 64-bit dtypes.
     is_default = dtype is None or dtype is float or dtype is complex or dtype is int
     if stored != asked and not is_default:
-        warnings.warn(f"`dtype` {asked} needs jax_enable_x64; {stored} is used instead", stacklevel=3)
+        warnings.warn(f"`dtype` {asked} needs jax_enable_x64; {stored} is used instead", stacklevel=stacklevel)
     return stored
 
 

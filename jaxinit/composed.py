@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from jaxinit import _arguments
-from jaxinit._initializers.base import Initializer
+from jaxinit._initializers.base import Initializer, require_initializer
 from jaxinit._initializers.elementwise import Bounded
 from jaxinit._sampling import dtypes
 from jaxinit._sampling.sharding import OutSharding
@@ -38,16 +38,24 @@ class sum_of_uniforms(Bounded):
     def _distribution(self, view: View) -> Distribution:
         return Triangular(2 * self.a, 2 * self.b)
 
-    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
+    def draw_from(
+        self,
+        distribution: Distribution,
+        source: Source,
+        view: View,
+        dtype: np.dtype,
+        out_sharding: OutSharding = None,
+    ) -> Array:
         dtypes.require_inexact(dtype)
         if np.issubdtype(dtype, np.complexfloating):
             raise ValueError(f"`dtype` must be real for a sum of uniforms, got {dtype}")
-        return source.run(_sum_of_uniforms, view, out_sharding, a=self.a, b=self.b, dtype=dtype)
+        return source.run(_sum_of_uniforms, view, out_sharding, total=distribution, dtype=dtype)
 
 
-def _sum_of_uniforms(source: Source, *, view: View, a: float, b: float, dtype: np.dtype) -> Any:
-    first, second = (part.draw(Uniform(a, b), view, dtypes.compute_dtype(dtype)) for part in source.split(2))
-    low, high = dtypes.clip_range(Triangular(2 * a, 2 * b), dtype)
+def _sum_of_uniforms(source: Source, *, view: View, total: Triangular, dtype: np.dtype) -> Any:
+    each = Uniform(total.low / 2, total.high / 2)
+    first, second = (part.draw(each, view, dtypes.compute_dtype(dtype)) for part in source.split(2))
+    low, high = dtypes.clip_range(total, dtype)
     return first.__array_namespace__().clip(first + second, low, high).astype(dtype)
 
 
@@ -77,7 +85,7 @@ class with_zero_row(Initializer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_initializer("init", self.init)
+        require_initializer("init", self.init)
         self._canonical(row=_arguments.integer("row", self.row))
 
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
@@ -122,7 +130,7 @@ class concatenated(Initializer):
         if not self.inits:
             raise ValueError(f"`inits` must have at least one initializer, got {self.inits!r}")
         for init in self.inits:
-            _require_initializer("inits", init)
+            require_initializer("inits", init)
         self._canonical(inits=tuple(self.inits))
 
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
@@ -139,8 +147,3 @@ def _side_by_side(source: Source, *, view: View, inits: tuple[Initializer, ...],
     sources = source.split(len(inits))
     drawn = [init.draw(own, init.view(part), dtype) for init, own in zip(inits, sources, strict=True)]
     return drawn[0].__array_namespace__().concatenate(drawn, axis=-1)
-
-
-def _require_initializer(name: str, value: Any) -> None:
-    if not isinstance(value, Initializer):
-        raise TypeError(f"`{name}` must be an initializer such as jaxinit.normal(), got {value!r}")

@@ -217,13 +217,39 @@ TORCH = Layout(in_axis=1, out_axis=0)
 FLAX_CONV_TRANSPOSE = Layout(in_axis=-1, out_axis=-2)
 
 
-def require_layout(value: Any) -> None:
-    """Raise TypeError unless `value` is a Layout."""
-    if not isinstance(value, Layout):
-        raise TypeError(f"`layout` must be a jaxinit.Layout such as jaxinit.TORCH, got {value!r}")
+def as_layout(value: Layout | str) -> Layout:
+    """Return the layout that `value` is, or the one of a text such as "HWIO".
+
+    O and I are torch's axes 0 and 1, and D, H and W are spatial axes. So "HWIO" and "IO" are `FLAX`, "OIHW" and "OI"
+    are `TORCH`, with any number of spatial axes. No letter stands for stacked weights: the E of "EIO" is an expert
+    to one reader and a spatial axis to another.
+
+    Raises:
+        TypeError: `value` is neither a Layout nor a text.
+        ValueError: the text has other letters, or a letter twice, or lacks O or I.
+    """
+    if isinstance(value, Layout):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(
+            f'`layout` must be a jaxinit.Layout such as jaxinit.TORCH or a text such as "HWIO", got {value!r}'
+        )
+    if not {"I", "O"} <= set(value) <= set("DHWIO") or len(set(value)) < len(value):
+        raise ValueError(
+            "`layout` must have the letters O and I once, and D, H or W for spatial axes, "
+            f"got {value!r}. Name stacked axes by jaxinit.Layout(batch_axis=...)"
+        )
+    is_behind, is_in_front = value.endswith(("IO", "OI")) and value != "OI", value.startswith(("IO", "OI"))
+
+    def axis(letter: str) -> int:
+        index = value.index(letter)
+        is_counted_back = is_behind or (not is_in_front and 2 * index >= len(value))
+        return index - len(value) if is_counted_back else index
+
+    return Layout(in_axis=axis("I"), out_axis=axis("O"))
 
 
-def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) -> tuple[int, int]:
+def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout | str = FLAX) -> tuple[int, int]:
     """Return torch's `(fan_in, fan_out)` for a weight of `shape`, whatever the module.
 
     In torch's array `(out, in, *spatial)`::
@@ -233,20 +259,19 @@ def calculate_fan_in_and_fan_out(shape: Sequence[int], layout: Layout = FLAX) ->
 
     Args:
         shape: the shape of your array.
-        layout: which of its axes are torch's.
+        layout: which of its axes are torch's, as a Layout or a text such as "OIHW".
 
     Raises:
-        TypeError: `shape` is not a sequence of integers, or `layout` not a Layout.
+        TypeError: `shape` is not a sequence of integers, or `layout` neither a Layout nor a text.
         ValueError: `shape` lacks an axis that `layout` names (in torch: fewer than two dimensions).
 
     Example:
         >>> calculate_fan_in_and_fan_out((3, 3, 64, 128))
         (576, 1152)
-        >>> calculate_fan_in_and_fan_out((128, 64, 3, 3), layout=jaxinit.TORCH)
+        >>> calculate_fan_in_and_fan_out((128, 64, 3, 3), layout="OIHW")
         (576, 1152)
 
     Differs from torch in taking a shape and a layout instead of a tensor.
     """
-    require_layout(layout)
-    view = layout.view(_arguments.dimensions(shape))
+    view = as_layout(layout).view(_arguments.dimensions(shape))
     return view.fan_in, view.fan_out

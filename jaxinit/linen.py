@@ -20,7 +20,7 @@ from jaxinit._models.linen_model import LinenModel, as_source
 from jaxinit._models.loading.checkpoint import State, drawn
 from jaxinit._models.loading.selection import Globs, Rename
 from jaxinit._models.loading.state_dict import Matched
-from jaxinit._models.matching import InitFn, Initializers
+from jaxinit._models.matching import InitFn, Initializers, Patterns
 from jaxinit._torch_generator.generator import TorchGenerator
 
 Source = jax.Array | Mapping[str, jax.Array] | TorchGenerator
@@ -96,7 +96,13 @@ def reset_parameters(
 
 
 def apply(
-    module: nn.Module, variables: Any, fn: InitFn, key: Source, *inputs: Any, only: Globs | None = None, **kwargs: Any
+    module: nn.Module,
+    variables: Any,
+    fn: InitFn | Patterns,
+    key: Source,
+    *inputs: Any,
+    only: Globs | None = None,
+    **kwargs: Any,
 ) -> Any:
     """Draw what a function of each module asks for, as torch's `model.apply(init_weights)` does.
 
@@ -107,7 +113,8 @@ def apply(
         module: the module.
         variables: as for `reset_parameters`.
         fn: called with a module, unbound. Return initializers by the names of its parameters, such
-            as `{"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.zeros()}`, or None.
+            as `{"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.zeros()}`, or None. Or a dict of initializers by
+            patterns of paths, as for `jaxinit.nnx.apply`.
         key: as for `reset_parameters`.
         *inputs: as for `module.init`.
         only: a pattern such as `"head"` or `"blocks_*.kernel"` for the parameters to draw, or for
@@ -116,7 +123,7 @@ def apply(
 
     Raises:
         TypeError: `fn` returns something else.
-        ValueError: `fn` names what the module lacks, or nothing matches `only`.
+        ValueError: `fn` names what the module lacks or has an unused pattern, or nothing matches `only`.
 
     Example:
         >>> module, x = nn.Dense(3), jnp.zeros((1, 2))
@@ -124,6 +131,8 @@ def apply(
         >>> variables = module.init(jax.random.key(0), x)
         >>> jaxinit.linen.apply(module, variables, init_weights, jax.random.key(1), x)["params"]["bias"]
         Array([0.01, 0.01, 0.01], dtype=float32)
+        >>> jaxinit.linen.apply(module, variables, {"**/bias": jaxinit.ones()}, jax.random.key(1), x)["params"]["bias"]
+        Array([1., 1., 1.], dtype=float32)
     """
     source, view = as_source(key), LinenModel(module, inputs, kwargs, variables=variables)
     return view.filled(view.apply(source, fn, only))

@@ -17,7 +17,7 @@ from jaxinit._models import rules
 from jaxinit._models.loading.checkpoint import State, drawn
 from jaxinit._models.loading.selection import Globs, Rename
 from jaxinit._models.loading.state_dict import Matched
-from jaxinit._models.matching import InitFn, Initializers
+from jaxinit._models.matching import InitFn, Initializers, Patterns
 from jaxinit._models.nnx_build import Construction, M
 from jaxinit._models.nnx_model import NNXModel, as_source
 from jaxinit._torch_generator.generator import TorchGenerator
@@ -82,7 +82,7 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
     view.finish(source, view.unmatched)
 
 
-def apply(model: nnx.Module, fn: InitFn, rngs: Source, *, only: Globs | None = None) -> None:
+def apply(model: nnx.Module, fn: InitFn | Patterns, rngs: Source, *, only: Globs | None = None) -> None:
     """Draw what a function of each module asks for, as torch's `model.apply(init_weights)` does, in place.
 
     Inner modules come first. A layer that is one module in torch, such as a GRU, is one here: it
@@ -91,15 +91,18 @@ def apply(model: nnx.Module, fn: InitFn, rngs: Source, *, only: Globs | None = N
     Args:
         model: the model.
         fn: called with a module. Return initializers by the names of its parameters, such as
-            `{"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.zeros()}`, or None.
+            `{"kernel": jaxinit.xavier_uniform(), "bias": jaxinit.zeros()}`, or None. Or a dict of initializers by
+            patterns of paths such as `"**/attn/**/kernel"`. In a pattern `*` fits within a name, and `**` fits any
+            number of names. The first pattern that fits a parameter counts, and None keeps its values.
         rngs: as for `reset_parameters`.
         only: a pattern such as `"head"` or `"blocks.*.kernel"` for the parameters to draw, or for
             modules around them, a filter such as `nnx.Param`, or several of these.
 
     Raises:
         TypeError: `fn` returns something else.
-        ValueError: `fn` names what the module lacks, nothing matches `only`, or a TorchGenerator
-            meets a model whose attributes Flax sorted. The model is unchanged.
+        ValueError: `fn` names what the module lacks or has a pattern that is never the first to fit,
+            nothing matches `only`, or a TorchGenerator meets a model whose attributes Flax sorted.
+            The model is unchanged.
 
     Example:
         >>> model = nnx.Sequential(nnx.Linear(2, 3, rngs=nnx.Rngs(0)), nnx.relu)
@@ -109,6 +112,9 @@ def apply(model: nnx.Module, fn: InitFn, rngs: Source, *, only: Globs | None = N
         >>> jaxinit.nnx.apply(model, init_weights, nnx.Rngs(0))
         >>> model.layers[0].bias[...]
         Array([0.01, 0.01, 0.01], dtype=float32)
+        >>> jaxinit.nnx.apply(model, {"**/bias": jaxinit.ones(), "**/kernel": jaxinit.orthogonal()}, nnx.Rngs(0))
+        >>> model.layers[0].bias[...]
+        Array([1., 1., 1.], dtype=float32)
     """
     view = NNXModel(model)
     view.update(view.apply(as_source(rngs), fn, only))

@@ -31,7 +31,8 @@ def public(module: types.ModuleType) -> list[str]:
 DRAWN = [*public(jaxinit.defaults), *public(jaxinit.composed)]
 MODELS = [*public(jaxinit.nnx), *public(jaxinit.linen)]
 TOP = [name for name in jaxinit.__all__ if not inspect.ismodule(getattr(jaxinit, name))]
-NAMES = [*TOP, *DRAWN, *MODELS]
+ADAPTERS = ["at_call", *public(jaxinit.keras), *public(jaxinit.haiku)]
+NAMES = [*TOP, *DRAWN, *MODELS, *ADAPTERS[1:]]
 
 
 def named(name: str) -> Any:
@@ -47,12 +48,13 @@ METHODS = [
     if inspect.isroutine(value) and not method.startswith("_")
 ]
 CALLABLES = [name for name in NAMES if callable(named(name))]
-WITH_EQUATION = [name for name in CALLABLES if name not in MODELS]
+WITH_EQUATION = [name for name in CALLABLES if name not in MODELS and name not in ADAPTERS[1:]]
 WITH_ARGUMENTS = [
     name
     for name in CALLABLES
     if name in DRAWN
     or name in MODELS
+    or name in ADAPTERS
     or (inspect.isclass(named(name)) and issubclass(named(name), jaxinit.Initializer) and name != "Initializer")
 ]
 

@@ -2,11 +2,12 @@
 
 import abc
 import dataclasses
+import functools
 import math
 import typing
 import zlib
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self, TypeVar
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from jaxinit import _arguments
 from jaxinit._sampling.sharding import OutSharding, device_put
 from jaxinit._sampling.source import Array, Source, Stream, as_source
 from jaxinit.distributions import Distribution
-from jaxinit.layouts import FLAX, Layout, View, as_stored, require_layout
+from jaxinit.layouts import FLAX, Layout, View, as_layout, as_stored
 
 
 @typing.dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(dataclasses.field,))
@@ -25,6 +26,29 @@ class _Value:
 
     def __init_subclass__(cls) -> None:
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def _in_this_style(call: Call) -> Call:
+    """Refuse the calls of other frameworks, and name the adapter for each."""
+
+    @functools.wraps(call)
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(args) > 4 or kwargs.keys() & {"in_axis", "out_axis"}:
+            raise TypeError(
+                "an initializer is called with key, shape, dtype and out_sharding, got `in_axis` or `out_axis` too; "
+                "pass jaxinit.at_call(init) to callers that name axes"
+            )
+        if not (args or "key" in kwargs) or (args and isinstance(args[0], tuple | list)):
+            raise TypeError(
+                f"`key` must be a JAX PRNG key such as jax.random.key(0), got {args[0] if args else 'none'}; pass "
+                "jaxinit.keras.initializer(init) to Keras and jaxinit.haiku.initializer(init) to Haiku, which pass none"
+            )
+        return call(self, *args, **kwargs)
+
+    return called  # type: ignore[return-value]  # has the same signature
 
 
 class Initializer(_Value, abc.ABC):
@@ -45,6 +69,18 @@ class Initializer(_Value, abc.ABC):
         (True, True)
         >>> jaxinit.xavier_normal(gain=2)
         jaxinit.xavier_normal(gain=2.0)
+
+    A number times an initializer is an initializer, and so is one divided by a number::
+
+        x = init(...) * factor / divisor
+
+    Where entries are independent, they are drawn from the multiplied distribution and rounded once.
+    Other initializers, such as `orthogonal`, draw and multiply.
+
+        >>> 0.5 * jaxinit.normal(std=0.02) / math.sqrt(2 * 8)
+        0.5 * jaxinit.normal(mean=0.0, std=0.02) / 4.0
+        >>> (jaxinit.normal(std=0.02) / math.sqrt(2 * 8)).distribution((64, 64))
+        Normal(mean=0.0, std=0.005)
     """
 
     dtype: DTypeLike | None = dataclasses.field(default=None, kw_only=True)
@@ -63,6 +99,7 @@ class Initializer(_Value, abc.ABC):
         if self.dtype is not None:
             self._canonical(dtype=None if self.dtype is float else _arguments.parse_dtype(self.dtype))
 
+    @_in_this_style
     def __call__(
         self,
         key: jax.Array | Source | Stream,
@@ -84,7 +121,7 @@ class Initializer(_Value, abc.ABC):
             TypeError: `key`, `shape` or `dtype` has the wrong type, or a TorchGenerator is used under `jit`.
             ValueError: the shape, the dtype or the sharding does not fit the initializer.
         """
-        dtype = _arguments.resolve_dtype(self.dtype if dtype is None else dtype)
+        dtype = _arguments.resolve_dtype(self.dtype if dtype is None else dtype, stacklevel=4)
         view = self.view(_arguments.dimensions(shape))
         if math.prod(view.shape) >= 2**63:
             raise ValueError(f"`shape` must have fewer than 2**63 entries, got {view.shape}")
@@ -98,6 +135,20 @@ class Initializer(_Value, abc.ABC):
     @abc.abstractmethod
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
         """Draw an array of `view.shape` from a source: a JAX array, or a NumPy array if the source is on the host."""
+
+    def __mul__(self, factor: float) -> "Initializer":
+        from jaxinit._initializers import scaled  # which extends this class
+
+        return scaled.scaled(self, factor)
+
+    def __truediv__(self, divisor: float) -> "Initializer":
+        from jaxinit._initializers import scaled
+
+        return scaled.scaled(self, divisor=divisor)
+
+    __rmul__ = __mul__
+    # NumPy's scalars and arrays would multiply an initializer as an object. With None they leave it to `__rmul__`.
+    __array_ufunc__ = None
 
     def _canonical(self, **values: object) -> None:
         """Replace arguments by their one canonical form. The dataclass is frozen, its dict is not."""
@@ -150,21 +201,47 @@ class Elementwise(Initializer):
     def _distribution(self, view: View) -> Distribution: ...
 
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
-        return source.draw(self._distribution(view), view, dtype, out_sharding)
+        return self.draw_from(self._distribution(view), source, view, dtype, out_sharding)
+
+    def draw_from(
+        self,
+        distribution: Distribution,
+        source: Source,
+        view: View,
+        dtype: np.dtype,
+        out_sharding: OutSharding = None,
+    ) -> Array:
+        """Draw an array as `draw` does, from this initializer's distribution times a number."""
+        return source.draw(distribution, view, dtype, out_sharding)
+
+    if typing.TYPE_CHECKING:
+
+        def __mul__(self, factor: float) -> "Elementwise": ...
+        def __truediv__(self, divisor: float) -> "Elementwise": ...
+
+        __rmul__ = __mul__
+
+
+class _AnyLayout:
+    """A field that is set to a Layout or to a text for one, and that holds the Layout."""
+
+    def __get__(self, init: Any, kind: type | None = None) -> Layout:
+        layout: Layout = FLAX if init is None else vars(init)["layout"]
+        return layout
+
+    def __set__(self, init: Any, value: Layout | str) -> None:
+        vars(init)["layout"] = as_layout(value)
 
 
 class WithLayout(Initializer):
     """An initializer that looks at axes.
 
     Args:
-        layout: which axes of your array are torch's `(out, in, *spatial)`.
+        layout: which axes of your array are torch's `(out, in, *spatial)`, as a Layout or a text such as "HWIO".
     """
 
-    layout: Layout = dataclasses.field(default=FLAX, kw_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_layout(self.layout)
+    _: dataclasses.KW_ONLY
+    layout: _AnyLayout = _AnyLayout()
 
     def view(self, shape: tuple[int, ...]) -> View:
         return self.layout.view(shape)
@@ -174,3 +251,9 @@ def require_matrix(view: View, name: str) -> None:
     """Raise ValueError if the weights have spatial axes."""
     if len(view.weight) > 2:
         raise ValueError(f"`shape` must give weights of 2 dimensions for {name}, got torch's {view.weight}")
+
+
+def require_initializer(name: str, value: Any) -> None:
+    """Raise TypeError unless `value` is an initializer of jaxinit."""
+    if not isinstance(value, Initializer):
+        raise TypeError(f"`{name}` must be an initializer such as jaxinit.normal(), got {value!r}")

@@ -73,14 +73,21 @@ class Kaiming(VarianceScaling):
             return None
         return self._gain / math.sqrt(view.fan_in if self.mode == "fan_in" else view.fan_out)
 
-    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
+    def draw_from(
+        self,
+        distribution: Distribution,
+        source: Source,
+        view: View,
+        dtype: np.dtype,
+        out_sharding: OutSharding = None,
+    ) -> Array:
         if 0 in view.shape:
             _warn_empty(view)
-        return super().draw(source, view, dtype, out_sharding)
+        return super().draw_from(distribution, source, view, dtype, out_sharding)
 
 
 def _warn_empty(view: View) -> None:
-    warnings.warn(f"`shape` {view.shape} has no elements, so there is nothing to initialize", stacklevel=4)
+    warnings.warn(f"`shape` {view.shape} has no elements, so there is nothing to initialize", stacklevel=6)
 
 
 class xavier_uniform(Xavier):

@@ -26,6 +26,8 @@ Given = Mapping[str, Any]
 """Initializers that a module was given, by the names of its arguments such as `kernel_init`."""
 InitFn = Callable[[Any], Initializers | None]
 """A function of a module, as in torch's `model.apply(init_weights)`."""
+Patterns = Mapping[str, Init | None]
+"""Initializers by patterns of paths, and None for arrays that stay."""
 Draw = tuple[Path, Init]
 """The path of an array, and the initializer that draws it."""
 Rule = Callable[[Shapes, Any], Layer | Initializers | None]
@@ -182,16 +184,13 @@ def _in_layers(match: Match, layouts: Mapping[Path, Layout]) -> Match:
     return dataclasses.replace(match, inits=inits)
 
 
-def selected(
-    nodes: Iterable[Node], matches: Sequence[Match], leaves: Leaves, fn: InitFn, only: Sequence[str] | None
-) -> list[Draw]:
-    """Return the draws that `fn` asks for, module by module, at the paths that match a pattern of `only`.
+def asked(nodes: Iterable[Node], matches: Sequence[Match], leaves: Leaves, fn: InitFn) -> list[Draw]:
+    """Return the draws that `fn` asks for, module by module.
 
     `fn` is not called with the parts of a layer that is one module in torch, such as the gates of a GRU.
-    An initializer with the default layout gets the layout of the layer that it draws for.
     """
     if not callable(fn):
-        raise TypeError(f"`fn` must be a function of a module, got {fn!r}")
+        raise TypeError(f"`fn` must be a function of a module or a dict of initializers by paths, got {fn!r}")
     draws: list[Draw] = []
     layers = {match.node.path: match for match in matches if isinstance(match, LayerMatch)}
     could_have = {match.node.at(name) for match in layers.values() for name in match.could_have}
@@ -200,7 +199,15 @@ def selected(
         if answer is not None:
             inits = validated("fn", answer, node, node.shapes(leaves), could_have)
             draws += [(node.at(name), init) for name, init in inits.items()]
-    layouts = {path: layout for match in layers.values() for path, layout in match.layouts}
+    return draws
+
+
+def selected(draws: Iterable[Draw], matches: Iterable[Match], leaves: Leaves, only: Sequence[str] | None) -> list[Draw]:
+    """Return the draws at the paths that match a pattern of `only`.
+
+    An initializer with the default layout gets the layout of the layer that it draws for.
+    """
+    layouts = {path: layout for match in matches if isinstance(match, LayerMatch) for path, layout in match.layouts}
     draws = [(path, _in_layer(init, layouts.get(path))) for path, init in draws]
     if only is None:
         return draws

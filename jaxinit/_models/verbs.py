@@ -10,11 +10,11 @@ import numpy as np
 
 from jaxinit import _arguments
 from jaxinit._initializers.base import Initializer
-from jaxinit._models import matching
+from jaxinit._models import by_path, matching
 from jaxinit._models.loading import checkpoint, state_dict, weight_norm
 from jaxinit._models.loading.refusal import refusal
 from jaxinit._models.loading.selection import Globs, Rename, Selection, globs, renamed, turned
-from jaxinit._models.matching import Draw, Given, InitFn, Initializers, Match, Node, Path
+from jaxinit._models.matching import Draw, Given, InitFn, Initializers, Match, Node, Path, Patterns
 from jaxinit._models.rules import Rules, given_to_layers, with_given
 from jaxinit._models.stacks import Stacks
 from jaxinit._models.torch_order import replay
@@ -109,10 +109,15 @@ class Model:
         arrays = self.stacks.whole(replay.replay_init(steps, leaves, source.generator, order, self.unordered))
         return {path: array for path, array in arrays.items() if path not in by_flax}
 
-    def apply(self, source: ModelSource, fn: InitFn, only: Globs | None) -> Arrays:
+    def apply(self, source: ModelSource, fn: InitFn | Patterns, only: Globs | None) -> Arrays:
         """Draw what `fn` asks for."""
         patterns = globs("only", only, self.filtered)
-        draws = matching.selected(self.nodes, self._matching[0], self.stacks.leaves, fn, patterns)
+        matches, leaves = self._matching[0], self.stacks.leaves
+        if isinstance(fn, Mapping):
+            draws = by_path.asked(fn, self.nodes, leaves)
+        else:
+            draws = matching.asked(self.nodes, matches, leaves, fn)
+        draws = matching.selected(draws, matches, leaves, patterns)
         if source.generator is None:
             return self.stacks.draw(draws, KeySource(source.key))
         model = self._layers(), self.stacks.layer_leaves, source.generator

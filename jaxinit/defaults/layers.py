@@ -12,7 +12,7 @@ from jaxinit.defaults.keywords import Affine, Attention, Embedding
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
 
 
-def linear(in_features: int, *, layout: Layout = FLAX) -> Affine:
+def linear(in_features: int, *, layout: Layout | str = FLAX) -> Affine:
     """Return the initializers of torch.nn.Linear::
 
         weight, bias ~ U(-bound, bound),  bound = 1 / sqrt(in_features)
@@ -183,7 +183,7 @@ def symmetric(size: int) -> uniform:
     return uniform(-bound, bound)
 
 
-def _fan_in(fan_in: int, layout: Layout) -> Affine:
+def _fan_in(fan_in: int, layout: Layout | str) -> Affine:
     return {"kernel_init": kaiming_uniform(a=math.sqrt(5), layout=layout), "bias_init": symmetric(fan_in)}
 
 

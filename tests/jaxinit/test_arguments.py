@@ -63,7 +63,11 @@ TYPES: list[tuple[Callable[..., object], dict[str, Any], str]] = [
     (jaxinit.constant, {"val": "one"}, "`val` must be a real number, got 'one'"),
     (jaxinit.dirac, {"groups": 2.0}, "`groups` must be an integer, got 2.0"),
     (jaxinit.dirac, {"groups": True}, "`groups` must be an integer, got True"),
-    (jaxinit.eye, {"layout": (0, 1)}, "`layout` must be a jaxinit.Layout such as jaxinit.TORCH, got (0, 1)"),
+    (
+        jaxinit.eye,
+        {"layout": (0, 1)},
+        '`layout` must be a jaxinit.Layout such as jaxinit.TORCH or a text such as "HWIO", got (0, 1)',
+    ),
     (jaxinit.zeros, {"dtype": "float31"}, "`dtype` must be a dtype or the name of one, got 'float31'"),
     (jaxinit.Layout, {"in_axis": 0.5}, "`in_axis` must be an integer, got 0.5"),
 ]

@@ -307,7 +307,7 @@ UNTYPED: Any = defaults
         (lambda: UNTYPED.linear(-1), ValueError, "`in_features` must be at least 0, got -1"),
         (lambda: UNTYPED.linear(2.0), TypeError, "`in_features` must be an integer, got 2.0"),
         (lambda: UNTYPED.linear(True), TypeError, "`in_features` must be an integer, got True"),
-        (lambda: UNTYPED.linear(2, layout="TORCH"), TypeError, "`layout` must be a jaxinit.Layout"),
+        (lambda: UNTYPED.linear(2, layout=1), TypeError, "`layout` must be a jaxinit.Layout"),
         (lambda: UNTYPED.conv(-4, 3), ValueError, "`in_channels` must be at least 0, got -4"),
         (lambda: UNTYPED.conv(4, 3.0), TypeError, "`kernel_size` must be an integer, got 3.0"),
         (lambda: UNTYPED.conv(4, (3, -1)), ValueError, "`kernel_size` must be at least 0, got -1"),

@@ -17,6 +17,8 @@ ON_DEMAND = {
     "nnx.py": {"flax"},
     "nnx_model.py": {"flax"},
     "nnx_build.py": {"flax"},
+    "haiku.py": {"haiku"},
+    "keras.py": {"keras"},
     "linen.py": {"flax"},
     "rules.py": {"flax"},
     "weight_norm.py": {"flax"},
@@ -29,6 +31,8 @@ ON_DEMAND = {
 }
 NOT_NEEDED = [
     "flax",
+    "haiku",
+    "keras",
     "torch",
     "scipy",
     "jaxinit_conformance",
@@ -134,21 +138,26 @@ def test_every_answer_is_a_public_name() -> None:
         jaxinit.transformer  # noqa: B018  # an attribute is looked up
 
 
-WITHOUT_FLAX = """
+WITHOUT = """
 import sys
-sys.modules["flax"] = None
+name, needed = sys.argv[1:]
+sys.modules[needed] = None
 import jaxinit
-print(hasattr(jaxinit, "nnx"), "nnx" in dir(jaxinit))
+print(hasattr(jaxinit, name), name in dir(jaxinit))
 try:
-    jaxinit.nnx
+    getattr(jaxinit, name)
 except AttributeError as error:
     print(error)
 """
 
 
-def test_without_flax_the_modules_are_listed_and_say_what_they_need() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT_FLAX], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(
+    ("name", "needed", "package"),
+    [("nnx", "flax", "'jaxinit[flax]'"), ("keras", "keras", "keras"), ("haiku", "haiku", "dm-haiku")],
+)
+def test_without_their_packages_modules_are_listed_and_say_what_they_need(name: str, needed: str, package: str) -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT, name, needed], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         "False True",
-        "jaxinit.nnx needs flax; install it with: pip install 'jaxinit[flax]'",
+        f"jaxinit.{name} needs {needed}; install it with: pip install {package}",
     ]

@@ -1,5 +1,7 @@
 """Layouts: where torch's axes lie in an array of yours."""
 
+import dataclasses
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 import jaxinit
 from jaxinit import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout
+from jaxinit.layouts import as_layout
 
 Transpose = Callable[[np.ndarray], np.ndarray]
 
@@ -154,3 +157,36 @@ def test_an_axis_that_is_no_integer_is_refused(name: str, axis: object) -> None:
 def test_from_torch_refuses_another_shape() -> None:
     with pytest.raises(ValueError, match=r"`array` must have torch's shape \(5, 3\) for jaxinit.FLAX.*got \(3, 5\)"):
         FLAX.from_torch(np.zeros((3, 5)), (3, 5))
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [
+        *((text, FLAX) for text in ("IO", "WIO", "HWIO", "DHWIO")),
+        *((text, TORCH) for text in ("OI", "OIW", "OIHW", "OIDHW")),
+        *((text, Layout(-1, 0)) for text in ("OWI", "OHWI", "ODHWI")),
+        *((text, Layout(-1, -2)) for text in ("WOI", "HWOI")),
+        *((text, Layout(0, 1)) for text in ("IOW", "IOHW")),
+        ("IHWO", Layout(0, -1)),
+        ("HIOW", Layout(1, -2)),
+    ],
+)
+def test_a_text_names_the_axes_of_its_letters(text: str, layout: Layout) -> None:
+    assert as_layout(text) == layout
+    sizes = {"O": 2, "I": 3, "D": 5, "H": 7, "W": 11}
+    shape = tuple(sizes[letter] for letter in text)
+    assert layout.torch_shape(shape) == (2, 3, *(size for size in shape if size > 3))
+    for init in (jaxinit.kaiming_normal(layout=text), jaxinit.orthogonal(layout=text)):
+        assert init.layout == layout
+        assert eval(repr(init), {"jaxinit": jaxinit}) == pickle.loads(pickle.dumps(init)) == init
+    assert jaxinit.calculate_fan_in_and_fan_out(shape, text) == jaxinit.calculate_fan_in_and_fan_out(shape, layout)
+    assert dataclasses.replace(jaxinit.eye(), layout=text).layout == layout
+
+
+@pytest.mark.parametrize("text", ["EIO", "BIO", "NIO", "hwio", "TORCH", "HW", "I", "O", "", "HHIO", "IIO", "I O"])
+def test_a_text_of_other_letters_is_refused(text: str) -> None:
+    message = "`layout` must have the letters O and I once, and D, H or W for spatial axes, got {!r}. Name stacked axes"
+    with pytest.raises(ValueError, match=re.escape(message.format(text))):
+        jaxinit.xavier_uniform(layout=text)
+    with pytest.raises(ValueError, match=re.escape(message.format(text))):
+        jaxinit.calculate_fan_in_and_fan_out((2, 3), text)

@@ -26,7 +26,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_models": {*VALUES, "_torch_generator", "_recipes"},
     "nnx": {"_models", "_torch_generator"},
     "linen": {"_models", "_torch_generator"},
-    "__init__": {*VALUES, "_torch_generator", "_recipes", "nnx", "linen"},
+    "haiku": {"_initializers"},
+    "keras": {"_arguments", "_initializers"},
+    "__init__": {*VALUES, "_torch_generator", "_recipes", "nnx", "linen", "haiku", "keras"},
 }
 MOST_FILES = 12
 

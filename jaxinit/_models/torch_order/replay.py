@@ -128,7 +128,8 @@ def _array(
     shape = parameter.torch_shape(leaf.shape)
     if isinstance(init, Elementwise):
         # The layout that the user gave says what the fans are. The layer says where torch has each entry.
-        array = generator.draw(init.distribution(leaf.shape), as_stored(shape), leaf.dtype)
+        drawn = init.draw_from(init.distribution(leaf.shape), generator, as_stored(shape), leaf.dtype)
+        array = np.asarray(drawn)
     else:
         array = _drawn(with_layout(init, TORCH), generator, shape, leaf.dtype)
     return parameter.from_torch(array, leaf.shape)

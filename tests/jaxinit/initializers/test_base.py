@@ -36,6 +36,9 @@ VALUES: list[jaxinit.Initializer] = [
     jaxinit.constant(math.inf),
     jaxinit.zeros(dtype=jnp.float8_e4m3fn),
     jaxinit.normal(dtype="float64"),
+    *(-0.5 * cases.build(name, dtype=jnp.bfloat16) for name in cases.NAMES),
+    *(cases.build(name, layout=TORCH) / math.sqrt(24) for name in cases.WITH_LAYOUT),
+    0.1 * jaxinit.composed.with_zero_row(jaxinit.normal(), 0) / 3,
 ]
 
 

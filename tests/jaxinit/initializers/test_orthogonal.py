@@ -32,8 +32,8 @@ PLACES = [
 
 def matrices(init: jaxinit.orthogonal, values: jax.Array) -> np.ndarray:
     """The stacked weights as matrices of torch's (out, in * spatial), never taller than wide."""
-    weights = np.asarray(init.layout.to_torch(values))
-    stacked = len(init.layout.view(values.shape).batch)
+    weights = np.asarray(init.view(values.shape).to_torch(values))
+    stacked = len(init.view(values.shape).batch)
     flat = weights.reshape(math.prod(weights.shape[:stacked]), weights.shape[stacked], -1)
     wide = np.complex128 if np.iscomplexobj(flat) else np.float64
     flat = flat.astype(wide)

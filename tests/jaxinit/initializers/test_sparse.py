@@ -17,7 +17,7 @@ from tests.jaxinit.draws import FALSE_ALARM
 def zeros_per_column(init: jaxinit.sparse, shape: tuple[int, ...], seed: int) -> np.ndarray:
     values = init(jax.random.key(seed), shape)
     assert bool(np.isfinite(values).all())
-    zeros: np.ndarray = (np.asarray(init.layout.to_torch(values)) == 0).sum(axis=-2)
+    zeros: np.ndarray = (np.asarray(init.view(values.shape).to_torch(values)) == 0).sum(axis=-2)
     return zeros
 
 

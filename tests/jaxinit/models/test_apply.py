@@ -122,7 +122,7 @@ def _features(module: Any) -> Any:
 
 
 def test_fn_must_be_a_function(model: Model) -> None:
-    with pytest.raises(TypeError, match="`fn` must be a function of a module, got None"):
+    with pytest.raises(TypeError, match=r"`fn` must be a function of a module or a dict .*, got None"):
         model.apply(None)  # type: ignore[arg-type]  # what is refused
 
 
