@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 import runpy
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from sphinx.application import Sphinx
 
 import jaxinit
+
+os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras imports TensorFlow otherwise
 
 HERE = Path(__file__).parent
 
