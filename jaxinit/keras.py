@@ -17,7 +17,8 @@ class initializer(keras.initializers.Initializer):  # type: ignore[misc]  # Kera
 
     Keras tells an initializer the shape of a weight, and not the layer. So the layout is that of `init`. The
     default fits Dense, convolutions and, with torch's fans, transposed convolutions. Attention needs others:
-    `Layout(0, (1, 2))` for query, key and value, and `Layout((0, 1), 2)` for the output.
+    `Layout(0, (1, 2))` for query, key and value, and `Layout((0, 1), 2)` for the output. No layout fits
+    DepthwiseConv: the channels of its kernel count as inputs, and torch has one input for each filter.
 
     A file that Keras saves holds the text of `init`. It loads once `jaxinit.keras` is imported.
 
