@@ -92,7 +92,8 @@ class NNXModel:
     def with_arrays(self, model: Any, arrays: Arrays) -> Any:
         graphdef, state = nnx.split(model)
         flat = {path: leaf.replace(arrays.get(_dotted(path), leaf[...])) for path, leaf in nnx.to_flat_state(state)}
-        return nnx.merge(graphdef, nnx.from_flat_state(flat))
+        # Variables belong to the trace in which they are made: with flax 0.12.0, nnx.scan refuses others.
+        return nnx.merge(graphdef, jax.tree.map(lambda leaf: leaf, nnx.from_flat_state(flat)))
 
     def run(self, model: Any, args: Args, kwargs: Kwargs) -> tuple[Any, Arrays]:
         model.eval()

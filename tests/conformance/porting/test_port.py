@@ -24,7 +24,7 @@ def build(mistake: str) -> Any:
 def test_a_right_port_conforms() -> None:
     report = jaxinit_conformance.port(TorchModel, Model, INPUTS)
     assert report.conforms, report.findings
-    assert max(each.difference for each in report.outputs) < 1e-12
+    assert max(each.difference for each in report.outputs) < 1e-6  # flax 0.12.0 normalizes in float32
     assert report.outputs[-1].path == ""
     names = {each.path for each in report.outputs}
     assert {"embed", *(f"blocks.{i}.{name}" for i in range(DEPTH) for name in ("norm", "proj", "down"))} <= names
