@@ -25,9 +25,12 @@ def compilations() -> Iterator[list[str]]:
         if "backend_compile" in event:
             events.append(event)
 
+    checks_leaks = jax.config.values["jax_check_tracer_leaks"]
+    jax.config.update("jax_check_tracer_leaks", False)  # JAX keeps no program while it checks
     jax.monitoring.register_event_duration_secs_listener(note)
     yield events
     jax.monitoring.clear_event_listeners()
+    jax.config.update("jax_check_tracer_leaks", checks_leaks)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float8_e4m3fn", "float64", "complex64"])
