@@ -3,7 +3,6 @@
 Both models are as they are when training starts, over as many seeds each.
 """
 
-import contextlib
 import functools
 import math
 import zlib
@@ -19,6 +18,7 @@ from flax import nnx
 from ..checks.check import PlannedCheck, Result
 from ..reference import torch_init
 from ..statistics.tests import Rates, TwoMeans
+from .hooks import noted
 from .pairs.compile import compile_unoptimized
 from .pairs.pair import ModelPair
 
@@ -81,7 +81,13 @@ class Experiment:
                 # Batch statistics are set here. Flax lets only the innermost trace do so, hence the copy.
                 model = nnx.merge(graphdef, parameters, *jax.tree.map(lambda leaf: leaf, others))
                 model.train()
-                with _noted(model) as activations:
+                activations: dict[str, Any] = {}
+
+                def note(path: str, layer: nnx.Module, output: Any) -> None:
+                    if isinstance(layer, FLAX_LAYERS):
+                        activations[path] = jnp.log(output.std())
+
+                with noted(model, note):
                     output = self._pair.call_flax(model, *inputs)
                 return (output * direction).sum(), activations
 
@@ -92,34 +98,6 @@ class Experiment:
 
         program = compile_unoptimized(signals, np.uint32(0))
         return _stacked([program(np.uint32(seed)) for seed in seeds])
-
-
-@contextlib.contextmanager
-def _noted(model: Any) -> Iterator[dict[str, Any]]:
-    """Yield a dict that each layer of the model notes its output in.
-
-    Flax has no forward hooks, so `__call__` of its classes is replaced for as long.
-    """
-    layers = ((path, layer) for path, layer in nnx.iter_graph(model) if isinstance(layer, FLAX_LAYERS))
-    names = {id(layer): ".".join(map(str, path)) for path, layer in layers}
-    activations: dict[str, Any] = {}
-    calls = {kind: kind.__call__ for kind in FLAX_LAYERS}
-
-    def noting(kind: Any) -> Any:
-        def call(layer: Any, *inputs: Any) -> Any:
-            output = calls[kind](layer, *inputs)
-            activations[names[id(layer)]] = jnp.log(output.std())
-            return output
-
-        return call
-
-    for kind in FLAX_LAYERS:
-        kind.__call__ = noting(kind)  # type: ignore[method-assign]  # in place of a hook
-    try:
-        yield activations
-    finally:
-        for kind, call in calls.items():
-            kind.__call__ = call  # type: ignore[method-assign]  # Flax's own again
 
 
 def _stacked(runs: list[tuple[dict[str, Any], dict[str, Any]]]) -> tuple[Signals, Signals]:

@@ -16,6 +16,8 @@ from flax import nnx, traverse_util
 
 import jaxinit
 
+from ..modules.hooks import noted
+from ..modules.pairs.pair import leaves
 from .torch_model import first_array
 
 Arrays = dict[str, Any]
@@ -86,8 +88,7 @@ class NNXModel:
         return model, jaxinit.nnx.load(model, state, strict=False, **self._options)
 
     def arrays(self, model: Any) -> Arrays:
-        flat = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
-        return {_dotted(path): jax.tree.leaves(leaf)[0] for path, leaf in flat}
+        return leaves(model)
 
     def with_arrays(self, model: Any, arrays: Arrays) -> Any:
         graphdef, state = nnx.split(model)
@@ -97,37 +98,16 @@ class NNXModel:
 
     def run(self, model: Any, args: Args, kwargs: Kwargs) -> tuple[Any, Arrays]:
         model.eval()
-        with _noted(model) as outputs:
-            return first_array(model(*args, **kwargs)), outputs
+        outputs: Arrays = {}
 
+        def note(path: str, _: nnx.Module, output: Any) -> None:
+            with contextlib.suppress(TypeError):
+                outputs[path] = first_array(output)
 
-@contextlib.contextmanager
-def _noted(model: nnx.Module) -> Iterator[Arrays]:
-    """Yield a dict that each module of a model notes its output in.
-
-    NNX has no forward hooks (flax 0.12), so `__call__` of the classes is replaced for as long.
-    """
-    names = {id(each): _dotted(path) for path, each in nnx.iter_graph(model) if path and isinstance(each, nnx.Module)}
-    kinds = {type(each) for _, each in nnx.iter_graph(model) if isinstance(each, nnx.Module) and callable(each)}
-    outputs: Arrays = {}
-
-    def noting(call: Callable[..., Any]) -> Callable[..., Any]:
-        def noted(module: Any, *args: Any, **kwargs: Any) -> Any:
-            output = call(module, *args, **kwargs)
-            with contextlib.suppress(TypeError, KeyError):  # the whole model has no name
-                outputs[names[id(module)]] = first_array(output)
-            return output
-
-        return noted
-
-    with contextlib.ExitStack() as stack:
-        for kind in kinds:
-            own = vars(kind).get("__call__")
-            undo = (setattr, kind, "__call__", own) if own else (delattr, kind, "__call__")
-            stack.callback(*undo)
-        for kind, call in {kind: kind.__call__ for kind in kinds}.items():
-            kind.__call__ = noting(call)  # type: ignore[method-assign]  # in place of a hook
-        yield outputs
+        with noted(model, note):
+            output = first_array(model(*args, **kwargs))
+        outputs.pop("", None)
+        return output, outputs
 
 
 class LinenModel:
