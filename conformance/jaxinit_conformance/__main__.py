@@ -4,6 +4,7 @@ Only click is imported here, so that `--help` needs no extra. Each command impor
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ def _expression(_: click.Context, __: click.Parameter, text: str) -> str:
     return text
 
 
+def _folder(files: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return the option that says where a command writes its report."""
+    text = f"Write {files} to this folder."
+    return click.option("--out", type=FILE, default="report", show_default=True, metavar="DIR", help=text)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
     """Check JAX initializers against torch.nn.init, and look at the weights of models.
@@ -58,14 +65,7 @@ def main() -> None:
     help="Check this namespace. Any module that has torch's names as factories can be imported. Adapters exist for "
     "torch, jax.nn.initializers, flax, keras.initializers and haiku.",
 )
-@click.option(
-    "--out",
-    type=FILE,
-    default="report",
-    show_default=True,
-    metavar="DIR",
-    help="Write report.html, report.md, report.json and junit.xml to this folder.",
-)
+@_folder("report.html, report.md, report.json and junit.xml")
 @click.option(
     "--select",
     default="",
@@ -100,14 +100,7 @@ def report(**options: Any) -> int:
     "--rename", type=FILE, metavar="FILE", help="Read a JSON object from this file, from torch's names to the port's."
 )
 @click.option("--seed", type=SEED, metavar="N", help="Ask that the port replays torch's numbers from this seed.")
-@click.option(
-    "--out",
-    type=FILE,
-    default="report",
-    show_default=True,
-    metavar="DIR",
-    help="Write port.html, port.md and port.json to this folder.",
-)
+@_folder("port.html, port.md and port.json")
 def port(**options: Any) -> int:
     """Compare a Flax model with the torch model that it was ported from.
 

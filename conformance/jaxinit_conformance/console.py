@@ -1,9 +1,11 @@
 """What every command prints, and how one says that it cannot run."""
 
+import json
 import os
 import pkgutil
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -41,6 +43,25 @@ def imported(argument: str, name: str) -> Any:
         raise CannotRun(f"{argument} must be package.module:name, got {name!r}: {error}") from error
     finally:
         sys.path.remove(os.getcwd())
+
+
+def names_in(file: Path | None, meaning: str) -> dict[str, str]:
+    """Return the JSON object in a file, from names to names, or no names without a file.
+
+    Raises:
+        CannotRun: the file cannot be read, or holds something else than `meaning`, such as "names of A to names of B".
+    """
+    if file is None:
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CannotRun(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise CannotRun(f"cannot read {file}: it is not JSON") from None
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content.values()):
+        raise CannotRun(f"cannot read {file}: expected an object from {meaning}")
+    return content
 
 
 WIDTH = 100

@@ -1,9 +1,8 @@
 """The command that compares a port with its torch model: `jaxinit port`."""
 
-import json
 from pathlib import Path
 
-from ..console import CannotRun, console, imported, printable
+from ..console import CannotRun, console, imported, names_in, printable
 from .port import port as compare
 
 
@@ -13,8 +12,9 @@ def port(
     """Compare a port with its torch model, write the report, and print the findings."""
     builds = imported("TORCH_BUILD", torch_build), imported("FLAX_BUILD", flax_build)
     given = None if inputs is None else imported("--inputs", inputs)
+    names = names_in(rename, "torch's names to the port's")
     try:
-        found = compare(*builds, given() if callable(given) else given, rename=_names(rename), seed=seed)
+        found = compare(*builds, given() if callable(given) else given, rename=names or None, seed=seed)
     except (TypeError, ValueError) as error:
         raise CannotRun(error) from None
     try:
@@ -27,16 +27,3 @@ def port(
         out_to.print(f"{finding.kind}: {printable(finding.message)}", markup=False, soft_wrap=True)
     out_to.print(f"Report: {out / 'port.html'}", markup=False, soft_wrap=True)
     return 0 if found.conforms else 1
-
-
-def _names(file: Path | None) -> dict[str, str] | None:
-    """Return the names in a JSON file."""
-    if file is None:
-        return None
-    try:
-        names = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CannotRun(f"--rename must be a JSON file, got {str(file)!r}: {error}") from None
-    if not isinstance(names, dict):
-        raise CannotRun(f"--rename must hold a JSON object of names, got {type(names).__name__}")
-    return names

@@ -162,15 +162,8 @@ def _like_samples(values: np.ndarray, first: np.ndarray, second: np.ndarray, rat
     if not theirs.size:
         return True
     size = min(ours.size, theirs.size)
-    distance = _two_sample(ours[:size].astype(np.float64), theirs[:size].astype(np.float64))
+    distance = deviations.between(*(np.sort(each[:size].astype(np.float64)) for each in (ours, theirs)))
     return distance <= Kolmogorov(sides=2).threshold(size, rates)
-
-
-def _two_sample(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the largest distance of two empirical distribution functions."""
-    places = np.sort(np.concatenate([a, b]))
-    shares = (np.searchsorted(np.sort(each), places, side="right") / each.size for each in (a, b))
-    return float(np.abs(next(shares) - next(shares)).max())
 
 
 def told(expected: Expected) -> str:

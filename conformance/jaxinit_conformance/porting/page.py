@@ -1,16 +1,15 @@
 """Writing the files of a comparison: port.html, port.md and port.json."""
 
 import datetime
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..report.pictures import COLOURS, as_svg
 from ..report.write import TEMPLATES, plain
 from ..statistics.tests import RATES
 from .finding import PortReport, Signal
@@ -49,17 +48,13 @@ def _picture(signals: Sequence[Signal]) -> str:
     figure = Figure(figsize=(6.4, height * len(quantities)), layout="constrained")
     for axes, name in zip(figure.subplots(len(quantities), squeeze=False).flat, quantities, strict=True):
         _lines(axes, name, [each for each in signals if each.quantity == name])
-    with mpl.rc_context({"svg.hashsalt": "port", "svg.fonttype": "none"}):
-        page = io.StringIO()
-        figure.savefig(page, format="svg", transparent=True, metadata={"Date": None})
-    svg = page.getvalue()
-    return svg[svg.index("<svg") :]
+    return as_svg(figure, "port")
 
 
 def _lines(axes: Axes, name: str, signals: Sequence[Signal]) -> None:
     places = np.arange(len(signals))
-    axes.plot(places, [each.torch for each in signals], "o-", color="#d9822b", markersize=4, label="torch")
-    axes.plot(places, [each.port for each in signals], "x--", color="#2f6fb5", markersize=4, label="port")
+    axes.plot(places, [each.torch for each in signals], "o-", color=COLOURS["torch"], markersize=4, label="torch")
+    axes.plot(places, [each.port for each in signals], "x--", color=COLOURS["target"], markersize=4, label="port")
     axes.set_yscale("log")
     axes.set_ylabel(f"std of {name}", fontsize=7)
     named = slice(None, None, -(-len(signals) // 40))  # more names than this would overlap

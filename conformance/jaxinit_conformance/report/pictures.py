@@ -56,15 +56,19 @@ def _picture(sample: Sample) -> str:
     for axes in (left, right):
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-    # With a fixed salt and no date, equal runs make equal files.
-    with mpl.rc_context({"svg.hashsalt": case.initializer, "svg.fonttype": "none"}):
+    return as_svg(figure, case.initializer)
+
+
+def as_svg(figure: Figure, salt: str) -> str:
+    """Return a figure as SVG for a page. With a fixed salt and no date, equal runs make equal files."""
+    with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}):
         page = io.StringIO()
         figure.savefig(page, format="svg", transparent=True, metadata={"Date": None})
     svg = page.getvalue()
     return svg[svg.index("<svg") :]
 
 
-_COLOURS = {"torch": "#d9822b", "target": "#2f6fb5"}
+COLOURS = {"torch": "#d9822b", "target": "#2f6fb5"}
 
 
 def _histogram(axes: Axes, distribution: Any, samples: dict[str, np.ndarray]) -> None:
@@ -77,7 +81,7 @@ def _histogram(axes: Axes, distribution: Any, samples: dict[str, np.ndarray]) ->
     x = np.linspace(low, high, 400)
     axes.fill_between(x, distribution.pdf(x), color="#9aa7b8", alpha=0.45, linewidth=0, label="exact density")
     for name, values in samples.items():
-        axes.hist(values, bins=80, range=(low, high), density=True, histtype="step", color=_COLOURS[name], label=name)
+        axes.hist(values, bins=80, range=(low, high), density=True, histtype="step", color=COLOURS[name], label=name)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.legend(frameon=False, fontsize=7)
@@ -89,6 +93,6 @@ def _quantiles(axes: Axes, distribution: Any, samples: dict[str, np.ndarray]) ->
     exact = distribution.ppf(chances)
     axes.plot(exact, exact, color="#9aa7b8", linewidth=1)
     for name, values in samples.items():
-        axes.plot(exact, np.quantile(values, chances), ".", markersize=2, color=_COLOURS[name])
+        axes.plot(exact, np.quantile(values, chances), ".", markersize=2, color=COLOURS[name])
     axes.set_xlabel("exact quantile", fontsize=7)
     axes.set_ylabel("quantile of draws", fontsize=7)

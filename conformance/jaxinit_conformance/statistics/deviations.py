@@ -51,6 +51,13 @@ def outside(values: np.ndarray, expected: Expected) -> float:
     return float(((seen < low - EPS * abs(low)) | above | ~np.isfinite(seen)).mean())
 
 
+def between(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the largest distance of the empirical distribution functions of two sorted samples."""
+    seen = np.concatenate([a, b])
+    shares = (np.searchsorted(each, seen, side="right") / each.size for each in (a, b))
+    return float(np.abs(np.subtract(*shares)).max())
+
+
 def kolmogorov_distance(values: np.ndarray, below: np.ndarray, upto: np.ndarray) -> float:
     """Return the largest distance between the empirical and the claimed distribution function.
 

@@ -1,12 +1,11 @@
 """The commands about weights in files: `jaxinit describe FILE` and `jaxinit compare A B`."""
 
-import json
 import math
 from pathlib import Path
 
 import jaxinit
 
-from ..console import CannotRun, print_line, print_table, printable
+from ..console import CannotRun, names_in, print_line, print_table, printable
 from .compare import Row
 from .compare import compare as compare_trees
 from .describe import Description
@@ -44,7 +43,7 @@ def _described(found: Description) -> list[str]:
 def compare(a: Path, b: Path, names: Path | None) -> int:
     """Print a row for each array that two files have, and the names that only one has."""
     try:
-        found = compare_trees(read(a), read(b), _mapping(names))
+        found = compare_trees(read(a), read(b), names_in(names, "names of A to names of B"))
     except ValueError as error:
         raise CannotRun(error) from None
     columns = ["parameter\nin B", "shape\nin B", "distance\ndetectable", "std ratio\ndetectable", "verdict"]
@@ -66,25 +65,6 @@ def _compared(row: Row) -> list[str]:
     numbers = (row.distance, row.detectable), (row.ratio, row.detectable_ratio)
     cells = (names, dict.fromkeys(map(str, row.shapes)), *(map(_number, pair) for pair in numbers))
     return [*map("\n".join, cells), verdict.get(row.verdict, row.verdict)]
-
-
-def _mapping(path: Path | None) -> dict[str, str]:
-    """Return the JSON object in a file, from names to names.
-
-    Raises:
-        CannotRun: the file cannot be read, or holds something else.
-    """
-    if path is None:
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CannotRun(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise CannotRun(f"cannot read {path}: it is not JSON") from None
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content.values()):
-        raise CannotRun(f"cannot read {path}: expected an object from names of A to names of B")
-    return content
 
 
 def _number(value: float) -> str:

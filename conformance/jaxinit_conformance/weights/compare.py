@@ -16,6 +16,7 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 
+from ..statistics import deviations
 from ..statistics.tests import RATES, ChiSquare, Kolmogorov, Rates
 from .files import flatten
 from .sample import moments
@@ -115,7 +116,7 @@ def _row(name: str, other: str, a: np.ndarray, b: np.ndarray, rates: Rates) -> R
     if not a.size:
         return Row(name, other, shapes, "same")
     a, b = _alike(a, b)
-    distance = _distance(_part(a), _part(b))
+    distance = deviations.between(_part(a), _part(b))
     samples = min(a.size, _PAIRS)
     limit, detectable = Kolmogorov(sides=2).threshold(samples, rates), Kolmogorov(sides=2).detectable(samples, rates)
     ratio, scale_limit, scale_detectable = _scales(a, b, rates)
@@ -143,12 +144,6 @@ def _part(values: np.ndarray) -> np.ndarray:
     if values.size > _PAIRS:
         values = values[np.random.default_rng(0).choice(values.size, _PAIRS, replace=False, shuffle=False)]
     return np.sort(values)
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    seen = np.concatenate([a, b])
-    shares = (np.searchsorted(each, seen, side="right") / each.size for each in (a, b))
-    return float(np.abs(np.subtract(*shares)).max())
 
 
 def _constants(a: np.ndarray, b: np.ndarray) -> Verdict | None:
