@@ -149,28 +149,31 @@ Random = Uniform | Triangular | Normal | TruncatedNormal
 Distribution = Random | Constant
 
 
-def scaled(distribution: Distribution, factor: float, divisor: float = 1.0) -> Distribution:
-    """Return the distribution of `x * factor / divisor`.
+def affine(distribution: Distribution, factor: float, divisor: float = 1.0, shift: float = 0.0) -> Distribution:
+    """Return the distribution of `x * factor / divisor + shift`.
 
     Example:
-        >>> scaled(Uniform(-1.0, 3.0), -0.5)
+        >>> affine(Uniform(-1.0, 3.0), -0.5)
         Uniform(low=-1.5, high=0.5)
     """
 
     def times(number: float) -> float:
-        # Nothing remains of an infinite bound either. The sum turns -0.0 into 0.0.
-        return number * factor / divisor + 0.0 if factor else 0.0
+        # Nothing remains of an infinite bound either.
+        return number * factor / divisor if factor else 0.0
+
+    def moved(number: float) -> float:
+        return times(number) + shift  # a sum with 0.0 turns -0.0 into 0.0
 
     match distribution:
         case Uniform(low, high) | Triangular(low, high):
-            return type(distribution)(*sorted((times(low), times(high))))
+            return type(distribution)(*sorted((moved(low), moved(high))))
         case Normal(mean, std):
-            return Normal(times(mean), abs(times(std)))
+            return Normal(moved(mean), abs(times(std)))
         case TruncatedNormal(loc, scale, low, high):
-            loc, scale, (low, high) = times(loc), abs(times(scale)), sorted((times(low), times(high)))
+            loc, scale, (low, high) = moved(loc), abs(times(scale)), sorted((moved(low), moved(high)))
             return TruncatedNormal(loc, scale, low, high) if scale else Constant(min(max(loc, low), high))
         case Constant(value):
-            return Constant(complex(times(value.real), times(value.imag)) if value.imag else times(value.real))
+            return Constant(complex(moved(value.real), times(value.imag)) if value.imag else moved(value.real))
 
 
 _gauss_legendre = functools.cache(np.polynomial.legendre.leggauss)

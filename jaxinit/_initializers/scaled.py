@@ -56,7 +56,7 @@ class ScaledElementwise(Elementwise, Scaled):
     init: Elementwise
 
     def _distribution(self, view: View) -> Distribution:
-        return distributions.scaled(self.init._distribution(view), self.factor, self.divisor)
+        return distributions.affine(self.init._distribution(view), self.factor, self.divisor)
 
     @property
     def draw_from(self) -> Callable[..., Array]:  # a property, so that a warning names the same frame

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxinit._initializers.base import Elementwise
 from jaxinit._recipes.nodes import Node, Ref
-from jaxinit.distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
+from jaxinit.distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform, affine
 
 # The bounds that erfinv gives and those that torch clamps to differ by rounding alone.
 _ROUNDING = 1e-5
@@ -72,21 +72,9 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _affine(x: Distribution, scale: float, shift: float) -> Distribution | None:
+def _affine(x: Distribution, scale: float, shift: float) -> Distribution:
     """Return the distribution of `scale * x + shift`."""
-    match x:
-        case Constant(value):
-            return Constant(scale * value + shift)
-        case _ if scale == 0:
-            return Constant(shift)
-        case Uniform(low, high):
-            return Uniform(*sorted((scale * low + shift, scale * high + shift)))
-        case Normal(mean, std):
-            return Normal(scale * mean + shift, abs(scale) * std)
-        case TruncatedNormal(loc, spread, low, high):
-            ends = sorted((scale * low + shift, scale * high + shift))
-            return TruncatedNormal(scale * loc + shift, abs(scale) * spread, *ends)
-    return None
+    return affine(x, scale, shift=shift) if scale else Constant(shift)
 
 
 def _mul(x: Any, other: Any) -> Distribution | None:
