@@ -185,7 +185,7 @@ def load(
     """Load torch's weights: transposed, flipped, split and summed as the layers need, in place.
 
     A torch tensor has the path of the layer and torch's name of the parameter: `conv1.kernel` is `conv1.weight`.
-    A module `blocks` that `nnx.vmap` stacked along the first axis may be torch's list `blocks.0`, `blocks.1` and so on.
+    A module `blocks` that `nnx.vmap` stacked may be the list `blocks.0`, `blocks.1` and so on in torch.
 
     Args:
         model: the model, with attributes named as in torch.
