@@ -8,13 +8,13 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 # Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011, section 3.3 (Threefry-2x32, 20 rounds).
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 Pair = tuple[jax.Array, jax.Array]
-Word = type[jnp.uint32] | type[jnp.uint64]
 
 
 def can_be_counted(key: jax.Array, size: int) -> bool:
@@ -24,7 +24,7 @@ def can_be_counted(key: jax.Array, size: int) -> bool:
     return bool(is_threefry and is_partitionable and size < 2**32)
 
 
-def bits(key: jax.Array, shape: tuple[int, ...], word: Word) -> jax.Array:
+def bits(key: jax.Array, shape: tuple[int, ...], word: np.dtype) -> jax.Array:
     """Return `jax.random.bits(key, shape, word)`."""
     if not can_be_counted(key, math.prod(shape)):
         return jax.random.bits(key, shape, word)
@@ -36,7 +36,7 @@ def bits(key: jax.Array, shape: tuple[int, ...], word: Word) -> jax.Array:
     return drawn
 
 
-def bits_at(key: jax.Array, index: jax.Array, word: Word) -> jax.Array:
+def bits_at(key: jax.Array, index: jax.Array, word: np.dtype) -> jax.Array:
     """Encrypt the index of each entry with the key, as JAX does where threefry is partitionable."""
     data = jax.random.key_data(key)
     high, low = _threefry(data[..., 0], data[..., 1], index)

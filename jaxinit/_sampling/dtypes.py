@@ -1,6 +1,7 @@
 """Which values a dtype can hold, and how a value is rounded into one without leaving the support."""
 
 import math
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,13 +29,13 @@ def compute_dtype(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.float64 if dtype in (np.float64, np.complex128) else np.float32)
 
 
-def as_operand(number: float, real: np.dtype, distribution: Random) -> np.generic:
-    """Return a parameter as a kernel takes it: an integer as a word, any other number in `real`."""
-    if isinstance(number, int):
-        return np.uint64(number) if real == np.float64 else np.uint32(number)
-    if abs(number) > float(jnp.finfo(real).max):
-        raise ValueError(f"`dtype` must be wide enough for the distribution, got {real} for {distribution}")
-    return np.float64(number) if real == np.float64 else np.float32(number)
+def as_words(numbers: Sequence[float], real: np.dtype, distribution: Random) -> np.ndarray:
+    """Return the parameters of a kernel as words: an integer as it is, and the bits of any other number in `real`."""
+    word = np.dtype(f"uint{8 * real.itemsize}")
+    for number in numbers:
+        if not isinstance(number, int) and abs(number) > float(jnp.finfo(real).max):
+            raise ValueError(f"`dtype` must be wide enough for the distribution, got {real} for {distribution}")
+    return np.array([number if isinstance(number, int) else real.type(number).view(word) for number in numbers], word)
 
 
 def check_range(distribution: Random, dtype: np.dtype) -> None:

@@ -32,7 +32,7 @@ Params = tuple[int | float, ...]
 
 
 def select(distribution: Random, real: np.dtype) -> tuple[Kernel, Params]:
-    """Return the kernel of a distribution for values of dtype `real`, and its parameters."""
+    """Return the kernel of a distribution for values of dtype `real`, and its parameters, integers first."""
     words = 2 ** (8 * real.itemsize)
     match distribution:
         case Uniform(low, high):

@@ -8,7 +8,6 @@ whatever their fans. On a CPU eager calls share one program for all shapes. They
 
 import functools
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ import numpy as np
 
 from jaxinit import _arguments
 from jaxinit._sampling import dtypes, eager, kernels
-from jaxinit._sampling.bits import Word, bits, bits_at
+from jaxinit._sampling.bits import bits, bits_at
 from jaxinit._sampling.sharding import OutSharding, jit_sharded, resolve
 from jaxinit.distributions import Constant, Distribution, Normal, Random, Uniform
 
@@ -40,24 +39,31 @@ def sample(
             return eager.constant(value, shape)
         return jit_sharded(_fill, sharding)(value, shape=shape)
     _arguments.check_key(key)
-    kernel, operands = _plan(distribution, dtype)
+    kernel, integers, params = _plan(distribution, dtype)
     is_real = not jnp.issubdtype(dtype, jnp.complexfloating)
     if sharding is None and is_real and eager.can_fill(key, math.prod(shape)):
-        return eager.fill(key, shape, dtype, lambda start: _piece(key, start, *operands, kernel=kernel, dtype=dtype))
-    return jit_sharded(_draw, sharding)(key, *operands, kernel=kernel, shape=shape, dtype=dtype)
+        return eager.fill(
+            key, shape, dtype, lambda start: _piece(key, start, params, kernel=kernel, integers=integers, dtype=dtype)
+        )
+    return jit_sharded(_draw, sharding)(key, params, kernel=kernel, integers=integers, shape=shape, dtype=dtype)
 
 
 @functools.lru_cache(maxsize=1024)
-def _plan(distribution: Random, dtype: np.dtype) -> tuple[kernels.Kernel, tuple[np.generic, ...]]:
-    """Return the kernel, and its operands: the clip range of `dtype`, then the parameters."""
+def _plan(distribution: Random, dtype: np.dtype) -> tuple[kernels.Kernel, int, np.ndarray]:
+    """Return the kernel, how many of its parameters are integers, and the words of them all and of the clip range.
+
+    The words are one array. Where a scalar enters a traced operation, JAX prints the operation
+    each time that Flax asks a tracer for its sharding, which takes longer than the tracing.
+    """
     dtypes.require_inexact(dtype)
     real = dtypes.compute_dtype(dtype)
     if jnp.issubdtype(dtype, jnp.complexfloating):
         distribution = _component(distribution, dtype)
     dtypes.check_range(distribution, dtype)
     kernel, params = kernels.select(distribution, real)
-    numbers = (*dtypes.clip_range(distribution, dtype), *params)
-    return kernel, tuple([dtypes.as_operand(number, real, distribution) for number in numbers])
+    integers = sum(isinstance(param, int) for param in params)
+    numbers = (*params, *dtypes.clip_range(distribution, dtype))
+    return kernel, integers, dtypes.as_words(numbers, real, distribution)
 
 
 def _component(distribution: Random, dtype: np.dtype) -> Random:
@@ -74,42 +80,39 @@ def _fill(value: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
     return jnp.broadcast_to(value, shape)
 
 
-def _opaque(number: jax.Array, key: jax.Array) -> jax.Array:
-    """Return the number, or-ed with a zero that no compiler recognises.
+def _opaque(params: jax.Array, key: jax.Array) -> jax.Array:
+    """Return the words, or-ed with a zero that no compiler recognises.
 
-    As a constant of a caller's program, the number would be folded into the arithmetic by
-    XLA or LLVM. It would then round otherwise than as an operand, so that `jit` would change
+    As constants of a caller's program, the numbers would be folded into the arithmetic by
+    XLA or LLVM. They would then round otherwise than as operands, so that `jit` would change
     bits. The zero is n^3 - n modulo 3, where n is a byte of the key.
     """
     # lax.optimization_barrier does not help: XLA drops it before it folds constants.
-    word = jnp.uint64 if number.dtype.itemsize == 8 else jnp.uint32
     n = jax.random.key_data(key).reshape(-1)[0] & jnp.uint32(255)
     nothing = (n * n * n - n) % jnp.uint32(3)
-    bits = jax.lax.bitcast_convert_type(number, word) | nothing.astype(word)
-    return jax.lax.bitcast_convert_type(bits, number.dtype)
+    opaque: jax.Array = params | nothing.astype(params.dtype)
+    return opaque
 
 
 def _draw(
-    key: jax.Array, *numbers: jax.Array, kernel: kernels.Kernel, shape: tuple[int, ...], dtype: np.dtype
+    key: jax.Array, params: jax.Array, *, kernel: kernels.Kernel, integers: int, shape: tuple[int, ...], dtype: np.dtype
 ) -> jax.Array:
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
-    words = bits(key, (2, *shape) if is_complex else shape, _word(numbers))
-    values = _values(words, key, numbers, kernel)
+    words = bits(key, (2, *shape) if is_complex else shape, params.dtype)
+    values = _values(words, _opaque(params, key), kernel, integers)
     return jax.lax.complex(values[0], values[1]) if is_complex else values.astype(dtype)
 
 
-@functools.partial(jax.jit, static_argnames=("kernel", "dtype"))
-def _piece(key: jax.Array, start: jax.Array, *numbers: jax.Array, kernel: kernels.Kernel, dtype: np.dtype) -> jax.Array:
+@functools.partial(jax.jit, static_argnames=("kernel", "integers", "dtype"))
+def _piece(
+    key: jax.Array, start: jax.Array, params: jax.Array, *, kernel: kernels.Kernel, integers: int, dtype: np.dtype
+) -> jax.Array:
     """Return the entries of the flat array from `start` on."""
-    words = bits_at(key, start + jax.lax.iota(jnp.uint32, eager.PIECE), _word(numbers))
-    return _values(words, key, numbers, kernel).astype(dtype)
+    words = bits_at(key, start + jax.lax.iota(jnp.uint32, eager.PIECE), params.dtype)
+    return _values(words, _opaque(params, key), kernel, integers).astype(dtype)
 
 
-def _word(numbers: Sequence[jax.Array]) -> Word:
-    word: Word = jnp.uint64 if numbers[0].dtype == jnp.float64 else jnp.uint32
-    return word
-
-
-def _values(words: jax.Array, key: jax.Array, numbers: Sequence[jax.Array], kernel: kernels.Kernel) -> jax.Array:
-    least, greatest, *params = (_opaque(number, key) for number in numbers)
-    return jnp.clip(kernel(words, *params), least, greatest)
+def _values(words: jax.Array, params: jax.Array, kernel: kernels.Kernel, integers: int) -> jax.Array:
+    real = jnp.float64 if params.dtype == jnp.uint64 else jnp.float32
+    *reals, least, greatest = jnp.unstack(jax.lax.bitcast_convert_type(params[integers:], real))
+    return jnp.clip(kernel(words, *jnp.unstack(params[:integers]), *reals), least, greatest)

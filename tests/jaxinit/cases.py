@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import jaxinit
-from jaxinit._sampling import dtypes, kernels
+from jaxinit._sampling import kernels
 from jaxinit.distributions import Random
 
 # Values for the arguments that have no default.
@@ -76,5 +76,5 @@ def values_of_words(distribution: Random, words: np.ndarray) -> np.ndarray:
     real = np.dtype(np.float64 if words.dtype == np.uint64 else np.float32)
     with jax.enable_x64(real == np.float64):
         kernel, numbers = kernels.select(distribution, real)
-        operands = [dtypes.as_operand(number, real, distribution) for number in numbers]
+        operands = [words.dtype.type(number) if isinstance(number, int) else real.type(number) for number in numbers]
         return np.asarray(jax.jit(kernel)(jnp.asarray(words), *operands))

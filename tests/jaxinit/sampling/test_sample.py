@@ -89,6 +89,16 @@ def test_a_draw_needs_no_array_besides_its_result(distribution: Random, dtype: s
     assert memory.temp_size_in_bytes < 100
 
 
+@pytest.mark.parametrize(
+    "distribution", [Uniform(-1.0, 1.0), Normal(0.0, 1.0), TruncatedNormal(0.0, 1.0, 8.0, 9.0)], ids=str
+)
+def test_no_scalar_enters_a_traced_draw(distribution: Random) -> None:
+    """JAX prints the operations that scalars enter, each time that Flax asks a tracer for its sharding."""
+    traced = jax.make_jaxpr(lambda key: sample(distribution, key, (3, 4), np.dtype("float32")))(jax.random.key(0))
+    assert traced.eqns
+    assert all(np.shape(operand.aval) for equation in traced.eqns for operand in equation.invars[1:])
+
+
 @pytest.mark.parametrize(("name", "scale"), [("normal", "std"), ("xavier_uniform", "gain"), ("orthogonal", "gain")])
 def test_a_constant_key_gives_the_same_values_under_jit(name: str, scale: str) -> None:
     init, shape = cases.build(name, **{scale: 0.1234567}), cases.shape_of(name)
