@@ -39,7 +39,7 @@ lint: .venv/lint ## format check, lint and strict types, by two checkers on the 
 docs: .venv/docs ## build the site into docs/_build
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
 
-bench: .venv/test ## speed, memory and scale beside jax.nn.initializers and torch; writes the tables of docs/speed.md
+bench: .venv/test ## speed, memory and scale beside jax.nn.initializers and torch; writes the tables of docs/background/speed.md
 	for script in $$(grep -l "^import turns" benchmarks/*.py); do \
 		echo "== $$script"; $(BIN)/python $$script --out docs/benchmarks || exit 1; done
 

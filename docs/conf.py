@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 project = "jaxinit"
 version = release = jaxinit.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest"]
-exclude_patterns = ["_build", "benchmarks"]
+exclude_patterns = ["_build", "benchmarks", "scripts"]
 nitpicky = True
 nitpick_ignore_regex = [("py:exc", r"\w+Error"), ("py:exc", "UserWarning")]
 default_role = "literal"
@@ -43,9 +43,9 @@ def signature(*event: Any) -> tuple[str, None] | None:
 
 
 def make(_: Sphinx) -> None:
-    runpy.run_path(str(HERE / "draw_axes.py"))["draw_all"](HERE / "_build" / "axes")
-    runpy.run_path(str(HERE / "fault_table.py"))["write"](HERE / "_build" / "faults.md")
-    runpy.run_path(str(HERE / "module_table.py"))["write"](HERE / "_build" / "modules")
+    runpy.run_path(str(HERE / "scripts" / "draw_axes.py"))["draw_all"](HERE / "_build" / "axes")
+    runpy.run_path(str(HERE / "scripts" / "fault_table.py"))["write"](HERE / "_build" / "faults.md")
+    runpy.run_path(str(HERE / "scripts" / "module_table.py"))["write"](HERE / "_build" / "modules")
 
 
 def setup(app: Sphinx) -> None:

@@ -15,7 +15,12 @@ import jaxinit
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
+REFERENCE = "\n".join(page.read_text() for page in PAGES if page.parent.name == "reference")
+
+
+def named_in_repository(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def public(module: types.ModuleType) -> list[str]:
@@ -109,9 +114,7 @@ def test_its_first_line_starts_with_a_verb(name: str) -> None:
     assert docstring(name).split()[0] in VERBS
 
 
-@pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.stem
-)
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=named_in_repository)
 def test_inline_code_names_what_exists(page: Path) -> None:
     prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     names = {
@@ -155,11 +158,7 @@ def test_readme_has_the_rows_that_its_script_measures() -> None:
     assert in_readme == ["call", *(row.call for row in rows)]
 
 
-@pytest.mark.parametrize(
-    "page", [README, *((ROOT / "docs").glob("*.md"))], ids=lambda page: getattr(page, "stem", "README")
-)
-def test_links_lead_somewhere(page: str | Path) -> None:
-    text = page if isinstance(page, str) else page.read_text()
-    folder = ROOT if isinstance(page, str) else page.parent
-    targets = [target for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)#]+)", text) if "://" not in target]
-    assert not [target for target in targets if not (folder / target).exists()]
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=named_in_repository)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"(?<!!)\[[^\]]*\]\(([^)#]+)", page.read_text())
+    assert not [target for target in targets if "://" not in target and not (page.parent / target).exists()]

@@ -1,4 +1,4 @@
-"""The tables of docs/modules.md are whole: derived from the table of modules and from torch."""
+"""The tables of docs/reference/models/modules.md are whole: derived from the table of modules and from torch."""
 
 import runpy
 from pathlib import Path
@@ -12,7 +12,7 @@ from flax import nnx
 
 from jaxinit._models import torch_modules
 
-SCRIPT = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "module_table.py"))
+SCRIPT = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "scripts" / "module_table.py"))
 
 
 def test_every_nnx_layer_has_an_example() -> None:

@@ -26,7 +26,7 @@ SEED = str(seeds.fresh(__name__))
 CHEAP = r"^(zeros|eye|calculate_gain|kaiming_normal: (distribution|refusal))"
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "docs" / "reference" / "schemas" / "report.schema.json").read_text())
 
 
 def test_a_conforming_target_exits_0_and_leaves_four_reports(

@@ -1,4 +1,4 @@
-"""Where jaxinit differs from torch on purpose: each row of the table in docs/conformance.md holds."""
+"""Where jaxinit differs from torch on purpose: each row of the table in docs/background/conformance.md holds."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from jaxinit_conformance.reference import torch_init
 from jaxinit_conformance.targets import Target
 from tests.conformance.test_docs import rows
 
-ROWS = rows("conformance.md", "| call | shape in torch | torch | jaxinit | reason |")
+ROWS = rows("background/conformance.md", "| call | shape in torch | torch | jaxinit | reason |")
 
 
 def call(text: str, shape: str) -> Call:

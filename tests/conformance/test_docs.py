@@ -30,7 +30,7 @@ def test_every_statistic_and_promise_is_told() -> None:
         for check in checks
         if check.statistic and check.initializer in torch_init.initializers()
     }
-    told = rows("conformance.md", "| claim | statistic | deviation | caught |")
+    told = rows("background/conformance.md", "| claim | statistic | deviation | caught |")
     assert {(claim, statistic) for claim, statistic, _, _ in told} == found
     detected = {claim: f"{fine:g}, {coarse:g}" for claim, (fine, coarse) in DETECTED.items()}
     assert {claim: caught for claim, _, _, caught in told if claim in detected} == detected
@@ -41,6 +41,6 @@ def test_every_claim_and_fault_was_calibrated(heading: str) -> None:
     checks, _ = suite.plan(JAXINIT, 0, quick=True)
     claims = {check.claim for check in checks}
     faults = {f"{fault.name} ({fault.initializer})" for fault in catch.FAULTS}
-    told = rows("calibration.md", heading)
+    told = rows("background/calibration.md", heading)
     assert {name for name, _, _ in told} == (claims if "claim" in heading else faults)
     assert {wrong for _, _, wrong in told} == {"0"}

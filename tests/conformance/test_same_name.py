@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = runpy.run_path(str(Path(__file__).parent.parent.parent / "docs" / "same_name.py"))
+SCRIPT = runpy.run_path(str(Path(__file__).parent.parent.parent / "docs" / "scripts" / "same_name.py"))
 
 
 def written(target: str) -> dict[str, str]:
@@ -17,5 +17,5 @@ def written(target: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("target", SCRIPT["TARGETS"])
 def test_the_page_says_what_a_fresh_report_says(target: str, seed: int) -> None:
-    """To write it anew: python docs/same_name.py."""
+    """To write it anew: python docs/scripts/same_name.py."""
     assert SCRIPT["column"](target, seed) == written(target)

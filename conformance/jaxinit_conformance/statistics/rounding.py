@@ -42,7 +42,7 @@ def ends(expected: Expected, dtype: str) -> float:
     """Return the probability that a value is rounded to a bound of the support.
 
     torch moves these values: to the lower bound of a uniform, and in a truncated normal it
-    adds as many that were outside. See docs/quirks.md.
+    adds as many that were outside. See docs/background/quirks.md.
     """
     if not is_narrow(dtype) or not math.isfinite(expected.high - expected.low):
         return 0.0

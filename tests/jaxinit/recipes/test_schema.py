@@ -17,7 +17,7 @@ import pytest
 import jaxinit
 from tests.jaxinit.recipes.models import MODELS
 
-SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "recipe.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "reference" / "schemas" / "recipe.schema.json").read_text())
 
 
 @pytest.mark.parametrize("name", MODELS)

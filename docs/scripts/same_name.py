@@ -1,6 +1,6 @@
-"""Write the table of docs/same_name.md: the same call in each library that has an adapter.
+"""Write the table of docs/background/same_name.md: the same call in each library that has an adapter.
 
-    python docs/same_name.py
+    python docs/scripts/same_name.py
 
 A row is a call of the suite's cases. A cell is what the report of the library says about it. A
 cell says only what every seed shows, so a test can compare the page with fresh reports.
@@ -19,7 +19,7 @@ from jaxinit_conformance.checks.check import Result, Sample
 from jaxinit_conformance.reference import torch_init
 from jaxinit_conformance.reference.expected import Expected
 
-PAGE = Path(__file__).parent / "same_name.md"
+PAGE = Path(__file__).parents[1] / "background" / "same_name.md"
 HEAD = "| call | torch |"
 TARGETS = ("jaxinit", *adapters.LIBRARIES)
 WIDEST = 3.5

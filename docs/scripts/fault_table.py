@@ -1,4 +1,4 @@
-"""Write the table of docs/faults.md: `python docs/fault_table.py`."""
+"""Write the table of docs/background/faults.md: `python docs/scripts/fault_table.py`."""
 
 from pathlib import Path
 
@@ -18,4 +18,4 @@ def write(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(__file__).parent / "_build" / "faults.md")
+    write(Path(__file__).parents[1] / "_build" / "faults.md")

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/layouts.md: your axes above, torch's below, one line an axis.
+"""Draws the pictures of docs/guides/layouts.md: your axes above, torch's below, one line an axis.
 
 Which axis plays which part is asked of the `Layout` itself, so a picture cannot disagree
 with the code.

@@ -4,9 +4,9 @@ Models of transformers, timm and torchvision are built from their configurations
 download. Each is recorded. From a torch seed, the recipe must give what torch builds. From a
 JAX key, each array must be drawn from its distribution, by a Kolmogorov-Smirnov test.
 
-The script prints the table of docs/record.md. It needs: pip install transformers timm torchvision
+The script prints the table of docs/guides/record.md. It needs: pip install transformers timm torchvision
 
-Run: python docs/recorded_models.py [names]
+Run: python docs/scripts/recorded_models.py [names]
 """
 
 import functools
