@@ -14,9 +14,9 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from jaxinit._models import linen_trace, rules
 from jaxinit._models.correspondence import Shapes
-from jaxinit._models.linen_model import LinenModel, as_source
+from jaxinit._models.flax import linen_trace, rules
+from jaxinit._models.flax.linen_model import LinenModel, as_source
 from jaxinit._models.loading.checkpoint import State, drawn
 from jaxinit._models.loading.selection import Globs, Rename
 from jaxinit._models.loading.state_dict import Matched

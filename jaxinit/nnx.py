@@ -13,13 +13,13 @@ import jax
 import numpy as np
 from flax import nnx
 
-from jaxinit._models import rules
+from jaxinit._models.flax import rules
+from jaxinit._models.flax.nnx_build import Construction, M
+from jaxinit._models.flax.nnx_model import NNXModel, as_source
 from jaxinit._models.loading.checkpoint import State, drawn
 from jaxinit._models.loading.selection import Globs, Rename
 from jaxinit._models.loading.state_dict import Matched
 from jaxinit._models.matching import InitFn, Initializers, Patterns
-from jaxinit._models.nnx_build import Construction, M
-from jaxinit._models.nnx_model import NNXModel, as_source
 from jaxinit._torch_generator.generator import TorchGenerator
 
 Source = nnx.Rngs | jax.Array | TorchGenerator

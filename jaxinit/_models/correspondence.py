@@ -95,6 +95,8 @@ class Layer:
     """The parts of the Flax layer that are modules in torch too."""
     apart: Mapping[str, "Layer"] = dataclasses.field(default_factory=dict)
     """The layers in place of this one, by the names of parts, if torch has a layer for each part."""
+    advice: str = ""
+    """What adds the parameters without which a block of torch's tensors has no place."""
 
     def initializers(self) -> dict[str, Initializer]:
         """Return the initializer of each parameter, by its path."""

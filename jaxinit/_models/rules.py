@@ -4,35 +4,32 @@ Before the rule of a layer come the initializers that the model itself gave the 
 """
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import flax.linen as nn
-from flax import nnx
-
 from jaxinit._initializers.base import Initializer
-from jaxinit._initializers.elementwise import constant, zeros
-from jaxinit._initializers.variance_scaling import kaiming_uniform
-from jaxinit._models import torch_modules
-from jaxinit._models.correspondence import Shapes, with_layout
-from jaxinit._models.matching import Given, Initializers, LayerMatch, Leaves, Match, Path, Rule, dotted
+from jaxinit._initializers.elementwise import constant
+from jaxinit._models.correspondence import with_layout
+from jaxinit._models.matching import Given, LayerMatch, Leaves, Match, Path, Rule, dotted
 from jaxinit.composed import with_zero_row
 
 
 class Rules:
-    """The rules for the modules of `jaxinit.nnx` or of `jaxinit.linen`.
+    """The rules for the modules of `jaxinit.nnx`, `jaxinit.linen` or `jaxinit.equinox`.
 
     Args:
-        namespace: `jaxinit.nnx` or `jaxinit.linen`.
+        namespace: the name of the public module.
         base: the class of all modules.
         base_name: the public name of that class.
-        table: the rules of the table of modules.
+        table: the rules of the framework's own layers.
+        advice: what a user can do about a parameter without a rule, after "Register a rule with ...".
     """
 
-    def __init__(self, namespace: str, base: type, base_name: str, table: Mapping[type, Rule]) -> None:
-        self._namespace, self._base, self._base_name = namespace, base, base_name
+    def __init__(
+        self, namespace: str, base: type, base_name: str, table: Mapping[type, Rule], advice: str = ""
+    ) -> None:
+        self._namespace, self._base, self._base_name, self._advice = namespace, base, base_name, advice
         self._rules = dict(table)
 
     def register(self, kind: Any, rule: Any, arguments: str, adapt: Callable[[Any], Rule]) -> None:
@@ -51,8 +48,8 @@ class Rules:
         """Warn of parameters without a rule. The user called the function that called the caller of this one."""
         if listed := ", ".join(sorted({dotted(path) for path in paths})):
             warnings.warn(
-                f"no initialization rule for {listed}. Such a parameter keeps the values that Flax gave it. "
-                f"Register a rule with {self._namespace}.register, or define a method `reset_parameters` in its module",
+                f"no initialization rule for {listed}. Such a parameter keeps its values. "
+                f"Register a rule with {self._namespace}.register{self._advice}",
                 stacklevel=4,
             )
 
@@ -102,32 +99,3 @@ def with_given(match: Match, found: Mapping[Path, Any], leaves: Leaves) -> Match
         if layout is not None and len(layout.torch_shape(shapes[name])) < len(shapes[name]):
             ours[name] = with_layout(init, layout)
     return dataclasses.replace(match, inits={**match.inits, **ours})
-
-
-class _NNXRules(Rules):
-    def of(self, module: Any) -> Iterator[Rule]:
-        """Yield the rules of a module, which may be Linen's inside `nnx.bridge.ToNNX`."""
-        return LINEN.of(module) if isinstance(module, nn.Module) else super().of(module)
-
-
-class _LinenRules(Rules):
-    def of(self, module: Any) -> Iterator[Rule]:
-        """Yield the module's own method, then the rules of its classes. It may be NNX's inside `nnx.bridge.ToLinen`."""
-        if isinstance(module, nnx.Module):
-            yield from NNX.of(module)
-            return
-        if callable(getattr(module, "reset_parameters", None)):
-            yield lambda shapes, layer: layer.reset_parameters(dict(shapes))
-        yield from super().of(module)
-
-
-def _lora(shapes: Shapes, _: Any) -> Initializers:
-    """Match `lora_a` (in, rank) and `lora_b` (rank, out), as in the original code and in PEFT."""
-    inits = {"lora_a": kaiming_uniform(math.sqrt(5)), "lora_b": zeros()}
-    return {name: init for name, init in inits.items() if name in shapes}
-
-
-NNX_TABLE = {getattr(nnx, row.nnx): row.rule for row in torch_modules.TABLE if row.nnx}
-LINEN_TABLE = {getattr(nn, row.linen): row.rule for row in torch_modules.TABLE if row.linen}
-NNX = _NNXRules("jaxinit.nnx", nnx.Module, "nnx.Module", {**NNX_TABLE, nnx.LoRA: _lora})
-LINEN = _LinenRules("jaxinit.linen", nn.Module, "flax.linen.Module", LINEN_TABLE)

@@ -6,7 +6,7 @@ of one layer. torch has a list of layers instead. `Stacks` translates between th
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -22,7 +22,6 @@ from jaxinit._sampling.sharding import device_put
 from jaxinit._sampling.source import Source
 from jaxinit.layouts import Layout
 
-Axes = tuple[int, ...]
 Item = TypeVar("Item")
 
 
@@ -167,73 +166,11 @@ class Stacks:
         return wholes
 
 
-def choices(stack: Sequence[int], layer: Sequence[int | None]) -> list[Axes]:
-    """Return all axes of an array of shape `stack` that can hold layers of shape `layer`. None is a size unknown.
-
-    Example:
-        >>> from jaxinit._models.stacks import choices
-        >>> choices((12, 64, 256), (64, 256)), choices((4, 4, 8), (4, 8)), choices((64,), (32,)), choices((64,), (64,))
-        ([(0,)], [(0,), (1,)], [], [()])
-    """
-
-    def fits(axes: Axes) -> bool:
-        own = [size for axis, size in enumerate(stack) if axis not in axes]
-        return all(size in (None, found) for size, found in zip(layer, own, strict=True))
-
-    count = len(stack) - len(layer)
-    return [axes for axes in itertools.combinations(range(len(stack)), count) if fits(axes)] if count >= 0 else []
-
-
-def agreed(shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequence[Axes]]) -> dict[Path, Axes]:
-    """Return the stacked axes of each array, among its options.
-
-    One transform stacks all arrays of a module along the same axis, counted from the front or from
-    the back. So where the sizes of an array leave a choice, the arrays beside it decide.
-
-    Raises:
-        ValueError: they leave a choice too, or disagree.
-    """
-    keys = {path: {axes: _keys(shapes[path], axes) for axes in own} for path, own in options.items()}
-
-    def settle(path: Path) -> Axes:
-        for end in reversed(range(len(path))):
-            beside = [own.values() for other, own in keys.items() if other[:end] == path[:end]]
-            common = set.intersection(*(set().union(*own) for own in beside))
-            found = [axes for axes, own in keys[path].items() if own & common]
-            if len(found) == 1:
-                return found[0]
-        raise ValueError(
-            f"cannot tell which axis of {matching.dotted(path)} stacks layers, got shape {shapes[path]}, "
-            f"where axes {list(options[path])} are possible. Use another number of layers, or a list of layers"
-        )
-
-    return {path: settle(path) for path in sorted(options, key=lambda path: len(options[path]))}
-
-
-def outermost(modules: Iterable[Path], sizes: Mapping[Path, Axes]) -> dict[Path, int]:
-    """Return the outermost modules in a model whose layers are all stacked alike, and how often.
-
-    `sizes` are those of the stacked axes of the arrays in layers.
-    """
-    stacks: dict[Path, int] = {}
-    for module in sorted(modules, key=len):
-        below = {size[:1] for path, size in sizes.items() if path[: len(module)] == module}
-        if len(below) == 1 and () not in below and not any(module[: len(outer)] == outer for outer in stacks):
-            ((stacks[module],),) = below
-    return stacks
-
-
-def _keys(shape: tuple[int, ...], axes: Axes) -> set[tuple[Axes, Axes]]:
-    """Return the sizes of the axes with the axes counted from the front, and counted from the back."""
-    sizes = tuple(shape[axis] for axis in axes)
-    return {(sizes, axes), (sizes, tuple(axis - len(shape) for axis in axes))}
-
-
 def for_stack(init: Init, rank: int, count: int) -> Init:
     """Return the initializer for arrays of `rank` axes with `count` stacked axes in front, drawn independently."""
     if not count or (isinstance(init, Elementwise) and not isinstance(init, WithLayout)):
         return init
-    if isinstance(init, WithLayout):
+    if isinstance(init, WithLayout) and type(init.layout) is Layout:
         return with_layout(init, _in_front(init.layout, rank, count))
     return _mapped(init, count)
 

@@ -177,7 +177,7 @@ class _Cell:
             Tensor("bias_hh", own["kernel_init"], self.gates),
         )
         parts = (*self._parts("ih", self.inputs, shapes), *self._parts("hh", self.states, shapes))
-        return Layer(self.torch, draws, parts)
+        return Layer(self.torch, draws, parts, advice="Add one: cell.dense_h = nnx.Linear(n, 3 * n, rngs=rngs)")
 
     def _parts(self, side: str, names: tuple[str, ...], shapes: Shapes) -> Iterator[Parameter]:
         """Yield the kernels and biases of the layers for the input (`ih`) or for the state (`hh`)."""

@@ -1,4 +1,4 @@
-"""What the functions of `jaxinit.nnx` and of `jaxinit.linen` share: a model, and the source of its numbers."""
+"""What the functions of `jaxinit.nnx`, `linen` and `equinox` share: a model, and the source of its numbers."""
 
 import dataclasses
 import functools
@@ -27,7 +27,7 @@ Arrays = dict[Path, jax.Array]
 
 @dataclasses.dataclass(frozen=True)
 class ModelSource:
-    """Where the numbers of a model come from: a key, or torch's generator and a key for what Flax draws itself."""
+    """Where the numbers of a model come from: a key, or torch's generator and a key for what has no rule."""
 
     key: jax.Array
     generator: TorchGenerator | None = None
@@ -49,7 +49,7 @@ def as_source(name: str, value: Any, kinds: str) -> ModelSource:
 
 
 class Model:
-    """A Flax model: its modules with their rules, and its arrays by their paths."""
+    """A model: its modules with their rules, and its arrays by their paths."""
 
     def __init__(self, nodes: Sequence[Node], stacks: Stacks, rules: Rules) -> None:
         self.nodes, self.stacks, self.rules = nodes, stacks, rules
@@ -75,6 +75,11 @@ class Model:
     def shared(self) -> list[tuple[Path, Path]]:
         """Return, for each module at several paths, Flax's path and each other one."""
         return []
+
+    @property
+    def advice(self) -> str:
+        """What the user of a state that does not fit may have left out, or an empty text."""
+        return ""
 
     def buffers(self) -> matching.Leaves:
         """Return the arrays that are neither parameters nor running statistics, by their paths."""
@@ -148,7 +153,7 @@ class Model:
         if not (strict and loading.problems):
             view.drop_parts_of_stacks(loading)
         if loading.problems and (strict or not loading.arrays):
-            raise ValueError(refusal(target, loading))
+            raise ValueError(refusal(target, loading, view.advice))
         loading.matched.problems = tuple(loading.problems)
         arrays = matching.on_device(loading.arrays, target.leaves)
         loaded_buffers = {path: array for path, array in arrays.items() if path in target.buffers}

@@ -133,7 +133,7 @@ def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:
-        raise ImportError("`state` as a file needs safetensors. Install it with: pip install 'jaxinit[flax]'") from None
+        raise ImportError("`state` as a file needs safetensors. Install it with: pip install safetensors") from None
     try:
         with safe_open(path, "numpy") as file:
             kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  # no mapping

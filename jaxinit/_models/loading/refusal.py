@@ -7,8 +7,8 @@ from jaxinit._models.loading.state_dict import Loading, Target
 from jaxinit._models.matching import LayerMatch, dotted
 
 
-def refusal(target: Target, loading: Loading) -> str:
-    """Return the message of an error, with the lines that remove a prefix or transpose tensors."""
+def refusal(target: Target, loading: Loading, advice: str) -> str:
+    """Return the message of an error, with the lines that remove a prefix or transpose tensors, and more advice."""
     lines = ["`state` does not fit the model, which is unchanged:", *loading.problems]
     expected = list(_expected(target))
     found = {prefix: sum(prefix + name in loading.state for name in expected) for prefix in _prefixes(loading.state)}
@@ -24,7 +24,7 @@ def refusal(target: Target, loading: Loading) -> str:
             f"Square tensors fit both ways: {', '.join(loading.square) or 'none'}. "
             f"Name all that are transposed with: transposed=[...]"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, advice] if advice else lines)
 
 
 def _expected(target: Target) -> Iterator[str]:

@@ -86,10 +86,7 @@ def tensors(target: Target, arrays: Mapping[Path, np.ndarray], names: Mapping[st
         if not names or name in names or path not in target.buffers:
             state[name] = arrays[path]
     for path, other in target.shared:
-        prefix = f"{dotted(path)}."
-        state |= {
-            f"{dotted(other)}.{name[len(prefix) :]}": state[name] for name in list(state) if name.startswith(prefix)
-        }
+        state |= {copy: state[name] for name, copy in _renamed(state, path, other) if not names or copy in names}
     return state
 
 
@@ -202,11 +199,16 @@ def _without_tensors(layer: Layer, wrong: set[str]) -> Layer:
 def _without_copies(state: dict[str, np.ndarray], shared: Iterable[tuple[Path, Path]]) -> Iterator[str]:
     """Remove the second names of shared tensors from the state, and yield those whose values differ."""
     for path, other in shared:
-        prefix = f"{dotted(other)}."
-        for copy in [name for name in state if name.startswith(prefix)]:
-            name = f"{dotted(path)}.{copy.removeprefix(prefix)}"
+        for copy, name in _renamed(state, other, path):
             if name in state and not np.array_equal(state[name], state.pop(copy)):
                 yield f"{copy} and {name} must be equal, because the model has one module for both"
+
+
+def _renamed(names: Iterable[str], old: Path, new: Path) -> list[tuple[str, str]]:
+    """Return the names of what is at a path or below it, each with the name that it has at another path."""
+    end = len(dotted(old))
+    within = [name for name in names if name == dotted(old) or name.startswith(f"{dotted(old)}.")]
+    return [(name, dotted(new) + name[end:]) for name in within]
 
 
 def _problem(name: str, shape: tuple[int, ...], tensor: np.ndarray | None) -> Iterator[str]:
@@ -219,9 +221,10 @@ def _problem(name: str, shape: tuple[int, ...], tensor: np.ndarray | None) -> It
 def _nonzero_unused(
     match: LayerMatch, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield torch's tensors with a block that is not zero and that the Flax layer has no parameter for.
+    """Yield torch's tensors with a block that is not zero and that the layer has no parameter for.
 
-    Only the new state of a GRU has one: torch adds two biases to it, and NNX's cell has one.
+    The new state of a GRU has one: torch adds two biases to it, and NNX's cell has one. Attention of Equinox has one
+    if it was built with some of torch's biases.
     """
     count = {tensor.name: tensor.blocks for tensor in match.layer.draws}
     for block in sorted(block for block in match.layer.unused_blocks() if block.tensor in tensors):
@@ -229,7 +232,7 @@ def _nonzero_unused(
             yield (
                 block.tensor,
                 f"`{names[block.tensor]}[{block.part}]` (of {count[block.tensor]} blocks) is nonzero, but {match.node} "
-                "has no such bias. Add one: cell.dense_h = nnx.Linear(n, 3 * n, rngs=rngs)",
+                f"has no such bias. {match.layer.advice}",
             )
 
 

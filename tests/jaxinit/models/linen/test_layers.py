@@ -11,7 +11,7 @@ import pytest
 
 import jaxinit
 from jaxinit._models import torch_modules
-from jaxinit._models.linen_model import LinenModel
+from jaxinit._models.flax.linen_model import LinenModel
 from jaxinit.distributions import Constant, Distribution, Normal, Triangular, Uniform
 from tests.jaxinit.draws import assert_drawn
 from tests.jaxinit.models.linen.test_models import KEY, arrays

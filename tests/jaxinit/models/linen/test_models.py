@@ -12,7 +12,7 @@ import pytest
 from flax.core import FrozenDict, freeze
 
 import jaxinit
-from jaxinit._models.linen_trace import flat
+from jaxinit._models.flax.linen_trace import flat
 from jaxinit._models.matching import dotted
 from tests import seeds
 

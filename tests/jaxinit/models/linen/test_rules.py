@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxinit
-from jaxinit._models import linen_trace
+from jaxinit._models.flax import linen_trace
 from jaxinit._models.matching import Path
 from tests.jaxinit.models.linen.test_models import KEY, ROW, SEQUENCE, Around, Own, arrays, assert_flax_drew, changed
 

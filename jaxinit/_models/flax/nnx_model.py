@@ -1,17 +1,18 @@
 """The modules and arrays of an NNX model: a graph, where what is shared has several paths. Flax chooses one of them."""
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxinit._models import matching, rules, verbs, weight_norm
-from jaxinit._models.loading.names import stacks_in_names
+from jaxinit._models import matching, verbs
+from jaxinit._models.flax import rules, weight_norm
 from jaxinit._models.matching import Node, Path
-from jaxinit._models.stacks import Axes, Place, Stacks, agreed, choices, outermost
+from jaxinit._models.stacked_axes import places
+from jaxinit._models.stacks import Stacks
 from jaxinit._models.torch_order.steps import Method
 from jaxinit._sampling.sharding import laid_out_like
 from jaxinit._sampling.source import KeySource
@@ -45,44 +46,15 @@ class NNXModel(verbs.Model):
             if issubclass(self._kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
         own_nodes = [*_with_linen(nodes(model))]
-        super().__init__(own_nodes, Stacks(self._places(own_nodes, specs, names)), rules.NNX)
-
-    def _places(
-        self, own_nodes: Iterable[Node], specs: matching.Leaves, names: Iterable[str] | None
-    ) -> dict[Path, Place]:
-        """Return the places of all arrays. The layers that have them tell the shapes without stacked axes."""
-        shapes = {path: spec.shape for path, spec in specs.items()}
-        own = {node.at(name): shape for node in own_nodes for name, shape in _built_shapes(node.module).items()}
-        # A layer whose array was replaced by one of fewer axes is not stacked.
-        options: dict[Path, Sequence[Axes]] = {
-            path: choices(shapes[path], own[path]) if len(shapes[path]) > len(own[path]) else [()]
-            for path in shapes
-            if path in own
-        }
-        stacked = self._agreed(shapes, options)
-        sizes = {path: tuple(shapes[path][axis] for axis in stacked.get(path, ())) for path in options}
-        modules = [node.path for node in own_nodes]
-        if names is None:
-            # The model itself is taken for a stack only if it is one of Flax's layers.
-            lists = outermost((path for path in modules if path or any(rules.NNX.of(self.model))), sizes)
-        else:
-            lists = stacks_in_names(modules, {**shapes, **sizes}, names)
-        around = {path: module for path in shapes for module in lists if path[: len(module)] == module}
-        for path in [path for path in around if path not in options]:
-            found: list[Axes] = [(axis,) for axis, size in enumerate(shapes[path]) if size == lists[around[path]]]
-            options[path] = found or [()]
-        stacked = self._agreed(shapes, options)
-        return {path: Place(spec, stacked.get(path, ()), len(around.get(path, ()))) for path, spec in specs.items()}
-
-    def _agreed(
-        self, shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequence[Axes]]
-    ) -> dict[Path, Axes]:
-        """Return the stacked axes of each array that has some. Parameters and statistics can have different ones."""
-        by_kind: dict[type, dict[Path, Sequence[Axes]]] = {}
-        for path, own in options.items():
-            if own != [()]:
-                by_kind.setdefault(self._kinds[path], {})[path] = own
-        return {path: axes for own in by_kind.values() for path, axes in agreed(shapes, own).items()}
+        # The model itself is taken for a stack only if it is one of Flax's layers, or if torch's names say so.
+        is_whole = names is not None or any(rules.NNX.of(model))
+        modules = [node.path for node in own_nodes if node.path or is_whole]
+        built = {node.at(name): shape for node in own_nodes for name, shape in _built_shapes(node.module).items()}
+        # Parameters and statistics can have different stacked axes.
+        kinds: dict[type, list[Path]] = {}
+        for path in specs:
+            kinds.setdefault(self._kinds[path], []).append(path)
+        super().__init__(own_nodes, Stacks(places(specs, built, modules, kinds.values(), names)), rules.NNX)
 
     @property
     def unordered(self) -> Mapping[Path, str]:

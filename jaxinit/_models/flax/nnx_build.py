@@ -18,11 +18,11 @@ import jax.numpy as jnp
 from flax import errors, nnx
 
 from jaxinit import _arguments
-from jaxinit._models.linen_trace import given_to
+from jaxinit._models.flax.linen_trace import given_to
+from jaxinit._models.flax.nnx_model import NNXModel, dicts_in, nodes
+from jaxinit._models.flax.rules import LINEN_TABLE
+from jaxinit._models.flax.rules import NNX_TABLE as TABLE
 from jaxinit._models.matching import Given, Path
-from jaxinit._models.nnx_model import NNXModel, dicts_in, nodes
-from jaxinit._models.rules import LINEN_TABLE
-from jaxinit._models.rules import NNX_TABLE as TABLE
 from jaxinit._sampling.source import KeySource
 
 M = TypeVar("M", bound=nnx.Module)

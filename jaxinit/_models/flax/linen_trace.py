@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxinit._models.matching import Given, Node, Path, array_in, dotted
-from jaxinit._models.stacks import choices
+from jaxinit._models.stacked_axes import choices
 
 COLLECTIONS = ("batch_stats", "params")
 """The collections that torch has too: running statistics, and parameters."""

@@ -9,10 +9,11 @@ import jax
 from flax import nnx
 from flax.linen import spmd
 
-from jaxinit._models import linen_trace, matching, rules, verbs, weight_norm
-from jaxinit._models.linen_trace import COLLECTIONS, flat
+from jaxinit._models import matching, verbs
+from jaxinit._models.flax import linen_trace, rules, weight_norm
+from jaxinit._models.flax.linen_trace import COLLECTIONS, flat
+from jaxinit._models.flax.nnx_model import nodes as nnx_nodes
 from jaxinit._models.matching import Given, Node, Path, array_in
-from jaxinit._models.nnx_model import nodes as nnx_nodes
 from jaxinit._models.stacks import Place, Stacks
 from jaxinit._sampling.sharding import laid_out_like
 
