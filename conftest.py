@@ -7,6 +7,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras reads it when it is imported
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,4 +48,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 @pytest.fixture(autouse=True)
 def _names_of_examples(doctest_namespace: dict[str, object]) -> None:
-    doctest_namespace.update(jax=jax, jnp=jnp, np=np, math=math, nnx=nnx, torch=torch, jaxinit=jaxinit)
+    doctest_namespace.update(jax=jax, jnp=jnp, np=np, math=math, eqx=eqx, nnx=nnx, torch=torch, jaxinit=jaxinit)

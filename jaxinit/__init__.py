@@ -20,6 +20,7 @@ from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout, calculate_fan_in_and_fan_out
 
 if typing.TYPE_CHECKING:
+    from jaxinit import equinox as equinox
     from jaxinit import haiku as haiku
     from jaxinit import keras as keras
     from jaxinit import linen as linen
@@ -60,6 +61,7 @@ __all__ = [
 
 # The modules that are loaded on first use, with the module that each needs and what installs it.
 _ON_DEMAND = {
+    "equinox": ("equinox", "'jaxinit[equinox]'"),
     "haiku": ("haiku", "dm-haiku"),
     "keras": ("keras", "keras"),
     "linen": ("flax", "'jaxinit[flax]'"),

@@ -14,6 +14,11 @@ from tests.jaxinit import cases
 PACKAGE = pathlib.Path(jaxinit.__file__).parent
 # Modules that are loaded on first use, or import within a function, and what they import.
 ON_DEMAND = {
+    "equinox.py": {"equinox"},
+    "layers.py": {"equinox"},
+    "tree.py": {"equinox"},
+    "model.py": {"equinox"},
+    "norms.py": {"equinox"},
     "nnx.py": {"flax"},
     "nnx_model.py": {"flax"},
     "nnx_build.py": {"flax"},
@@ -30,6 +35,7 @@ ON_DEMAND = {
     "run.py": {"torch"},
 }
 NOT_NEEDED = [
+    "equinox",
     "flax",
     "haiku",
     "keras",
@@ -153,7 +159,12 @@ except AttributeError as error:
 
 @pytest.mark.parametrize(
     ("name", "needed", "package"),
-    [("nnx", "flax", "'jaxinit[flax]'"), ("keras", "keras", "keras"), ("haiku", "haiku", "dm-haiku")],
+    [
+        ("nnx", "flax", "'jaxinit[flax]'"),
+        ("equinox", "equinox", "'jaxinit[equinox]'"),
+        ("keras", "keras", "keras"),
+        ("haiku", "haiku", "dm-haiku"),
+    ],
 )
 def test_without_their_packages_modules_are_listed_and_say_what_they_need(name: str, needed: str, package: str) -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT, name, needed], capture_output=True, text=True, check=True)
@@ -161,3 +172,16 @@ def test_without_their_packages_modules_are_listed_and_say_what_they_need(name: 
         "False True",
         f"jaxinit.{name} needs {needed}; install it with: pip install {package}",
     ]
+
+
+def test_equinox_needs_no_flax() -> None:
+    loaded = imported_after("import sys; sys.modules['flax'] = None; import jaxinit; jaxinit.equinox")
+    assert "equinox" in loaded
+
+
+def test_only_the_parts_of_a_framework_import_it() -> None:
+    for framework in ("flax", "equinox"):
+        users = {path.relative_to(PACKAGE) for path in PACKAGE.glob("**/*.py") if framework in roots_of(path)}
+        public = {"flax": {"nnx.py", "linen.py"}, "equinox": {"equinox.py"}}[framework]
+        folder = pathlib.Path("_models", framework)
+        assert not {path for path in users if str(path) not in public and path.parent != folder}

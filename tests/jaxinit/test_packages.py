@@ -26,9 +26,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_models": {*VALUES, "_torch_generator", "_recipes"},
     "nnx": {"_models", "_torch_generator"},
     "linen": {"_models", "_torch_generator"},
+    "equinox": {"_models", "_sampling", "_torch_generator"},
     "haiku": {"_initializers"},
     "keras": {"_arguments", "_initializers"},
-    "__init__": {*VALUES, "_torch_generator", "_recipes", "nnx", "linen", "haiku", "keras"},
+    "__init__": {*VALUES, "_torch_generator", "_recipes", "nnx", "linen", "equinox", "haiku", "keras"},
 }
 MOST_FILES = 12
 
