@@ -5,7 +5,7 @@ import importlib
 import types
 import typing
 
-from jaxinit import composed, defaults
+from jaxinit import composed, defaults, scaling
 from jaxinit._initializers.at_call import at_call
 from jaxinit._initializers.base import Initializer
 from jaxinit._initializers.elementwise import constant, normal, ones, trunc_normal, uniform, zeros
@@ -50,6 +50,7 @@ __all__ = [
     "ones",
     "orthogonal",
     "record",
+    "scaling",
     "sparse",
     "trunc_normal",
     "uniform",
@@ -74,9 +75,10 @@ _OTHER_NAMES = {
     "he_uniform": "kaiming_uniform",
     "glorot_normal": "xavier_normal",
     "glorot_uniform": "xavier_uniform",
-    "lecun_normal": "kaiming_normal(nonlinearity='linear')",
+    "lecun_normal": "composed.truncated(jaxinit.kaiming_normal(nonlinearity='linear'), keep_std=True)",
     "lecun_uniform": "kaiming_uniform(nonlinearity='linear')",
-    "truncated_normal": "trunc_normal",
+    "truncated_normal": "composed.truncated(jaxinit.normal())",
+    "trunc_normal_tf": "composed.truncated(jaxinit.normal())",
     "delta_orthogonal": "orthogonal",
 }
 

@@ -80,11 +80,11 @@ def integer(name: str, value: Any) -> int:
         raise TypeError(f"`{name}` must be an integer, got {value!r}") from None
 
 
-def size(name: str, value: Any) -> int:
-    """Return `value` as an int of at least 0."""
+def size(name: str, value: Any, least: int = 0) -> int:
+    """Return `value` as an int of at least `least`."""
     result = integer(name, value)
-    if result < 0:
-        raise ValueError(f"`{name}` must be at least 0, got {result}")
+    if result < least:
+        raise ValueError(f"`{name}` must be at least {least}, got {result}")
     return result
 
 

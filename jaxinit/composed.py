@@ -1,5 +1,6 @@
-"""Initializers made of others, for torch's module defaults that no single function of torch.nn.init gives."""
+"""Initializers made of others, for what no single function of torch.nn.init gives."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -7,11 +8,14 @@ import numpy as np
 
 from jaxinit import _arguments
 from jaxinit._initializers.base import Initializer, require_initializer
-from jaxinit._initializers.elementwise import Bounded
+from jaxinit._initializers.derived import Derived
+from jaxinit._initializers.elementwise import Bounded, normal
+from jaxinit._initializers.scaled import Scaled
+from jaxinit._initializers.variance_scaling import kaiming_normal, xavier_normal
 from jaxinit._sampling import dtypes
 from jaxinit._sampling.sharding import OutSharding
 from jaxinit._sampling.source import Array, Source
-from jaxinit.distributions import Distribution, Triangular, Uniform
+from jaxinit.distributions import Constant, Distribution, Normal, Triangular, TruncatedNormal, Uniform
 from jaxinit.layouts import View
 
 
@@ -57,6 +61,71 @@ def _sum_of_uniforms(source: Source, *, view: View, total: Triangular, dtype: np
     first, second = (part.draw(each, view, dtypes.compute_dtype(dtype)) for part in source.split(2))
     low, high = dtypes.clip_range(total, dtype)
     return first.__array_namespace__().clip(first + second, low, high).astype(dtype)
+
+
+class truncated(Derived):
+    """Draw from the normal distribution of another initializer, cut off at numbers of standard deviations::
+
+        x ~ N(mean, s**2) restricted to mean + lower * s <= x <= mean + upper * s
+
+        s = std                                             std of init
+        s = std / std of N(0, 1) on [lower, upper]          with keep_std, so that std is that of x
+
+    `truncated(normal(std=0.02))` is timm's `trunc_normal_tf_(std=0.02)` and JAX's `truncated_normal(0.02)`.
+    `truncated(kaiming_normal(nonlinearity="linear"), keep_std=True)` is `lecun_normal` in both.
+
+    Args:
+        init: an initializer with a normal distribution: `normal`, `xavier_normal`, `kaiming_normal`, or one of them
+            times a number.
+        lower: lower bound, in standard deviations from the mean.
+        upper: upper bound, in standard deviations from the mean.
+        keep_std: whether x has the standard deviation of `init`. Else it is smaller, 0.88 times that for -2 and 2.
+        layout: which axes of your array are torch's, by default those of `init`.
+        dtype: dtype when the call names none.
+
+    Raises:
+        TypeError: `init` has no normal distribution, or a bound is not a number.
+        ValueError: a bound is NaN, or `lower >= upper`.
+
+    Example:
+        >>> jaxinit.composed.truncated(jaxinit.normal(std=0.02)).distribution(())
+        TruncatedNormal(loc=0.0, scale=0.02, low=-0.04, high=0.04)
+        >>> lecun_normal = jaxinit.composed.truncated(jaxinit.kaiming_normal(nonlinearity="linear"), keep_std=True)
+        >>> round(lecun_normal.distribution((100, 200)).std, 6)
+        0.1
+
+    Differs from torch.nn.init.trunc_normal_, whose bounds are values.
+    """
+
+    lower: float = -2.0
+    upper: float = 2.0
+    _: dataclasses.KW_ONLY
+    keep_std: bool = False
+    _namespace: ClassVar[str] = "jaxinit.composed"
+
+    def __post_init__(self) -> None:
+        if not _is_normal(self.init):
+            raise TypeError(
+                "`init` must be an initializer with a normal distribution, such as jaxinit.normal() or "
+                f"jaxinit.kaiming_normal(), got {self.init!r}"
+            )
+        super().__post_init__()
+        self._canonical(lower=_arguments.number("lower", self.lower), upper=_arguments.number("upper", self.upper))
+        if self.lower >= self.upper:
+            raise ValueError(f"`lower` must be less than `upper`, got lower={self.lower} and upper={self.upper}")
+
+    def _distribution(self, view: View) -> Distribution:
+        distribution = self.init._distribution(view)
+        if not isinstance(distribution, Normal) or not distribution.std:
+            return distribution if isinstance(distribution, Constant) else Constant(distribution.mean)
+        mean, scale = distribution.mean, distribution.std
+        if self.keep_std:
+            scale /= TruncatedNormal(0.0, 1.0, self.lower, self.upper).std
+        return TruncatedNormal(mean, scale, mean + self.lower * scale, mean + self.upper * scale)
+
+
+def _is_normal(init: Initializer) -> bool:
+    return isinstance(init.init if isinstance(init, Scaled) else init, normal | xavier_normal | kaiming_normal)
 
 
 class with_zero_row(Initializer):

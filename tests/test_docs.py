@@ -33,7 +33,7 @@ def public(module: types.ModuleType) -> list[str]:
     ]
 
 
-DRAWN = [*public(jaxinit.defaults), *public(jaxinit.composed)]
+DRAWN = [*public(jaxinit.defaults), *public(jaxinit.composed), *public(jaxinit.scaling)]
 MODELS = [*public(jaxinit.nnx), *public(jaxinit.linen)]
 TOP = [name for name in jaxinit.__all__ if not inspect.ismodule(getattr(jaxinit, name))]
 ADAPTERS = ["at_call", *public(jaxinit.keras), *public(jaxinit.haiku)]

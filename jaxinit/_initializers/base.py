@@ -158,9 +158,12 @@ class Initializer(_Value, abc.ABC):
         given = [
             f"{field.name}={_literal(getattr(self, field.name))}"
             for field in sorted(dataclasses.fields(self), key=lambda field: bool(field.kw_only))
-            if field.init and not (field.kw_only and _is_default(getattr(self, field.name), field.default))
+            if field.init and self._is_printed(field)
         ]
         return f"{self._namespace}.{type(self).__name__}({', '.join(given)})"
+
+    def _is_printed(self, field: "dataclasses.Field[Any]") -> bool:
+        return not (field.kw_only and _is_default(getattr(self, field.name), field.default))
 
     # A dataclass would compare 0.0 and -0.0 as equal, and hash strings differently in each process.
     def __eq__(self, other: object) -> bool:

@@ -106,6 +106,9 @@ class trunc_normal(Elementwise):
         >>> bool((abs(x) <= 0.04).all()), round(float(x.std()), 4)
         (True, 0.0176)
 
+    The bounds of `trunc_normal(std=0.02)` are -2 and 2, as in torch: 100 standard deviations away, so nothing
+    is cut off. `jaxinit.composed.truncated(jaxinit.normal(std=0.02))` has bounds in standard deviations.
+
     Differs from torch: no warning where the mean is far outside the bounds, as the
     distribution is right there too. Differs from jax.nn.initializers.truncated_normal,
     whose bounds are in standard deviations.

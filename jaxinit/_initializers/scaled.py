@@ -36,6 +36,9 @@ class Scaled(Initializer):
             raise ValueError("`divisor` must not be 0, got 0.0")
         self._canonical(init=dataclasses.replace(self.init, **_shared(self)))
 
+    def view(self, shape: tuple[int, ...]) -> View:
+        return self.init.view(shape)
+
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
         dtypes.require_inexact(dtype)
         scale = self.factor / self.divisor

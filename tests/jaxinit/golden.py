@@ -26,6 +26,7 @@ MORE: dict[str, dict[str, Any]] = {
 }
 COMPOSED: dict[str, jaxinit.Initializer] = {
     "composed.sum_of_uniforms": jaxinit.composed.sum_of_uniforms(-0.125, 0.125),
+    "composed.truncated": jaxinit.composed.truncated(jaxinit.kaiming_normal(), -1, 3, keep_std=True),
     "composed.with_zero_row": jaxinit.composed.with_zero_row(jaxinit.normal(), 1),
     "composed.concatenated": jaxinit.composed.concatenated((jaxinit.normal(), jaxinit.uniform(-1.0, 1.0))),
 }

@@ -29,6 +29,7 @@ NAMES = [
 ]
 CASES: dict[str, jaxinit.Initializer] = {
     "sum_of_uniforms": sum_of_uniforms(-0.125, 0.125),
+    "truncated": composed.truncated(jaxinit.kaiming_normal(), -1, 3, keep_std=True),
     "with_zero_row": with_zero_row(jaxinit.normal(), -2),
     "concatenated": concatenated((sum_of_uniforms(-1, 1), jaxinit.zeros(), jaxinit.normal(), jaxinit.uniform(-1, 1))),
 }

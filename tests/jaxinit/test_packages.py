@@ -12,7 +12,7 @@ ROOT = pathlib.Path(jaxinit.__file__).parent
 
 # From the floor up: a part may import the parts that it names, and nothing else of jaxinit.
 NUMBERS = {"_arguments", "distributions", "layouts", "_sampling"}
-VALUES = {*NUMBERS, "_initializers", "composed", "defaults"}
+VALUES = {*NUMBERS, "_initializers", "composed", "defaults", "scaling"}
 MAY_IMPORT: dict[str, set[str]] = {
     "_arguments": set(),
     "distributions": set(),
@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_initializers": NUMBERS,
     "composed": {*NUMBERS, "_initializers"},
     "defaults": {*NUMBERS, "_initializers", "composed"},
+    "scaling": {*NUMBERS, "_initializers"},
     "_recipes": {*VALUES, "_torch_generator"},
     "_models": {*VALUES, "_torch_generator", "_recipes"},
     "nnx": {"_models", "_torch_generator"},
