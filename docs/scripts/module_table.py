@@ -1,4 +1,4 @@
-"""Write the tables of docs/reference/models/modules.md from the table of modules: `python docs/scripts/module_table.py`.
+"""Write the tables of docs/reference/models/modules.md from the table of modules.
 
 - What torch draws comes from `jaxinit._models.torch_modules`.
 - What Flax's defaults draw is measured on an example of each layer.
