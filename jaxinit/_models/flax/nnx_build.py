@@ -10,7 +10,7 @@ import contextvars
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import jax
@@ -22,7 +22,7 @@ from jaxinit._models.flax.linen_trace import given_to
 from jaxinit._models.flax.nnx_model import NNXModel, dicts_in, nodes
 from jaxinit._models.flax.rules import LINEN_TABLE
 from jaxinit._models.flax.rules import NNX_TABLE as TABLE
-from jaxinit._models.matching import Given, Path
+from jaxinit._models.matching import Given, Node, Path
 from jaxinit._sampling.source import KeySource
 
 M = TypeVar("M", bound=nnx.Module)
@@ -51,7 +51,7 @@ class Construction(Generic[M]):
         self._names: dict[Path, list[str]] = {}
         self.abstract: M = nnx.eval_shape(self._traced)
         # Flax sorts attributes when it builds a model anew.
-        for path, own in _named_parts(self.abstract):
+        for path, own in _named_parts(nodes(self.abstract)):
             for name in self._names[path]:
                 own[name] = own.pop(name)
 
@@ -67,7 +67,7 @@ class Construction(Generic[M]):
         self.given = {node.path: run.given_to(node.module) for node in found if isinstance(node.module, tuple(TABLE))}
         in_nnx = [node for node in found if isinstance(node.module, nnx.bridge.ToNNX)]
         self.given |= {node.path: given_to(node.module.to_nnx__module, LINEN_TABLE) for node in in_nnx}
-        self._names = {path: list(own) for path, own in _named_parts(model)}
+        self._names = {path: list(own) for path, own in _named_parts(found)}
         return model
 
     def fill(self, arrays: Mapping[Path, jax.Array]) -> M:
@@ -78,13 +78,15 @@ class Construction(Generic[M]):
         modules = {node.path: node.module for node in nodes(model)}
         done = {(*path, name) for layer, path, names in run.filled if modules.get(path) is layer for name in names}
         # Layers that were constructed inside a transform such as nnx.vmap, and what a subclass adds to a layer.
-        NNXModel(model).replace({path: array for path, array in arrays.items() if path not in done})
+        left = {path: array for path, array in arrays.items() if path not in done}
+        if left:
+            NNXModel(model).replace(left)
         return model
 
 
-def _named_parts(model: nnx.Module) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _named_parts(modules: Iterable[Node]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield the attributes of each module, and the dicts in it, in the order in which they were set."""
-    for node in nodes(model):
+    for node in modules:
         yield node.path, vars(node.module)
         yield from dicts_in(node.module, node.path)
 

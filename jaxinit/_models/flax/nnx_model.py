@@ -34,18 +34,18 @@ class NNXModel(verbs.Model):
         self.model = model
         self._graphdef, state = nnx.split(model)
         flat = {as_path(path): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
-        set_first = [path for path in map(_paths(model).get, _variables(model, set())) if path in flat]
+        graph = _graph(model)
+        paths = {key: path for key, (path, _) in graph.items()}
+        set_first = [path for path in map(paths.get, _variables(model, set())) if path in flat]
         self._flat = {path: flat[path] for path in dict.fromkeys([*set_first, *flat])}
         self._axes = _flat_state(nnx.get_partition_spec(state))
-        self._kinds = {
-            as_path(path): type(value) for path, value in nnx.iter_graph(model) if isinstance(value, nnx.Variable)
-        }
+        self._kinds = {path: type(value) for path, value in graph.values() if isinstance(value, nnx.Variable)}
         specs = {
             path: _spec(leaf, self._axes[path])
             for path, (_, leaf) in self._flat.items()
             if issubclass(self._kinds.get(path, object), nnx.Param | nnx.BatchStat)
         }
-        own_nodes = [*_with_linen(nodes(model))]
+        own_nodes = [*_with_linen(_nodes(model, paths))]
         # The model itself is taken for a stack only if it is one of Flax's layers, or if torch's names say so.
         is_whole = names is not None or any(rules.NNX.of(model))
         modules = [node.path for node in own_nodes if node.path or is_whole]
@@ -62,7 +62,7 @@ class NNXModel(verbs.Model):
         return dict.fromkeys(_sorted(nodes(self.model)), why)
 
     def shared(self) -> list[tuple[Path, Path]]:
-        paths = _paths(self.model)
+        paths = {key: path for key, (path, _) in _graph(self.model).items()}
         found = ((paths[id(module)], path) for path, module in _occurrences(self.model, (), set()))
         return [(path, other) for path, other in found if path != other]
 
@@ -152,7 +152,10 @@ def _arrays(node: Node) -> dict[Path, Any]:
 
 def nodes(model: nnx.Module) -> list[Node]:
     """Return every module once, inner modules first, and otherwise in the order in which attributes were set."""
-    paths = _paths(model)
+    return _nodes(model, {key: path for key, (path, _) in _graph(model).items()})
+
+
+def _nodes(model: nnx.Module, paths: Mapping[int, Path]) -> list[Node]:
     once = {id(module): module for _, module in _occurrences(model, (), set())}
     return [Node(paths[key], module) for key, module in once.items()]
 
@@ -190,8 +193,9 @@ def _sorted(nodes: Iterable[Node]) -> Iterator[Path]:
             yield from (path for path, _ in dicts_in(node.module, node.path))
 
 
-def _paths(model: nnx.Module) -> dict[int, Path]:
-    return {id(value): as_path(path) for path, value in nnx.iter_graph(model)}
+def _graph(model: nnx.Module) -> dict[int, tuple[Path, Any]]:
+    """Return the modules and variables with their paths, by their ids."""
+    return {id(value): (as_path(path), value) for path, value in nnx.iter_graph(model)}
 
 
 def _variables(value: Any, seen: set[int]) -> Iterator[int]:
