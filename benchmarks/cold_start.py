@@ -12,92 +12,67 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import cold_models
 import turns
 
 ROUNDS = 3
-LIBRARIES = ("jaxinit", "jax.nn", "free")
-MODELS = ("ResNet-50", "transformer")
+# The contenders of each way to build a model. Flax stands for the layers' own defaults under jit.
+WAYS = {
+    "NNX eager": ("jaxinit", "jax.nn", "free"),
+    "NNX jit": ("jaxinit", "jax.nn", "free"),
+    "NNX init": ("jaxinit", "Flax", "torch"),
+    "Linen init": ("jaxinit", "Flax"),
+}
 
 
-def resnet50() -> list[tuple[int, ...]]:
-    """Return the shapes of its kernels: a stem, four stages of bottlenecks, a classifier."""
-    shapes: list[tuple[int, ...]] = [(7, 7, 3, 64)]
-    inputs = 64
-    for width, blocks in [(64, 3), (128, 4), (256, 6), (512, 3)]:
-        shapes.append((1, 1, inputs, 4 * width))
-        for _ in range(blocks):
-            shapes += [(1, 1, inputs, width), (3, 3, width, width), (1, 1, width, 4 * width)]
-            inputs = 4 * width
-    return [*shapes, (inputs, 1000)]
-
-
-def kernel_init(library: str, mode: str) -> Any:
+def options(library: str, way: str) -> dict[str, Any]:
+    """Return the `kernel_init` of the layers."""
     import jax
     import numpy as np
 
+    if library == "Flax" or way.endswith("init"):
+        return {}
     if library == "jaxinit":
         import jaxinit
 
-        return jaxinit.kaiming_uniform()
+        return {"kernel_init": jaxinit.kaiming_uniform()}
     if library == "jax.nn":
-        return jax.nn.initializers.he_uniform()
-    xp = np if mode == "eager" else jax.numpy
-    return lambda _, shape, dtype=np.float32, **__: xp.zeros(shape, dtype)
+        return {"kernel_init": jax.nn.initializers.he_uniform()}
+    xp = np if way == "NNX eager" else jax.numpy
+    return {"kernel_init": lambda _, shape, dtype=np.float32, **__: xp.zeros(shape, dtype)}
 
 
-def layers(model: str, init: Any, depth: int) -> Callable[[Any], Any]:
-    """Return a function of rngs that builds the layers of a model, without wiring them."""
+def builder(model: str, way: str, library: str, depth: int) -> Callable[[], Any]:
+    """Return a function that builds the model, and returns its arrays."""
+    import jax
     from flax import nnx
 
-    options = {} if init is None else {"kernel_init": init}
+    import jaxinit
 
-    def convolutions(rngs: nnx.Rngs) -> list[Any]:
-        *kernels, (inputs, outputs) = resnet50()
-        pairs = [
-            (nnx.Conv(i, o, size, use_bias=False, rngs=rngs, **options), nnx.BatchNorm(o, rngs=rngs))
-            for *size, i, o in kernels
-        ]
-        return [*(layer for pair in pairs for layer in pair), nnx.Linear(inputs, outputs, rngs=rngs, **options)]
-
-    def blocks(rngs: nnx.Rngs) -> list[Any]:
-        return [
-            layer
-            for _ in range(depth)
-            for layer in (
-                nnx.MultiHeadAttention(8, 512, decode=False, rngs=rngs, **options),
-                nnx.LayerNorm(512, rngs=rngs),
-                nnx.Linear(512, 2048, rngs=rngs, **options),
-                nnx.Linear(2048, 512, rngs=rngs, **options),
-                nnx.LayerNorm(512, rngs=rngs),
-            )
-        ]
-
-    make = convolutions if model == "ResNet-50" else blocks
-    return lambda rngs: nnx.List(make(rngs))
+    if way == "Linen init":
+        module = cold_models.in_linen(model, options(library, way), depth)
+        init = module.init if library == "Flax" else functools.partial(jaxinit.linen.init, module)
+        return functools.partial(jax.jit(init) if library == "Flax" else init, jax.random.key(0))
+    build = cold_models.in_nnx(model, options(library, way), depth)
+    if way == "NNX init" and library == "jaxinit":
+        return lambda: nnx.state(jaxinit.nnx.init(build, nnx.Rngs(0)))
+    if way == "NNX eager":
+        return lambda: nnx.state(build(nnx.Rngs(0)))
+    return lambda: nnx.state(nnx.jit(lambda: build(nnx.Rngs(0)))())
 
 
-def measure(child: dict[str, Any]) -> dict[str, float]:
+def measure(model: str, way: str, library: str, depth: int) -> dict[str, float]:
     """Build one model in this process."""
     import jax
 
     imported = turns.turn(lambda: __import__("jaxinit"))
-    from flax import nnx
-
     events: list[float] = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, duration_secs, **_: events.append(duration_secs) if "backend_compile" in event else None
     )
-    mode = child["mode"]
-    init = None if child["library"] == "Flax" else kernel_init(child["library"], mode)
-    build = layers(child["model"], init, child["depth"])
-    if mode == "init":
-        import jaxinit
-
-        run = functools.partial(jaxinit.nnx.init, build, nnx.Rngs(0))
-    else:
-        run = nnx.jit(lambda: build(nnx.Rngs(0))) if mode == "jit" else lambda: build(nnx.Rngs(0))
+    run = cold_models.in_torch(model, depth) if library == "torch" else builder(model, way, library, depth)
     start = time.perf_counter()
-    jax.block_until_ready(nnx.state(run()))
+    jax.block_until_ready(run())
     return {
         "seconds": time.perf_counter() - start,
         "programs": len(events),
@@ -115,28 +90,32 @@ def rounds_of(contenders: list[dict[str, Any]], rounds: int) -> list[list[dict[s
 def main() -> None:
     given = turns.arguments()
     if given.child:
-        print(json.dumps(measure(json.loads(given.child))))
+        print(json.dumps(measure(**json.loads(given.child))))
         return
-    depth, rounds, models = (1, 1, MODELS[1:]) if given.quick else (24, ROUNDS, MODELS)
+    depth, rounds, models = (1, 1, cold_models.MODELS[1:]) if given.quick else (24, ROUNDS, cold_models.MODELS)
     rows, figures, imports = [], {}, []
     for model in models:
-        for mode in ("eager", "jit", "init"):
-            libraries = ("jaxinit", "Flax") if mode == "init" else LIBRARIES
-            children = [
-                {"model": model, "mode": "jit" if library == "Flax" else mode, "library": library, "depth": depth}
-                for library in libraries
-            ]
+        for way, libraries in WAYS.items():
+            children = [{"model": model, "way": way, "library": library, "depth": depth} for library in libraries]
             measured = dict(zip(libraries, rounds_of(children, rounds), strict=True))
             times = {library: [figure["seconds"] for figure in turned] for library, turned in measured.items()}
-            label = f"{model}, {'`jaxinit.nnx.init`' if mode == 'init' else f'{mode}, `kernel_init=`'}"
-            own, other = measured["jaxinit"], "Flax" if mode == "init" else "jax.nn"
-            over_free = turns.ratio(times["jaxinit"], times["free"]) if "free" in times else "absent"
-            speed = turns.ratio(times[other], times["jaxinit"])
-            rows.append((label, turns.spread(times["jaxinit"]), int(own[0]["programs"]), speed, over_free))
+            framework, kind = way.split()
+            label = f"{model}, {f'`jaxinit.{framework.lower()}.init`' if kind == 'init' else f'{way}, `kernel_init=`'}"
+            own, own_times = measured["jaxinit"], times["jaxinit"]
+            speed = turns.ratio(times[libraries[1]], own_times)
+            over = [turns.ratio(own_times, times[name]) if name in times else "" for name in ("free", "torch")]
+            rows.append((label, turns.spread(own_times), int(own[0]["programs"]), speed, *over))
             figures[label] = measured
             imports += [1000 * figure["import"] for figure in own]
-    rows.append(("import jaxinit after jax, core ms", turns.spread(imports, digits=0), "", "", ""))
-    columns = ("model", "seconds", "programs", "speed over jax.nn (init: Flax's defaults, jitted)", "time over free")
+    rows.append(("import jaxinit after jax, core ms", turns.spread(imports, digits=0), "", "", "", ""))
+    columns = (
+        "model",
+        "seconds",
+        "programs",
+        "speed over jax.nn (init: Flax's defaults, jitted)",
+        "time over free",
+        "time over torch",
+    )
     turns.publish("cold_start", columns, rows, figures)
 
 

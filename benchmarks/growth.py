@@ -10,21 +10,21 @@ import cold_start
 import turns
 
 DEPTHS = (4, 40)
-MODES = ("eager", "jit", "init")
+WAYS = ("NNX eager", "NNX jit", "NNX init", "Linen init")
 
 
 def main() -> None:
     is_quick = turns.arguments().quick
     depths, rounds = ((1, 2), 1) if is_quick else (DEPTHS, cold_start.ROUNDS)
     rows, figures = [], {}
-    for mode in MODES:
-        children = [{"model": "transformer", "mode": mode, "library": "jaxinit", "depth": depth} for depth in depths]
+    for way in WAYS:
+        children = [{"model": "transformer", "way": way, "library": "jaxinit", "depth": depth} for depth in depths]
         measured = cold_start.rounds_of(children, rounds)
         seconds = [[figure["seconds"] for figure in turned] for turned in measured]
         compiled = [[figure["compile"] for figure in turned] for turned in measured]
         ratio = turns.spread([most / max(least, 1e-9) for least, most in zip(compiled[0], compiled[-1], strict=True)])
-        rows.append((mode, *map(turns.spread, seconds), ratio))
-        figures[mode] = dict(zip(map(str, depths), measured, strict=True))
+        rows.append((way, *map(turns.spread, seconds), ratio))
+        figures[way] = dict(zip(map(str, depths), measured, strict=True))
     columns = (
         "transformer",
         *(f"{depth} blocks, s" for depth in depths),
