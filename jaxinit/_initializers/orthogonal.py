@@ -63,7 +63,7 @@ def _haar(source: Source, *, view: View, gain: float, dtype: np.dtype) -> Any:
     tall = _tall(view)
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
     normal = source.draw(Normal(0.0, 1.0), tall, dtype if is_complex else dtypes.compute_dtype(dtype))
-    q = (_qr(normal) if isinstance(normal, np.ndarray) else _reflections(normal)) * normal.dtype.type(gain)
+    q = (qr(normal) if isinstance(normal, np.ndarray) else _reflections(normal)) * normal.dtype.type(gain)
     return view.from_torch(tall.to_torch(q).reshape(view.torch_shape)).astype(dtype)
 
 
@@ -78,10 +78,9 @@ def _tall(view: View) -> View:
     return layout.view((*view.batch, max(rows, columns), min(rows, columns)))
 
 
-def _qr(normal: np.ndarray) -> np.ndarray:
-    q, r = np.linalg.qr(normal)
-    columns: np.ndarray = q * _phase(r.diagonal(axis1=-2, axis2=-1))[..., None, :]
-    return columns
+def qr(matrix: Any) -> Any:
+    q, r = matrix.__array_namespace__().linalg.qr(matrix)
+    return q * _phase(r.diagonal(axis1=-2, axis2=-1))[..., None, :]
 
 
 def _reflections(normal: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxinit._initializers.elementwise import normal, uniform
 from jaxinit._recipes.flax_layout import relayout, with_flax_axes
 from jaxinit._recipes.nodes import Node, initializer, is_draw
-from jaxinit._recipes.operations import compute
+from jaxinit._recipes.operations.compute import compute
 from jaxinit._recipes.parameter import Entry, Form
 from jaxinit._sampling.sharding import device_put
 from jaxinit._torch_generator.generator import TorchGenerator
@@ -69,11 +69,8 @@ def _value(node: Node, values: Mapping[int, Any], generator: TorchGenerator) -> 
 
 def _one_by_one(init: normal, shape: tuple[int, ...], dtype: np.dtype, generator: TorchGenerator) -> np.ndarray:
     """Draw a tensor that is not contiguous: torch does not draw its entries in blocks."""
-    size = math.prod(shape)
-    parts = [
-        generator.normal(init.mean, init.std, (min(_ONE_BY_ONE, size - first),), dtype)
-        for first in range(0, size, _ONE_BY_ONE)
-    ]
+    size, most = math.prod(shape), _ONE_BY_ONE // (2 if jnp.issubdtype(dtype, jnp.complexfloating) else 1)
+    parts = [generator.normal(init.mean, init.std, (min(most, size - first),), dtype) for first in range(0, size, most)]
     return np.concatenate([np.empty(0, dtype), *parts]).reshape(shape)
 
 

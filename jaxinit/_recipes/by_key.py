@@ -20,8 +20,8 @@ from jaxinit import _arguments
 from jaxinit._initializers.base import Initializer
 from jaxinit._initializers.elementwise import normal, trunc_normal, uniform
 from jaxinit._recipes.flax_layout import Relayout, relayout, with_flax_axes
-from jaxinit._recipes.nodes import Data, Node, initializer, is_draw, renumbered
-from jaxinit._recipes.operations import compute
+from jaxinit._recipes.nodes import Data, Node, initializer, is_draw, needed, renumbered
+from jaxinit._recipes.operations.compute import compute
 from jaxinit._recipes.parameter import Entry, Form
 from jaxinit._sampling.sharding import jit_each, jit_sharded, resolve
 from jaxinit._sampling.source import KeySource, fold_in_path, path_words
@@ -32,18 +32,6 @@ Nodes = Sequence[Node]
 _PASSES_ENTRIES = {"to_copy", "clone", "mul", "add", "sub", "rsub", "div", "neg", "erfinv", "clamp", "clamp_min"} | {
     "clamp_max",
 }
-
-
-def needed(nodes: Nodes, index: int) -> set[int]:
-    """Return the indices of the nodes that a node is computed from, and its own."""
-    found: set[int] = set()
-    pending = [index]
-    while pending:
-        one = pending.pop()
-        if one not in found:
-            found.add(one)
-            pending.extend(nodes[one].inputs)
-    return found
 
 
 @dataclasses.dataclass(frozen=True)

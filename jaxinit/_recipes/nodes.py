@@ -94,6 +94,18 @@ def substitute(args: Any, value: Any) -> Any:
     return tuple(substitute(each, value) for each in args) if isinstance(args, tuple) else args
 
 
+def needed(nodes: Sequence[Node], index: int) -> set[int]:
+    """Return the indices of the nodes that a node is computed from, and its own."""
+    found: set[int] = set()
+    pending = [index]
+    while pending:
+        one = pending.pop()
+        if one not in found:
+            found.add(one)
+            pending.extend(nodes[one].inputs)
+    return found
+
+
 def renumbered(nodes: Sequence[Node] | Mapping[int, Node], order: Sequence[int]) -> tuple[Node, ...]:
     """Return the nodes at `order`, numbered from 0."""
     place = {index: Ref(new) for new, index in enumerate(order)}

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 from jaxinit import _arguments
 from jaxinit._recipes import by_generator, by_key, distribution, schema
-from jaxinit._recipes.nodes import Node, is_draw
+from jaxinit._recipes.nodes import Node, is_draw, needed
 from jaxinit._recipes.parameter import Entry, Form, RecordedParameter, Step
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit.distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
@@ -65,7 +65,7 @@ class Recipe:
 
     def _recorded(self, entry: Entry) -> RecordedParameter:
         node = self.nodes[entry.node]
-        used = by_key.needed(self.nodes, entry.node)
+        used = needed(self.nodes, entry.node)
         every = sorted({*used, *self._draws_to.get(entry.name, ())})
         steps = tuple(Step(self._call(index), index not in used) for index in every if self._is_shown(index, every))
         shown = (entry.name, entry.kind, node.shape, node.dtype, entry.module, entry.layer, entry.aliases)

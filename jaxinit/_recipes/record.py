@@ -8,8 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxinit import _arguments
-from jaxinit._recipes import by_key
-from jaxinit._recipes.nodes import Data, Node, is_draw, renumbered
+from jaxinit._recipes.nodes import Data, Node, is_draw, needed, renumbered
 from jaxinit._recipes.parameter import Entry
 from jaxinit._recipes.recipe import Recipe
 
@@ -58,7 +57,7 @@ def _inexpressible(nodes: list[Node], entries: list[Entry]) -> list[tuple[Entry,
     """Return the entries that depend on what a recipe cannot express, and why."""
     found = []
     for entry in entries:
-        used = [nodes[index] for index in sorted(by_key.needed(nodes, entry.node))]
+        used = [nodes[index] for index in sorted(needed(nodes, entry.node))]
         unknown = [str(node.args[0]) for node in used if node.op in ("unknown", "unknown draw")]
         if unknown:
             found.append((entry, unknown[0]))
@@ -83,10 +82,11 @@ def _is_covered(nodes: list[Node], index: int) -> bool:
 
 def _refusal(wrong: list[tuple[Entry, str]]) -> str:
     named = [f"{entry.name}: {reason}" for entry, reason in wrong[:_MOST_NAMED]]
+    count = f"{len(wrong)} parameter{'s' * (len(wrong) > 1)}"
     more = [f"and {len(wrong) - _MOST_NAMED} more"] if len(wrong) > _MOST_NAMED else []
     return "\n  ".join(
         [
-            f"`build` initializes {len(wrong)} parameters in a way that a recipe cannot express. "
+            f"`build` initializes {count} in a way that a recipe cannot express. "
             'Pass constants="allow" to keep the values that they have in one run, or change the calls:',
             *named,
             *more,
@@ -106,7 +106,7 @@ def _pruned(nodes: list[Node], entries: list[Entry]) -> tuple[tuple[Node, ...], 
     """Return the nodes that an entry needs or that take numbers from the generator, and the entries."""
     kept = {index for index, node in enumerate(nodes) if is_draw(node) or node.op == "unknown draw"}
     for entry in entries:
-        kept |= by_key.needed(nodes, entry.node) - kept
+        kept |= needed(nodes, entry.node) - kept
     order = sorted(kept)
     moved = tuple(dataclasses.replace(entry, node=bisect.bisect_left(order, entry.node)) for entry in entries)
     return renumbered(nodes, order), moved

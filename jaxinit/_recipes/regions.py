@@ -1,7 +1,8 @@
 """Regions: the part of a tensor that a view of it covers, such as `weight[padding_idx]` or `bias[n // 4 : n // 2]`.
 
 torch knows a view by sizes, strides and an offset. Here it is a slice of the tensor, after
-axes of the tensor were split where the view splits them.
+axes of the tensor were split where the view splits them. A diagonal or every second row of an
+odd number is not a slice. Then the entries are gathered one by one.
 """
 
 import dataclasses
@@ -125,6 +126,53 @@ class Region:
         while len(parts) > 1 and parts[-1] == ":":
             parts.pop()
         return f"[{', '.join(parts)}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Strided:
+    """The entries of a flat tensor at `offset + sum(index * strides)`.
+
+    Example:
+        >>> diagonal = Strided(size=(3,), strides=(4,), offset=0)
+        >>> diagonal.read(np.arange(9).reshape(3, 3))
+        array([0, 4, 8])
+    """
+
+    size: Shape
+    strides: Shape
+    offset: int
+    is_identity = False
+
+    def read(self, array: Any) -> Any:
+        """Return the entries of an array that the region covers, in the shape `size`."""
+        return array.reshape(-1)[self._places(array.__array_namespace__())]
+
+    def write(self, array: Any, value: Any) -> Any:
+        """Return the array with `value`, of shape `size`, in the region."""
+        xp = array.__array_namespace__()
+        places, flat = self._places(xp).reshape(-1), array.reshape(-1)
+        if xp is np:
+            flat = flat.copy()
+            flat[places] = value.reshape(-1)
+        else:
+            flat = flat.at[places].set(value.reshape(-1))
+        return flat.reshape(array.shape)
+
+    def _places(self, xp: Any) -> Any:
+        places = xp.full((1,) * len(self.size), self.offset)
+        for axis, (n, stride) in enumerate(zip(self.size, self.strides, strict=True)):
+            places = places + stride * xp.arange(n).reshape((1,) * axis + (n,) + (1,) * (len(self.size) - axis - 1))
+        return places
+
+    def __str__(self) -> str:
+        return f"[{self.offset}::{', '.join(map(str, self.strides))}]"
+
+
+def region_of(shape: Shape, size: Shape, strides: Shape, offset: int) -> Region | Strided | None:
+    """Return the part of a contiguous tensor of `shape` that a view covers, or None if it is not within the tensor."""
+    last = offset + sum((n - 1) * stride for n, stride in zip(size, strides, strict=True))
+    is_within = 0 not in size and last < math.prod(shape)
+    return Region.of_view(shape, size, strides, offset) or (Strided(size, strides, offset) if is_within else None)
 
 
 def _cover(n: int, axis: int, split: Shape, start: Shape, count: list[int]) -> list[int] | None:

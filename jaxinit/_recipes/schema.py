@@ -20,9 +20,9 @@ from jaxinit._initializers.elementwise import normal, trunc_normal, uniform
 from jaxinit._initializers.orthogonal import orthogonal
 from jaxinit._initializers.sparse import sparse
 from jaxinit._recipes.nodes import Data, Node, Ref
-from jaxinit._recipes.operations import OPERATIONS, SOURCES
+from jaxinit._recipes.operations.compute import OPERATIONS, SOURCES
 from jaxinit._recipes.parameter import Entry, Kind
-from jaxinit._recipes.regions import Region
+from jaxinit._recipes.regions import Region, Strided
 from jaxinit.layouts import TORCH
 
 FORMAT = "jaxinit recipe"
@@ -70,6 +70,8 @@ def _dump_arg(value: Any, places: Mapping[Data, int]) -> Any:
             return {"node": value.index}
         case Region():
             return {"region": dataclasses.asdict(value)}
+        case Strided():
+            return {"strided": dataclasses.asdict(value)}
         case Data():
             return {"constant": places[value]}
         case Initializer():
@@ -167,6 +169,9 @@ def _load_arg(content: Any, count: int, constants: list[Data]) -> Any:
             return Ref(_below("node", index, count))
         case {"region": region}:
             return Region(**{name: _arguments.dimensions(sizes) for name, sizes in region.items()})
+        case {"strided": {"size": size, "strides": strides, "offset": offset}}:
+            sizes, steps = _arguments.dimensions(size), _arguments.dimensions(strides)
+            return Strided(sizes, steps, _arguments.integer("offset", offset))
         case {"constant": index}:
             return constants[_below("constant", index, len(constants))]
         case {"draw": name, **numbers}:

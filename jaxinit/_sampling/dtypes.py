@@ -21,7 +21,17 @@ def require_drawn_by_torch(dtype: np.dtype) -> None:
         raise ValueError(f"`dtype` must be one of {', '.join(_DRAWN_BY_TORCH)}, got {dtype}")
 
 
-_DRAWN_BY_TORCH = ("float32", "float64", "float16", "bfloat16")
+_DRAWN_BY_TORCH = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128")
+
+
+def component(distribution: Random, dtype: np.dtype) -> Random:
+    """Return what torch draws the real and the imaginary part of a complex entry from."""
+    match distribution:
+        case Uniform():
+            return distribution
+        case Normal(mean, std):
+            return Normal(mean, std / math.sqrt(2.0))
+    raise ValueError(f"`dtype` must be real for a {distribution.kind} distribution, as in torch, got {dtype}")
 
 
 def compute_dtype(dtype: np.dtype) -> np.dtype:

@@ -17,7 +17,7 @@ from jaxinit import _arguments
 from jaxinit._sampling import dtypes, eager, kernels
 from jaxinit._sampling.bits import bits, bits_at
 from jaxinit._sampling.sharding import OutSharding, jit_sharded, resolve
-from jaxinit.distributions import Constant, Distribution, Normal, Random, Uniform
+from jaxinit.distributions import Constant, Distribution, Random
 
 
 def sample(
@@ -58,22 +58,12 @@ def _plan(distribution: Random, dtype: np.dtype) -> tuple[kernels.Kernel, int, n
     dtypes.require_inexact(dtype)
     real = dtypes.compute_dtype(dtype)
     if jnp.issubdtype(dtype, jnp.complexfloating):
-        distribution = _component(distribution, dtype)
+        distribution = dtypes.component(distribution, dtype)
     dtypes.check_range(distribution, dtype)
     kernel, params = kernels.select(distribution, real)
     integers = sum(isinstance(param, int) for param in params)
     numbers = (*params, *dtypes.clip_range(distribution, dtype))
     return kernel, integers, dtypes.as_words(numbers, real, distribution)
-
-
-def _component(distribution: Random, dtype: np.dtype) -> Random:
-    """Return what torch draws the real and the imaginary part of a complex entry from."""
-    match distribution:
-        case Uniform():
-            return distribution
-        case Normal(mean, std):
-            return Normal(mean, std / math.sqrt(2.0))
-    raise ValueError(f"`dtype` must be real for a {distribution.kind} distribution, as in torch, got {dtype}")
 
 
 def _fill(value: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Self
 
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
@@ -114,7 +115,7 @@ class TorchGenerator(SequentialSource):
             low: lower bound, reached.
             high: upper bound, never reached.
             shape: the shape of the array.
-            dtype: float32, float64, float16 or bfloat16.
+            dtype: float32, float64, float16, bfloat16, complex64 or complex128.
 
         Raises:
             ValueError: a bound is not finite, `low > high`, or `dtype` is another or does not reach so far.
@@ -135,7 +136,7 @@ class TorchGenerator(SequentialSource):
             mean: the mean.
             std: the standard deviation, at least 0.
             shape: the shape of the array.
-            dtype: float32, float64, float16 or bfloat16.
+            dtype: float32, float64, float16, bfloat16, complex64 or complex128.
 
         Raises:
             ValueError: an argument is not finite, `std < 0`, or `dtype` is another or does not reach so far.
@@ -203,6 +204,9 @@ class TorchGenerator(SequentialSource):
             ValueError: `dtype` is not drawn by torch, or is too narrow for the distribution.
         """
         dtypes.require_drawn_by_torch(dtype)
+        if jnp.issubdtype(dtype, jnp.complexfloating):
+            parts = self.fill(dtypes.component(distribution, dtype), (*shape, 2), dtypes.compute_dtype(dtype))
+            return parts.view(dtype).reshape(shape)
         dtypes.check_range(distribution, dtype)
         values = aligned.empty(shape, dtype)
         match distribution:

@@ -16,14 +16,11 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from jaxinit._initializers.base import Initializer
-from jaxinit._initializers.elementwise import normal, trunc_normal, uniform
 from jaxinit._initializers.orthogonal import orthogonal
-from jaxinit._initializers.sparse import sparse
-from jaxinit._recipes.nodes import Node, Ref
-from jaxinit._recipes.operations import OPERATIONS
-from jaxinit._recipes.recording.values import Values, dtype_of, memory_order, place, size_of, sizes_in
-from jaxinit._recipes.regions import Region, strides_of
+from jaxinit._recipes.nodes import Node, Ref, initializer, is_draw
+from jaxinit._recipes.operations.compute import OPERATIONS
+from jaxinit._recipes.recording.draws import Draws
+from jaxinit._recipes.recording.values import NotRecorded, Values, dtype_of, place, size_of
 from jaxinit.layouts import TORCH
 
 # Constant tensors up to this size are real. Larger ones that are filled with a number are not.
@@ -32,17 +29,6 @@ _LARGEST_REAL = 2**24
 _EMPTY = ("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided")
 _FILLED = {"zeros": 0.0, "ones": 1.0, "zeros_like": 0.0, "ones_like": 1.0, "new_zeros": 0.0, "new_ones": 1.0}
 _FILLED_WITH = ("full", "full_like", "new_full")
-_RANDOM = ("rand", "randn", "rand_like", "randn_like", "normal", "bernoulli", "randint", "randint_like", "randperm")
-_RANDOM_IN_PLACE = (
-    "uniform_",
-    "normal_",
-    "random_",
-    "bernoulli_",
-    "exponential_",
-    "geometric_",
-    "cauchy_",
-    "log_normal_",
-)
 _VIEWS_IN_PLACE = (
     "set_",
     "detach_",
@@ -53,13 +39,10 @@ _VIEWS_IN_PLACE = (
     "swapaxes_",
     "swapdims_",
     "as_strided_",
+    "resize_",
 )
-_READS_VALUES = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "item")
+_READS_VALUES = ("_local_scalar_dense", "is_nonzero", "equal", "allclose", "nonzero", "item")
 _OPTIONS = ("dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking", "generator", "out")
-
-
-class NotRecorded(ValueError):  # noqa: N818  # raised as the ValueError that `record` documents
-    """The constructor does what no recipe can express."""
 
 
 class Recorder(TorchDispatchMode):
@@ -68,6 +51,7 @@ class Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.values = Values()
+        self.draws = Draws(self.values)
         self._fake = FakeTensorMode(allow_non_fake_inputs=True)
         self._thread = threading.get_ident()
 
@@ -78,44 +62,53 @@ class Recorder(TorchDispatchMode):
         space, name = func.name().split("::")
         name = name.partition(".")[0]
         tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
-        if space != "aten" or name in _VIEWS_IN_PLACE:
+        if name == "resize_" and math.prod(args[1]) != args[0].numel():
+            raise NotRecorded(f"`build` resizes a tensor, which a recipe cannot express, at {place()}")
+        if space != "aten" or name in _VIEWS_IN_PLACE or _is_without_values(tensors, kwargs):
             return func(*args, **kwargs)
-        if name in _RANDOM_IN_PLACE:
-            return self._draw_in_place(name, args, kwargs)
-        if name in _RANDOM or name in _EMPTY or self._is_large_fill(name, args, tensors):
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            return self._random(func, name, args, kwargs)
+        if name in _EMPTY or self._is_large_fill(name, args, tensors):
             return self._create(func, name, args, kwargs)
         if not any(map(self._is_symbolic, tensors)):
             return func(*args, **kwargs)
         if name in _READS_VALUES:
             raise NotRecorded(f"`build` reads the values of a tensor that is drawn, by aten.{name} at {place()}")
-        if name.endswith("_") and not name.endswith("__"):
+        if name.endswith("_") and not name.endswith("__") and isinstance(args[0], torch.Tensor):
             return self._in_place(name.removesuffix("_"), args[0], args, kwargs)
         if isinstance(kwargs.get("out"), torch.Tensor):
             return self._in_place(name, kwargs["out"], args, kwargs)
         return self._functional(func, name, args, kwargs, tensors)
 
-    def note(self, name: str, tensor: torch.Tensor, *rest: Any) -> bool:
-        """Add the node of a whole call of `torch.nn.init`, and return whether that is done."""
-        if threading.get_ident() != self._thread or (name == "orthogonal_" and tensor.numel() == 0):
-            return False
+    def note(self, name: str, args: Sequence[Any]) -> Any:
+        """Note a whole call of one of torch's functions, and return its result, or NotImplemented to have it run."""
+        tensor, *rest = args
+        is_empty = name == "orthogonal_" and tensor.numel() == 0
+        if threading.get_ident() != self._thread or tensor.is_meta or is_empty:
+            return NotImplemented
+        if name == "_is_orthogonal":
+            return self._is_orthogonal(tensor) if self._is_symbolic(tensor) else NotImplemented
+        if name == "_make_orthogonal":
+            if not self._is_symbolic(tensor):
+                return NotImplemented
+            made = torch.empty_like(tensor)
+            node = Node("orthogonalize", (Ref(self.values.value(tensor)),), size_of(made), dtype_of(made))
+            self.values.write(made, self.values.add(node))
+            return made
         if name in ("eye_", "dirac_"):
-            node = Node(name.removesuffix("_"), rest, size_of(tensor), dtype_of(tensor))
+            node = Node(name.removesuffix("_"), tuple(rest), size_of(tensor), dtype_of(tensor))
             self.values.write(tensor, self.values.add(node))
-            return True
-        *numbers, generator = rest
-        if generator is not None:
-            self.values.write(tensor, self._unknown_draw(f"torch.nn.init.{name}", tensor, has_own=True))
-            return True
-        init: Initializer
-        match name, numbers:
-            case "trunc_normal_", (mean, std, a, b):
-                init = trunc_normal(mean, std, a, b)
-            case "orthogonal_", (gain,):
-                init = orthogonal(gain, layout=TORCH)
-            case _, (sparsity, std):
-                init = sparse(sparsity, std, layout=TORCH)
-        self._draw(tensor, init)
-        return True
+        else:
+            *numbers, generator = rest
+            self.draws.whole(name, tensor, numbers, generator)
+        return tensor
+
+    def _is_orthogonal(self, tensor: torch.Tensor) -> bool:
+        """Return whether a drawn matrix is orthogonal: only one that is drawn so. Any other is not, with certainty."""
+        nodes, index = self.values.nodes, self.values.value(tensor)
+        while nodes[index].op == "read":
+            index = nodes[index].inputs[0]
+        return is_draw(nodes[index]) and initializer(nodes[index]) == orthogonal(layout=TORCH)
 
     def _is_symbolic(self, tensor: torch.Tensor) -> bool:
         return _is_fake(tensor) or self.values.memory_of(tensor) is not None
@@ -127,60 +120,23 @@ class Recorder(TorchDispatchMode):
         return any(map(self._is_symbolic, tensors)) or math.prod(size) > _LARGEST_REAL
 
     def _create(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
-        """Return a new fake tensor: with no values yet, filled with a number, or drawn."""
+        """Return a new fake tensor: with no values yet, or filled with a number."""
         made: torch.Tensor = self._run(func, args, kwargs)
         memory = self.values.remember(made, None)
-        if name in _FILLED or name in _FILLED_WITH:
+        if name not in _EMPTY:
             number = _FILLED[name] if name in _FILLED else args[-1]
             memory.node = self.values.add(Node("full", (number,), memory.shape, memory.dtype))
-        elif name in _RANDOM:
-            self._draw_new(func, name, args, kwargs, made)
         return made
 
-    def _draw_new(self, func: Any, name: str, args: Any, kwargs: dict[str, Any], made: torch.Tensor) -> None:
-        has_own = any(isinstance(each, torch.Generator) for each in (*args, *kwargs.values()))
-        if name in ("rand", "rand_like") and not has_own:
-            self._draw(made, uniform())
-        elif name in ("randn", "randn_like") and not has_own:
-            self._draw(made, normal())
-        elif str(func) == "aten.normal.float_float" and not has_own:
-            self._draw(made, normal(*args[:2]))
-        else:
-            self.values.write(made, self._unknown_draw(f"torch.{name}", made, has_own))
-
-    def _draw_in_place(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
-        tensor: torch.Tensor = args[0]
-        has_own = kwargs.get("generator") is not None
-        numbers = [*args[1:], *(value for option, value in kwargs.items() if option != "generator")]
-        if name == "uniform_" and not has_own:
-            self._draw(tensor, uniform(*numbers))
-        elif name == "normal_" and not has_own:
-            self._draw(tensor, normal(*numbers))
-        else:
-            self.values.write(tensor, self._unknown_draw(f"Tensor.{name}", tensor, has_own))
-        return tensor
-
-    def _unknown_draw(self, call: str, tensor: torch.Tensor, has_own: bool) -> int:
-        """Add the node of a draw that no recipe follows. One from a generator of its own leaves torch's alone."""
-        if has_own:
-            return self.values.unknown(f"{call} with its own generator", tensor)
-        return self.values.unknown(call, tensor, "unknown draw")
-
-    def _draw(self, tensor: torch.Tensor, init: Initializer) -> None:
-        """Draw all entries of a tensor, in the order in which its memory holds them, as torch does."""
-        order = memory_order(tensor)
-        is_whole = tensor.is_contiguous() or isinstance(init, orthogonal)
-        shape = size_of(tensor) if is_whole else sizes_in(tensor, order)
-        args = (init,) if is_whole else (init, "one by one")
-        drawn = node = self.values.add(Node("draw", args, shape, dtype_of(tensor)))
-        if not is_whole:
-            strides = dict(zip(order, strides_of(shape), strict=True))
-            region = Region.of_view(shape, size_of(tensor), tuple(strides[axis] for axis in range(tensor.ndim)), 0)
-            node = node if region is None else self.values.read(drawn, region)
-        self.values.write(tensor, node)
-        memory = self.values.memory_of(tensor)
-        if memory is not None:
-            memory.draws.append(drawn)
+    def _random(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Note a call that takes numbers from a generator."""
+        if name.endswith("_"):
+            return self.draws.in_place(name, args, kwargs)
+        result = self._run(func, args, kwargs)
+        for made in tree_leaves(result):
+            self.values.remember(made, None)
+            self.draws.new(func, name, args, kwargs, made)
+        return result
 
     def _in_place(self, name: str, tensor: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Note an operation that writes its result to `tensor`."""
@@ -208,6 +164,8 @@ class Recorder(TorchDispatchMode):
         made = [each for each in tree_leaves(result) if isinstance(each, torch.Tensor)]
         known = {id(each.untyped_storage()) for each in tensors}
         new = [each for each in made if id(each.untyped_storage()) not in known]
+        for each in _written(func, name, args):
+            self.values.write(each, self.values.unknown(f"aten.{name}", each))
         for each in new:
             whole = len(made) == 1
             self.values.remember(
@@ -247,6 +205,22 @@ class Recorder(TorchDispatchMode):
 
 def _is_fake(tensor: torch.Tensor) -> bool:
     return isinstance(tensor, FakeTensor)
+
+
+def _is_without_values(tensors: Sequence[torch.Tensor], kwargs: dict[str, Any]) -> bool:
+    """Return whether a call is on the device meta, where torch draws nothing."""
+    device = kwargs.get("device")
+    on = {tensor.device.type for tensor in tensors} if device is None else {torch.device(device).type}
+    return on == {"meta"}
+
+
+def _written(func: Any, name: str, args: tuple[Any, ...]) -> list[torch.Tensor]:
+    """Return the tensors that a function changes beside what it returns."""
+    places = [i for i, each in enumerate(func._schema.arguments) if each.alias_info and each.alias_info.is_write]
+    chosen = [args[place] for place in places if place < len(args)]
+    if name == "native_batch_norm" and args[5]:  # the schema does not say that training changes the statistics
+        chosen += args[3:5]
+    return [each for each in tree_leaves(chosen) if isinstance(each, torch.Tensor)]
 
 
 def _is_static(indices: Sequence[torch.Tensor | None], values: torch.Tensor) -> bool:

@@ -2,36 +2,78 @@
 
 import contextlib
 import dataclasses
+import pickle
+import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
-from jaxinit._recipes.nodes import Data, Node
+from jaxinit._recipes.nodes import Data, Node, needed, renumbered
 from jaxinit._recipes.parameter import Entry, Kind
 from jaxinit._recipes.recording import torch_calls
 from jaxinit._recipes.recording.recorder import Recorder
-from jaxinit._recipes.recording.values import constant_data
+from jaxinit._recipes.recording.values import NotRecorded, constant_data
 
 
 def run(build: Callable[[], Any]) -> tuple[list[Node], list[Entry]]:
-    """Return the nodes of a constructor, and the entries of its model."""
-    recorder = Recorder()
+    """Return the nodes of a constructor, and the entries of its model.
+
+    A constructor that draws from Python's or NumPy's generator runs again. What differs then is an unknown node.
+    """
+    before = _host_states()
+    nodes, entries = _recorded(build)
+    if before == _host_states():
+        return nodes, entries
+    try:
+        return _without_host_draws(nodes, entries, *_recorded(build))
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(pickle.loads(before[1]))  # noqa: NPY002  # the generator that a constructor may use
+
+
+def _host_states() -> tuple[Any, bytes]:
+    return random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
+
+
+def _without_host_draws(
+    nodes: list[Node], entries: list[Entry], others: list[Node], again: list[Entry]
+) -> tuple[list[Node], list[Entry]]:
+    """Return the nodes and entries of a recording, with an unknown node for each entry that another one has otherwise.
+
+    Raises:
+        NotRecorded: the two recordings are of different models.
+    """
+    if [entry.name for entry in entries] != [entry.name for entry in again]:
+        raise NotRecorded("`build` must return the same model each time. Its parameters depend on random numbers")
+    nodes, found = list(nodes), []
+    for entry, other in zip(entries, again, strict=True):
+        if _alone(nodes, entry) != _alone(others, other):
+            node = nodes[entry.node]
+            reason = "numbers that Python's or NumPy's generator draws"
+            entry = dataclasses.replace(entry, node=len(nodes))
+            nodes.append(Node("unknown", (reason,), node.shape, node.dtype))
+        found.append(entry)
+    return nodes, found
+
+
+def _alone(nodes: list[Node], entry: Entry) -> tuple[Node, ...]:
+    return renumbered(nodes, sorted(needed(nodes, entry.node)))
+
+
+def _recorded(build: Callable[[], Any]) -> tuple[list[Node], list[Entry]]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(warnings.catch_warnings())
         # torch looks at the address of a fake tensor when it copies a module.
         warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")
-        stack.enter_context(torch_calls.noted(torch.nn.init, recorder.note))
-        before = torch.get_rng_state()
+        recorder = Recorder()
+        stack.enter_context(torch_calls.noted(recorder.note))
         with recorder:
             model = _built(build)
-        # What is noted takes nothing from the generator.
-        if not torch.equal(before, torch.get_rng_state()):
-            raise ValueError(
-                "`build` must not set torch's seed, and must draw by torch's usual calls; it did otherwise"
-            )
+        recorder.draws.require_one_stream(lambda: "`build` returned")
     entries: list[Entry] = []
     owners: dict[int, str] = {}
     for name, aliases, tensor, kind, module in _tensors(model):

@@ -1,4 +1,4 @@
-"""The functions of `torch.nn.init` that must be noted whole, because they look at values or fill entry by entry.
+"""Functions of torch that must be noted whole, because they look at values or fill entry by entry.
 
 Other modules import these functions by name, and keep them in tables. So each function
 object is given other code for the time of a recording, and every name of it sees that.
@@ -11,10 +11,19 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-Note = Callable[..., bool]
-"""Called with the name, the tensor and the other arguments of a call. Return whether the call was noted."""
+import torch
+from torch.nn import parameter
+from torch.nn.utils import parametrizations
+from torch.utils._python_dispatch import _disable_current_modes
 
-_WHOLE = ("trunc_normal_", "orthogonal_", "sparse_", "eye_", "dirac_")
+Note = Callable[..., Any]
+"""Called with the name and all arguments of a call. Return its result, or NotImplemented to have it run."""
+
+_NOTED = (
+    *(getattr(torch.nn.init, f"{name}_") for name in ("trunc_normal", "orthogonal", "sparse", "eye", "dirac")),
+    parametrizations._is_orthogonal,
+    parametrizations._make_orthogonal,
+)
 _CALLS: dict[str, Callable[..., Any]] = {}
 
 
@@ -31,29 +40,47 @@ def _code(name: str) -> types.CodeType:
 
 
 def called(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Note a call of `torch.nn.init`, or run it if it is on a tensor of no recording."""
+    """Note a call of a function of torch, or run it if it is on a tensor of no recording."""
     return _CALLS[name](*args, **kwargs)
 
 
 @contextlib.contextmanager
-def noted(init: types.ModuleType, note: Note) -> Iterator[None]:
-    """Have `note` called for each call of the functions in `init`, which is `torch.nn.init`."""
-    functions = [getattr(init, name) for name in _WHOLE]
-    before = [function.__code__ for function in functions]
-    for function in functions:
+def noted(note: Note) -> Iterator[None]:
+    """Have `note` called for each call of a function that must be noted whole, and let lazy modules be recorded."""
+    mixin: Any = parameter.UninitializedTensorMixin  # type: ignore[attr-defined]  # torch's stubs do not have it
+    functions: list[tuple[Any, Callable[..., Any]]] = [
+        *((function, functools.partial(_noted, note)) for function in _NOTED),
+        *((each.__new__, _lazy) for each in (parameter.UninitializedParameter, parameter.UninitializedBuffer)),
+        (mixin.materialize, _materialize),
+    ]
+    before = [function.__code__ for function, _ in functions]
+    for function, call in functions:
         own = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
-        _CALLS[function.__name__] = functools.partial(_noted, own, note)
+        _CALLS[function.__qualname__] = functools.partial(call, own)
     try:
-        for function in functions:
-            function.__code__ = _code(function.__name__)
+        for function, _ in functions:
+            function.__code__ = _code(function.__qualname__)
         yield
     finally:
-        for function, own_code in zip(functions, before, strict=True):
+        for (function, _), own_code in zip(functions, before, strict=True):
             function.__code__ = own_code
 
 
-def _noted(own: types.FunctionType, note: Note, *args: Any, **kwargs: Any) -> Any:
+def _noted(note: Note, own: types.FunctionType, *args: Any, **kwargs: Any) -> Any:
     given = inspect.signature(own).bind(*args, **kwargs)
     given.apply_defaults()
-    tensor, *rest = given.args
-    return tensor if note(own.__name__, tensor, *rest) else own(*args, **kwargs)
+    result = note(own.__name__, given.args)
+    return own(*args, **kwargs) if result is NotImplemented else result
+
+
+def _lazy(own: types.FunctionType, *args: Any, **kwargs: Any) -> Any:
+    """Return a parameter of unknown shape. It is a real tensor: torch makes no subclass of a fake one."""
+    with _disable_current_modes():
+        return own(*args, **kwargs)
+
+
+def _materialize(_: types.FunctionType, lazy: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:
+    """Give a lazy parameter its shape. A real tensor cannot hold a fake one, so the two change places."""
+    data = torch.empty(shape, device=device or lazy.data.device, dtype=dtype or lazy.data.dtype)
+    is_parameter = isinstance(lazy, parameter.UninitializedParameter)
+    torch.utils.swap_tensors(lazy, torch.nn.Parameter(data, lazy.requires_grad) if is_parameter else data)

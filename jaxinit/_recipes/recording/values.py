@@ -1,6 +1,7 @@
 """The values of tensors while a model is recorded: each storage has the node of what it holds."""
 
 import dataclasses
+import math
 import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,7 +9,13 @@ from typing import Any
 import torch
 
 from jaxinit._recipes.nodes import Data, Node, Ref
-from jaxinit._recipes.regions import Region, strides_of
+from jaxinit._recipes.regions import Region, Strided, region_of, strides_of
+
+_REAL = {"complex64": "float32", "complex128": "float64"}
+
+
+class NotRecorded(ValueError):  # noqa: N818  # raised as the ValueError that `record` documents
+    """The constructor does what no recipe can express."""
 
 
 @dataclasses.dataclass
@@ -39,10 +46,11 @@ class Values:
             return self.add(_constant(tensor))
         if tensor.numel() == 0:
             return self.add(Node("full", (0.0,), size_of(tensor), dtype_of(tensor)))
-        region = self._region(memory, tensor)
-        if region is None:
+        seen = self._seen_as(memory, dtype_of(tensor))
+        region = None if seen is None else _region(self.nodes[seen].shape, tensor)
+        if seen is None or region is None:
             return self.unknown(f"a view of shape {size_of(tensor)} and strides {tensor.stride()}", tensor)
-        return self.read(self._value_of_all(memory), region)
+        return self.read(seen, region)
 
     def draws_to(self, tensor: torch.Tensor) -> Sequence[int]:
         """Return the draws that were written to a tensor, whether they were overwritten or not."""
@@ -52,10 +60,20 @@ class Values:
     def memory_of(self, tensor: torch.Tensor) -> Memory | None:
         return self._memories.get(id(tensor.untyped_storage()))
 
-    def _region(self, memory: Memory, tensor: torch.Tensor) -> Region | None:
-        if dtype_of(tensor) != memory.dtype:
-            return None
-        return Region.of_view(memory.shape, size_of(tensor), tuple(tensor.stride()), int(tensor.storage_offset()))
+    def _seen_as(self, memory: Memory, dtype: str) -> int | None:
+        """Return the node of a memory as a tensor of `dtype` sees it: numbers, or the pairs of complex ones."""
+        index = self._value_of_all(memory)
+        if dtype == memory.dtype:
+            return index
+        size = math.prod(memory.shape)
+        if _REAL.get(memory.dtype) == dtype:
+            return self._add_view("view_as_real", index, (*memory.shape, 2), dtype)
+        if _REAL.get(dtype) == memory.dtype and size % 2 == 0:
+            return self._add_view("view_as_complex", index, (size // 2,), dtype)
+        return None
+
+    def _add_view(self, op: str, index: int, shape: tuple[int, ...], dtype: str) -> int:
+        return self.add(Node(op, (Ref(index), shape), shape, dtype))
 
     def add(self, node: Node) -> int:
         self.nodes.append(node)
@@ -79,16 +97,21 @@ class Values:
         memory = self.memory_of(tensor)
         if memory is None:
             memory = self._take_over(tensor)
-        region = self._region(memory, tensor)
         if tensor.numel() == 0:
             return
-        if region is None:
+        dtype = dtype_of(tensor)
+        seen = self._seen_as(memory, dtype)
+        region = None if seen is None else _region(self.nodes[seen].shape, tensor)
+        if seen is None or region is None:
             memory.node = self.unknown(f"a write to a view of shape {size_of(tensor)}", tensor)
-        elif region.is_whole:
-            memory.node = self.read(node, region.inverse(memory.shape))
+            return
+        shape = self.nodes[seen].shape
+        if isinstance(region, Region) and region.is_whole:
+            node = self.read(node, region.inverse(shape))
         else:
-            before = self._value_of_all(memory)
-            memory.node = self.add(Node("write", (Ref(before), region, Ref(node)), memory.shape, memory.dtype))
+            node = self.add(Node("write", (Ref(seen), region, Ref(node)), shape, dtype))
+        back = "view_as_complex" if _REAL.get(memory.dtype) == dtype else "view_as_real"
+        memory.node = node if dtype == memory.dtype else self._add_view(back, node, memory.shape, memory.dtype)
 
     def _take_over(self, tensor: torch.Tensor) -> Memory:
         """Return the memory of a real tensor, whose values depend on a draw from now on.
@@ -102,7 +125,7 @@ class Values:
             whole.fill_(float("nan"))
         return self.remember(shown, before)
 
-    def read(self, index: int, region: Region) -> int:
+    def read(self, index: int, region: Region | Strided) -> int:
         """Add the node of a region of a node, unless the two are the same."""
         node = self.nodes[index]
         if region.is_identity and region.size == node.shape:
@@ -114,6 +137,13 @@ class Values:
         if memory.node is None:
             memory.node = self.add(Node("empty", (), memory.shape, memory.dtype))
         return memory.node
+
+
+def _region(shape: tuple[int, ...], tensor: torch.Tensor) -> Region | Strided | None:
+    """Return the part of a contiguous tensor of `shape` that a view of its storage covers."""
+    if tensor.is_conj() or tensor.is_neg():
+        return None
+    return region_of(shape, size_of(tensor), tuple(tensor.stride()), int(tensor.storage_offset()))
 
 
 def _constant(tensor: torch.Tensor) -> Node:

@@ -164,3 +164,92 @@ def narrow(m: nn.Module) -> None:
     m.half16 = nn.Parameter(torch.empty(20, 3, dtype=torch.float16).normal_().mul_(0.02))
     m.cast = nn.Linear(20, 30).to(torch.bfloat16)
     m.wide = nn.Parameter(torch.empty(20, dtype=torch.float64).uniform_(-1, 3))
+
+
+@model
+def strided(m: nn.Module) -> None:
+    """Views that are not slices."""
+    m.diagonal, m.rows, m.chain = (
+        nn.Parameter(torch.randn(6, 6)),
+        nn.Parameter(torch.randn(9, 7)),
+        nn.Parameter(torch.zeros(8, 6)),
+    )
+    with changed():
+        m.diagonal.fill_diagonal_(1.0)
+        m.rows[::2] = 0.0
+        m.rows[1::2].mul_(3.0)
+        m.rows[:, ::3].uniform_()
+        m.chain.view(-1)[5:20].normal_()
+        m.chain.T[2].fill_(3.0)
+        m.chain.diagonal().add_(m.rows.diagonal()[:6])
+
+
+@model
+def complex_numbers(m: nn.Module) -> None:
+    """As in state space models."""
+    m.linear, m.drawn = nn.Linear(4, 3, dtype=torch.cfloat), nn.Parameter(torch.randn(4, 9, dtype=torch.cdouble))
+    m.parts = nn.Parameter(torch.view_as_real(torch.randn(16, 8, dtype=torch.cfloat)))
+    m.joined = nn.Parameter(torch.view_as_complex(torch.rand(4, 3, 2)))
+    m.imaginary = nn.Parameter(torch.randn(5, dtype=torch.cfloat))
+    m.imaginary.data.imag.zero_()
+    m.column = nn.Parameter(torch.zeros(20, 3, dtype=torch.cfloat))
+    m.column.data[:, 1].normal_(1.0, 2.0)
+    m.register_buffer("rotations", torch.polar(torch.ones(4), torch.arange(4.0)))
+
+
+@model
+def more_arithmetic(m: nn.Module) -> None:
+    """What few constructors do."""
+    m.means = nn.Parameter(torch.normal(torch.arange(20.0), 0.3))
+    m.stds = nn.Parameter(torch.normal(torch.zeros(20), torch.linspace(0, 1, 20)))
+    m.mixed = nn.Parameter(torch.lerp(torch.zeros(5), torch.randn(5), 0.3))
+    m.sum = nn.Parameter(torch.zeros(5).addcmul_(torch.randn(5), torch.rand(5), value=0.5))
+    m.ratio = nn.Parameter(torch.ones(5).addcdiv_(torch.randn(5), torch.rand(5) + 1))
+    m.logit, m.softmax = nn.Parameter(torch.logit(torch.rand(5))), nn.Parameter(torch.softmax(torch.randn(5, 3), -1))
+    m.running = nn.Parameter(torch.cumsum(torch.rand(4, 5), 1))
+    m.steps = nn.Parameter((torch.rand(5) * 10).round())
+    m.standard = nn.Parameter(torch.randn(6, 4))
+    m.standard.data.sub_(m.standard.data.mean(0, keepdim=True)).div_(m.standard.data.std(0))
+    m.product = nn.Parameter(nn.functional.linear(torch.randn(3, 4), torch.randn(5, 4), torch.ones(5)))
+
+
+@model
+def moved(m: nn.Module) -> None:
+    m.repeated, m.padded = nn.Parameter(torch.randn(1, 4).repeat(3, 1)), nn.Parameter(torch.randn(2, 3))
+    m.padded.data = nn.functional.pad(m.padded.data, (1, 2, 0, 1))
+    m.rolled, m.flat = (
+        nn.Parameter(torch.roll(torch.randn(4, 5), (1, 2), (0, 1))),
+        nn.Parameter(torch.randn(2, 3).roll(2)),
+    )
+    m.blocks = nn.Parameter(torch.block_diag(torch.randn(2, 2), torch.randn(3, 2)))
+    m.diagonal = nn.Parameter(torch.diag(torch.randn(3)))
+    m.filled, m.copied, m.added = (nn.Parameter(torch.randn(6, 4)) for _ in range(3))
+    with changed():
+        m.filled.index_fill_(1, torch.tensor([1, 3]), 7.0)
+        m.copied.index_copy_(0, torch.tensor([5, 2]), torch.randn(2, 4))
+        m.added.index_add_(0, torch.tensor([1, 1]), torch.ones(2, 4), alpha=0.5)
+
+
+@model
+def without_memory_first(m: nn.Module) -> None:
+    """On the device meta torch takes nothing from its generator."""
+    m.skipped = skipped = nn.utils.skip_init(nn.Linear, 3, 2)
+    for parameter in skipped.parameters():
+        nn.init.normal_(parameter)
+    m.later = nn.Linear(4, 3, device="meta").to_empty(device="cpu")
+    nn.init.trunc_normal_(torch.empty(3, device="meta"))
+    m.later.reset_parameters()
+
+
+@model
+def lazy(m: nn.Module) -> None:
+    m.layers = nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.LazyLinear(3)).eval()
+    m.layers(torch.zeros(2, 5))
+
+
+@model
+def orthogonal_parametrizations(m: nn.Module) -> None:
+    m.square, m.tall = (nn.utils.parametrizations.orthogonal(nn.Linear(6, size)) for size in (6, 9))
+    m.drawn = nn.Linear(6, 6)
+    nn.init.orthogonal_(m.drawn.weight)
+    nn.utils.parametrizations.orthogonal(m.drawn)

@@ -1,5 +1,6 @@
 """A recorded model and the model that torch builds from the same seed are one."""
 
+import random
 import subprocess
 import sys
 from typing import Any
@@ -28,7 +29,13 @@ def recipe(name: str) -> jaxinit.Recipe:
 
 # What torch computes by functions that NumPy rounds otherwise: QR, erfinv, exp, sums.
 NEARLY = {"every_function": {"orthogonal"}}
-NEARLY_ALL = {"truncated_by_erfinv", "arithmetic", "parametrized"}
+NEARLY_ALL = {
+    "truncated_by_erfinv",
+    "arithmetic",
+    "more_arithmetic",
+    "parametrized",
+    "orthogonal_parametrizations",
+}
 
 
 @as_on_avx2
@@ -42,7 +49,9 @@ def test_from_a_seed_it_is_the_model_that_torch_builds(name: str, seed: int) -> 
     assert list(ours) == list(dict.fromkeys([*ours, *state]))
     assert (generator.uniform(0, 1, (3,)) == torch.rand(3).numpy()).all()
     for key, tensor in state.items():
-        theirs, array = tensor.double().numpy(), np.asarray(ours[key]).astype(np.float64)
+        wide = torch.complex128 if tensor.is_complex() else torch.float64
+        theirs = tensor.to(wide).numpy()
+        array = np.asarray(ours[key]).astype(theirs.dtype)
         assert str(ours[key].dtype) == str(tensor.dtype).removeprefix("torch."), key
         if name in NEARLY_ALL or key in NEARLY.get(name, ()):
             np.testing.assert_allclose(array, theirs, rtol=2e-6, atol=2e-6 * max(1.0, abs(theirs).max()), err_msg=key)
@@ -203,10 +212,56 @@ def test_values_that_are_read_past_the_recorder_are_found_out() -> None:
         jaxinit.record(lambda: Odd(fill))
 
 
-@pytest.mark.parametrize("draw", [lambda: torch.manual_seed(3), lambda: torch.poisson(torch.ones(3))])
-def test_draws_that_a_seed_could_not_follow_are_refused(draw: Any) -> None:
-    with pytest.raises(ValueError, match="`build` must not set torch's seed, and must draw by torch's usual calls"):
-        jaxinit.record(lambda: Odd(lambda: (draw(), torch.ones(3))[1]))
+def restored() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.rand(3)
+
+
+@pytest.mark.parametrize("change", [lambda: torch.manual_seed(3), lambda: torch.default_generator.seed(), restored])
+def test_a_constructor_that_changes_torchs_generator_is_refused(change: Any) -> None:
+    message = "`build` must not set torch's seed or restore torch's generator, but the generator was changed before"
+    with pytest.raises(ValueError, match=f"{message} `build` returned"):
+        jaxinit.record(lambda: Odd(lambda: (change(), torch.ones(3))[1]))
+    with pytest.raises(ValueError, match=f"{message} the draw at .*test_record.py"):
+        jaxinit.record(lambda: Odd(lambda: (change(), torch.rand(3))[1]))
+
+
+def test_torchs_generator_may_be_named() -> None:
+    recorded = jaxinit.record(lambda: Odd(lambda: torch.empty(3).normal_(generator=torch.default_generator)))
+    assert recorded.parameters[0].distribution == Normal(0.0, 1.0)
+
+
+def test_another_draw_without_a_parameter_refuses_a_seed_alone() -> None:
+    recorded = jaxinit.record(lambda: Odd(lambda: (torch.poisson(torch.ones(3)), torch.ones(3))[1]))
+    with pytest.raises(ValueError, match=r"cannot follow torch\.poisson at"):
+        recorded.sample(jaxinit.TorchGenerator(0))
+
+
+def test_draws_of_python_and_numpy_are_found() -> None:
+    before = random.getstate()
+    for draw in (random.random, np.random.standard_normal):  # what a constructor may call
+        with pytest.raises(ValueError, match="odd: numbers that Python's or NumPy's generator draws"):
+            jaxinit.record(lambda draw=draw: Odd(lambda: torch.tensor([draw()])))  # type: ignore[misc]
+    recorded = jaxinit.record(lambda: (random.random(), Odd(lambda: torch.ones(2)))[1])
+    assert recorded.parameters[0].distribution == Constant(1.0)
+    assert random.getstate() == before
+    with pytest.raises(ValueError, match="`build` must return the same model each time"):
+        jaxinit.record(lambda: nn.ModuleDict({str(random.random()).replace(".", ""): nn.Linear(2, 3)}))
+
+
+def test_statistics_that_a_forward_pass_changes_are_named() -> None:
+    def build() -> nn.Module:
+        layers = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+        layers(torch.ones(2, 4))
+        return layers
+
+    with pytest.raises(ValueError, match=r"1\.running_mean: aten\.native_batch_norm at .*\n.*1\.running_var"):
+        jaxinit.record(build)
+
+
+def test_a_tensor_that_is_resized_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`build` resizes a tensor, which a recipe cannot express, at .*test_record"):
+        jaxinit.record(lambda: Odd(lambda: torch.empty(0).resize_(3).normal_()))
 
 
 CAST = """

@@ -49,6 +49,17 @@ def test_uniforms_are_torchs(bounds: tuple[float, float], dtype: str, seed: int)
 
 
 @as_on_avx2
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex_numbers_are_torchs(dtype: str, seed: int) -> None:
+    ours, theirs = TorchGenerator(seed), torch_generator(seed)
+    for size in SIZES[:40]:
+        empty = torch.empty(size, dtype=getattr(torch, dtype))
+        assert (ours.uniform(-0.3, 0.7, (size,), dtype) == empty.uniform_(-0.3, 0.7, generator=theirs).numpy()).all()
+        assert (ours.normal(0.5, 0.7, (size,), dtype) == empty.normal_(0.5, 0.7, generator=theirs).numpy()).all()
+    assert_same_state(ours, theirs)
+
+
+@as_on_avx2
 @each_dtype
 @pytest.mark.parametrize("numbers", [(0.0, 1.0), (0.0, 0.02), (-0.3, 0.7), (2.0, 0.0)])
 def test_normals_are_torchs(numbers: tuple[float, float], dtype: str, seed: int) -> None:
@@ -201,7 +212,12 @@ ERRORS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (
         lambda: TorchGenerator(0).normal(0, 1, (3,), "int32"),
         ValueError,
-        "`dtype` must be one of float32, float64, float16, bfloat16, got int32",
+        "`dtype` must be one of float32, float64, float16, bfloat16, complex64, complex128, got int32",
+    ),
+    (
+        lambda: TorchGenerator(0).trunc_normal(0, 1, -1, 1, (3,), "complex64"),
+        ValueError,
+        "`dtype` must be real for a truncated_normal distribution, as in torch, got complex64",
     ),
     (lambda: TorchGenerator(0).trunc_normal(0, 0, -1, 1, (3,)), ValueError, "`std` must be above 0, got 0.0"),
     (

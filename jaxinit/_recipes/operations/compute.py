@@ -1,0 +1,64 @@
+"""What a node computes: torch's operations on tensors, for NumPy's and for JAX's arrays.
+
+Arrays of narrow dtypes arrive in float32, and results are rounded once.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit._initializers.base import Initializer
+from jaxinit._initializers.identity import dirac, eye
+from jaxinit._recipes.nodes import Node, substitute
+from jaxinit._recipes.operations.arithmetic import ARITHMETIC, ELEMENTWISE, Operation
+from jaxinit._recipes.operations.moves import COMPARISONS, MOVES
+from jaxinit._sampling import dtypes
+from jaxinit._sampling.source import KeySource
+from jaxinit.layouts import TORCH
+
+OPERATIONS: Mapping[str, Operation] = {**ARITHMETIC, **MOVES}
+
+_STRUCTURED: Mapping[str, Callable[..., Initializer]] = {
+    "eye": lambda: eye(layout=TORCH),
+    "dirac": lambda groups: dirac(groups, layout=TORCH),
+}
+_NO_KEY = KeySource(None)  # constants need none
+SOURCES = ("draw", "data", "full", "empty", "unknown draw", *_STRUCTURED)
+"""Nodes without inputs."""
+
+
+def compute(node: Node, value: Callable[[int], Any], xp: Any, dtype: np.dtype) -> Any:
+    """Return the array of a node that computes or fills, in `dtype`, from the arrays of its inputs."""
+    match node.op, node.args:
+        case "full", (number,):
+            return xp.full(node.shape, dtypes.cast(number, dtype))
+        case "empty", ():
+            return xp.zeros(node.shape, dtype)
+    if node.op in _STRUCTURED:
+        return xp.asarray(_STRUCTURED[node.op](*node.args)(_NO_KEY, node.shape, dtype))
+    args = substitute(node.args, value)
+    if node.op in (*ELEMENTWISE, *COMPARISONS, "where", "masked_fill"):
+        args = _of_rank(args, len(node.shape))
+    if node.op in MOVES:
+        moved = MOVES[node.op](xp, *args)
+        return moved.astype(dtype)
+    real = dtypes.compute_dtype(dtype) if jnp.issubdtype(dtype, jnp.floating) else dtype
+    with np.errstate(all="ignore"):
+        return ARITHMETIC[node.op](xp, *_cast(args, real)).astype(dtype)
+
+
+def _of_rank(args: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
+    """Return the arguments with leading axes of size 1, so that arrays broadcast without a change of rank."""
+    return tuple(
+        each.reshape((1,) * (rank - each.ndim) + each.shape) if isinstance(each, (np.ndarray, jax.Array)) else each
+        for each in args
+    )
+
+
+def _cast(args: Any, real: np.dtype) -> Any:
+    if isinstance(args, tuple):
+        return tuple(_cast(each, real) for each in args)
+    return args.astype(real) if isinstance(args, (np.ndarray, jax.Array)) else args
