@@ -16,7 +16,8 @@ class initializer:
     """Draw with another initializer, with the next key of Haiku, for `w_init=` and `b_init=`.
 
     Haiku's weights have the axes `(*spatial, in, out)` of the default layout. Its transposed
-    convolutions have `(*spatial, out, in)`, whose fans in that layout are torch's.
+    convolutions have `(*spatial, out, in)`, whose fans in that layout are torch's. Embeddings
+    are torch's own arrays: pass `layout=jaxinit.TORCH` to `init`.
 
     Args:
         init: an initializer.

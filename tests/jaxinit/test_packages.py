@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "linen": {"_models", "_torch_generator"},
     "equinox": {"_models", "_sampling", "_torch_generator"},
     "haiku": {"_initializers"},
-    "keras": {"_arguments", "_initializers"},
+    "keras": {"_arguments", "_initializers", "layouts"},
     "__init__": {*VALUES, "_torch_generator", "_recipes", "nnx", "linen", "equinox", "haiku", "keras"},
 }
 MOST_FILES = 12
