@@ -16,6 +16,8 @@ def places(
     modules: Sequence[Path],
     kinds: Collection[Collection[Path]],
     names: Iterable[str] | None,
+    *,
+    is_in_front: bool = False,
 ) -> dict[Path, Place]:
     """Return the places of all arrays.
 
@@ -25,6 +27,7 @@ def places(
         modules: the paths of modules that may be stacks, inner ones first.
         kinds: the paths of arrays that are stacked alike, such as all parameters.
         names: torch's names, which show what is a list there, or None.
+        is_in_front: whether the first axes stack layers where the sizes leave a choice.
     """
     shapes = {path: spec.shape for path, spec in specs.items()}
     # A layer whose array was replaced by one of fewer axes is not stacked.
@@ -33,14 +36,14 @@ def places(
         for path in shapes
         if path in built
     }
-    stacked = _agreed_by_kind(shapes, options, kinds)
+    stacked = _agreed_by_kind(shapes, options, kinds, is_in_front)
     sizes = {path: tuple(shapes[path][axis] for axis in stacked.get(path, ())) for path in options}
     lists = outermost(modules, sizes) if names is None else stacks_in_names(modules, {**shapes, **sizes}, names)
     around = {path: module for path in shapes for module in lists if path[: len(module)] == module}
     for path in [path for path in around if path not in options]:
         found: list[Axes] = [(axis,) for axis, size in enumerate(shapes[path]) if size == lists[around[path]]]
         options[path] = found or [()]
-    stacked = _agreed_by_kind(shapes, options, kinds)
+    stacked = _agreed_by_kind(shapes, options, kinds, is_in_front)
     return {path: Place(spec, stacked.get(path, ()), len(around.get(path, ()))) for path, spec in specs.items()}
 
 
@@ -48,10 +51,11 @@ def _agreed_by_kind(
     shapes: Mapping[Path, tuple[int, ...]],
     options: Mapping[Path, Sequence[Axes]],
     kinds: Collection[Collection[Path]],
+    is_in_front: bool,
 ) -> dict[Path, Axes]:
     """Return the stacked axes of each array that has some."""
     by_kind = ({path: own for path, own in options.items() if own != [()] and path in kind} for kind in kinds)
-    return {path: axes for own in by_kind for path, axes in agreed(shapes, own).items()}
+    return {path: axes for own in by_kind for path, axes in agreed(shapes, own, is_in_front).items()}
 
 
 def choices(stack: Sequence[int], layer: Sequence[int | None]) -> list[Axes]:
@@ -71,11 +75,13 @@ def choices(stack: Sequence[int], layer: Sequence[int | None]) -> list[Axes]:
     return [axes for axes in itertools.combinations(range(len(stack)), count) if fits(axes)] if count >= 0 else []
 
 
-def agreed(shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequence[Axes]]) -> dict[Path, Axes]:
+def agreed(
+    shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequence[Axes]], is_in_front: bool = False
+) -> dict[Path, Axes]:
     """Return the stacked axes of each array, among its options.
 
     One transform stacks all arrays of a module along the same axis, counted from the front or from
-    the back. So where the sizes of an array leave a choice, the arrays beside it decide.
+    the back. So where the sizes of an array leave a choice, the arrays beside it decide, or else `is_in_front`.
 
     Raises:
         ValueError: they leave a choice too, or disagree.
@@ -89,6 +95,9 @@ def agreed(shapes: Mapping[Path, tuple[int, ...]], options: Mapping[Path, Sequen
             found = [axes for axes, own in keys[path].items() if own & common]
             if len(found) == 1:
                 return found[0]
+        front = next((axes for axes in options[path] if axes == tuple(range(len(axes)))), None)
+        if is_in_front and front is not None:
+            return front
         raise ValueError(
             f"cannot tell which axis of {dotted(path)} stacks layers, got shape {shapes[path]}, "
             f"where axes {list(options[path])} are possible. Use another number of layers, or a list of layers"

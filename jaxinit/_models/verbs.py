@@ -166,7 +166,8 @@ class Model:
         if names is None and rename is not None:
             raise ValueError(f"`rename` is undone by torch's names, got `names=None` and rename={rename!r}")
         renamed_names = renamed(checkpoint.without_counters({name: name for name in names or ()}), rename)
-        theirs = {weight_norm.old_name(new): old for new, old in renamed_names.items()}
+        plain = weight_norm.old_names(renamed_names)
+        theirs = {plain[new]: old for new, old in renamed_names.items()}
         view = self if names is None else self.with_lists(theirs)
         target, values = view.target(), {path: np.asarray(array) for path, array in view.values().items()}
         layers = view.stacks.layers({path: values[path] for path in view.stacks.places})

@@ -49,7 +49,7 @@ class EquinoxModel(verbs.Model):
         is_whole = names is not None or any(RULES.of(self.tree.module))
         modules = [node.path for node in nodes if node.path or is_whole]
         kinds = [specs.keys() - statistics, statistics]
-        super().__init__(nodes, Stacks(places(specs, built, modules, kinds, names)), RULES)
+        super().__init__(nodes, Stacks(places(specs, built, modules, kinds, names, is_in_front=True)), RULES)
 
     def _of(self, kind: type) -> list[Node]:
         return [node for node in self.tree.nodes if isinstance(node.module, kind)]

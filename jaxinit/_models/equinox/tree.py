@@ -39,7 +39,7 @@ class Tree:
         self.leaves, self._treedef = jax.tree.flatten(model)
         # The same tree with the index of each leaf in its place.
         indices = jax.tree.unflatten(self._treedef, list(range(len(self.leaves))))
-        numbered, self._state = _split(indices, rule) if state is not None else (indices, None)
+        self._numbered, self._state = (indices, None) if state is None else indices
         self.module = module
         self.found: dict[Path, Leaf] = {}
         self.counts: dict[Path, int] = {}
@@ -50,7 +50,7 @@ class Tree:
         self.lacks_state = False
         """Whether a layer keeps arrays in a state that was not given."""
         self._paths: dict[int, Path] = {}
-        self._walk(module, numbered, ())
+        self._walk(module, self._numbered, ())
 
     def filled(self, arrays: dict[int, Any]) -> Any:
         """Return the model with other leaves at some indices."""
@@ -58,8 +58,7 @@ class Tree:
 
     def chosen(self, choose: Any) -> list[int]:
         """Return the indices of the leaves that `choose` picks, a function of the model as for `eqx.tree_at`."""
-        indices = jax.tree.unflatten(self._treedef, list(range(len(self.leaves))))
-        return [index for index in jax.tree.leaves(choose(indices)) if isinstance(index, int)]
+        return [index for index in jax.tree.leaves(choose(self._numbered)) if isinstance(index, int)]
 
     def _walk(self, value: Any, numbered: Any, path: Path) -> None:
         if isinstance(value, dict):
@@ -76,7 +75,7 @@ class Tree:
             else:
                 self._walk(part, own, below)
         if isinstance(value, eqx.nn.Shared):
-            self.shared += self._tied(numbered)
+            self.shared += self._tied(value, numbered.pytree)
         if isinstance(value, eqx.Module):
             self.nodes.append(Node(path, value))
 
@@ -93,11 +92,11 @@ class Tree:
             inner = (names[place],) if names else (field, *(_text(part) for part in key))
             self.found[(*path, *inner)] = Leaf(leaf, is_state=True)
 
-    def _tied(self, shared: Any) -> Iterator[tuple[Path, Path]]:
+    def _tied(self, shared: eqx.nn.Shared, numbered: Any) -> Iterator[tuple[Path, Path]]:
         """Yield the paths of what `eqx.nn.Shared` ties together, if it ties without computing something."""
         try:
-            sources, places = shared.get(shared.pytree), shared.where(shared.pytree)
-        except TypeError:  # a function of arrays, called with numbers
+            sources, places = shared.get(numbered), shared.where(numbered)
+        except Exception:  # `get` computes with arrays, such as a transpose, and there are numbers in their places
             return
         several = isinstance(places, tuple | list)
         for source, place in zip(sources, places, strict=True) if several else [(sources, places)]:
