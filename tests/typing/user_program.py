@@ -2,6 +2,7 @@
 
 from typing import assert_type
 
+import equinox as eqx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -52,10 +53,38 @@ def in_linen() -> jax.Array:
     return kernel + bias[None]
 
 
+class Head(eqx.Module):
+    """A model of Equinox."""
+
+    linear: eqx.nn.Linear
+
+    def __init__(self, key: jax.Array) -> None:
+        self.linear = eqx.nn.Linear(8, 2, key=key)
+
+
+def in_equinox() -> dict[str, np.ndarray]:
+    """Initialize, load and save models of Equinox, with a state and without one."""
+    head = jaxinit.equinox.init(Head, jax.random.key(0))
+    assert_type(head, Head)
+    head = jaxinit.equinox.reset_parameters(head, jaxinit.TorchGenerator(0), order=["linear"])
+    head = jaxinit.equinox.apply(head, {"**/bias": jaxinit.zeros()}, jax.random.key(0), only=lambda model: model.linear)
+    jaxinit.equinox.register(Head, lambda _: {"linear.weight": jaxinit.normal(std=0.02)})
+    norm, state = jaxinit.equinox.init(
+        eqx.nn.make_with_state(lambda _: eqx.nn.BatchNorm(8, "batch", mode="batch")), jax.random.key(0)
+    )
+    assert_type(norm, eqx.nn.BatchNorm)
+    (norm, state), names = jaxinit.equinox.load((norm, state), {"weight": np.ones(8)}, strict=False)
+    assert_type(state, eqx.nn.State)
+    assert names["weight"] == ("weight",)
+    return jaxinit.equinox.state_dict(head)
+
+
 def mistakes() -> None:
     """Make mistakes that a type checker sees. One that it does not see is an ignored error too many."""
     jaxinit.defaults.linear(8)["scale_init"]  # type: ignore
     jaxinit.nnx.init(nn.Dense(3), nnx.Rngs(0))  # type: ignore
     jaxinit.nnx.reset_parameters(nn.Dense(3), nnx.Rngs(0))  # type: ignore
     jaxinit.kaiming_uniform(nonlinearity=2)  # type: ignore
+    jaxinit.equinox.init(nn.Dense(3), jax.random.key(0))  # type: ignore
+    jaxinit.equinox.reset_parameters(nn.Dense(3), jax.random.key(0))  # type: ignore
     nnx.Linear(8, 2, **jaxinit.defaults.embedding(), rngs=nnx.Rngs(0))  # type: ignore

@@ -39,7 +39,8 @@ class Tree:
         self.leaves, self._treedef = jax.tree.flatten(model)
         # The same tree with the index of each leaf in its place.
         indices = jax.tree.unflatten(self._treedef, list(range(len(self.leaves))))
-        self._numbered, self._state = (indices, None) if state is None else indices
+        self._numbered: Any = indices if state is None else indices[0]
+        self._state: eqx.nn.State | None = None if state is None else indices[1]
         self.module = module
         self.found: dict[Path, Leaf] = {}
         self.counts: dict[Path, int] = {}

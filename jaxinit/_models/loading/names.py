@@ -6,13 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from jaxinit._models.matching import Path, dotted
 
-_APART = {
+_APART: dict[str, tuple[Path, ...]] = {
     "query": (("q_proj",), ("attention", "query"), ("self", "query")),
     "key": (("k_proj",), ("attention", "key"), ("self", "key")),
     "value": (("v_proj",), ("attention", "value"), ("self", "value")),
     "out": (("out_proj",), ("o_proj",), ("output", "dense")),
 }
-"""Hugging Face's names for the parts of attention, as in Llama, ViT and BERT."""
+_APART |= {
+    "query_proj": (("query",), *_APART["query"]),
+    "key_proj": (("key",), *_APART["key"]),
+    "value_proj": (("value",), *_APART["value"]),
+    "output_proj": (("out",), *_APART["out"]),
+}
+"""Hugging Face's names for the parts of attention, as in Llama, ViT and BERT, by their names in Flax and Equinox."""
 
 
 def candidate_names(path: Path) -> Iterator[tuple[str, str]]:

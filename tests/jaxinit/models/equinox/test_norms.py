@@ -40,7 +40,7 @@ def evaluated(model: Any, x: torch.Tensor) -> Any:
 def test_running_statistics_of_torch_last_when_training_goes_on(mode: str) -> None:
     """Equinox keeps the variance of the batch, torch the one of the population: n / (n - 1) times as much."""
     with jax.enable_x64(True):
-        theirs = filled(torch.nn.BatchNorm1d(6).double())
+        theirs: Any = filled(torch.nn.BatchNorm1d(6).double())
         model, _ = jaxinit.equinox.load(batch_norm(mode), theirs.state_dict())
         x = torch.randn(8, 6, 5, dtype=torch.float64)
         before = {name: tensor.clone() for name, tensor in theirs.state_dict().items()}
@@ -116,7 +116,7 @@ class WeightNormed(eqx.Module):
 @pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
 @pytest.mark.parametrize("wrap", [torch.nn.utils.weight_norm, torch.nn.utils.parametrizations.weight_norm])
 def test_weight_norm(wrap: Any) -> None:
-    theirs = filled(torch.nn.ModuleDict({"conv": wrap(torch.nn.Conv1d(3, 4, 2))}))
+    theirs: Any = filled(torch.nn.ModuleDict({"conv": wrap(torch.nn.Conv1d(3, 4, 2))}))
     model = jaxinit.equinox.init(WeightNormed, KEY)
     x = torch.randn(2, 3, 5)
     np.testing.assert_allclose(jax.vmap(model.conv)(array(x)), jax.vmap(model.conv.layer)(array(x)), atol=1e-5)
@@ -136,7 +136,7 @@ class SpectralNormed(eqx.Module):
         self.last = eqx.nn.Linear(4, 2, key=key)
 
 
-def torch_spectral(wrap: Any) -> torch.nn.ModuleDict:
+def torch_spectral(wrap: Any) -> Any:
     return torch.nn.ModuleDict({"first": wrap(torch.nn.Linear(3, 4)), "last": torch.nn.Linear(4, 2)})
 
 

@@ -93,7 +93,7 @@ def test_torch_has_a_list() -> None:
     theirs = filled(torch_stack())
     model, names = jaxinit.equinox.load(Stack(KEY), theirs.state_dict())
     assert names["blocks.2.up.weight"] == ("blocks.2.up.weight",)
-    for index, layer in enumerate(theirs["blocks"]):  # type: ignore[arg-type,index]
+    for index, layer in enumerate(theirs["blocks"]):  # type: ignore[index]
         np.testing.assert_array_equal(model.blocks.up.weight[index], layer.up.weight.detach())
         np.testing.assert_array_equal(model.blocks.scale[index], layer.scale.detach())
     back = jaxinit.equinox.state_dict(model, names=list(theirs.state_dict()))
