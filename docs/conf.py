@@ -1,4 +1,4 @@
-"""How Sphinx builds the site. Pictures and tables that pages include are made first."""
+"""How Sphinx builds the site. Pictures are drawn first. Tables that take long are files of the repository."""
 
 import dataclasses
 import inspect
@@ -7,7 +7,10 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
 
 import jaxinit
 
@@ -18,7 +21,7 @@ HERE = Path(__file__).parent
 project = "jaxinit"
 version = release = jaxinit.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest"]
-exclude_patterns = ["_build", "benchmarks", "scripts"]
+exclude_patterns = ["_build", "benchmarks", "scripts", "tables"]
 nitpicky = True
 nitpick_ignore_regex = [("py:exc", r"\w+Error"), ("py:exc", "UserWarning")]
 default_role = "literal"
@@ -42,12 +45,27 @@ def signature(*event: Any) -> tuple[str, None] | None:
     return (arguments_of(obj), None) if dataclasses.is_dataclass(obj) else None
 
 
-def make(_: Sphinx) -> None:
-    runpy.run_path(str(HERE / "scripts" / "draw_axes.py"))["draw_all"](HERE / "_build" / "axes")
-    runpy.run_path(str(HERE / "scripts" / "fault_table.py"))["write"](HERE / "_build" / "faults.md")
-    runpy.run_path(str(HERE / "scripts" / "module_table.py"))["write"](HERE / "_build" / "modules")
+def draw(_: Sphinx) -> None:
+    for script in ("draw_axes", "pictures"):
+        runpy.run_path(str(HERE / "scripts" / f"{script}.py"))["draw_all"](HERE / "_build" / "pictures")
+
+
+def mathml(writer: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
+    """Write an equation as MathML, which browsers show without a script from elsewhere."""
+    writer.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    raise nodes.SkipNode
+
+
+def say_where(app: Sphinx, exception: Exception | None) -> None:
+    if exception is None:
+        print(f"The site is in {Path(app.outdir) / 'index.html'}")
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("builder-inited", make)
+    app.connect("builder-inited", draw)
+    app.connect("build-finished", say_where)
     app.connect("autodoc-process-signature", signature)
+    app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))
+
+
+html_math_renderer = "mathml"

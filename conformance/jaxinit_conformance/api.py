@@ -36,7 +36,7 @@ def run(target: Any = "jaxinit", *, seed: int | None = None, quick: bool = True,
         select: a regular expression. Only checks whose id matches are run.
 
     Returns:
-        The report: `.conforms`, `.failures`, and `.as_json()` with the content of report.json.
+        The report, with `.conforms`, `.failures`, and `.as_json()` with the content of report.json.
 
     Raises:
         TargetError: `target` is a name that cannot be imported.

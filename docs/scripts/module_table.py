@@ -1,4 +1,4 @@
-"""Write the tables of docs/reference/models/modules.md from the table of modules.
+"""Write the tables of docs/reference/models/modules.md to docs/tables: `python docs/scripts/module_table.py`.
 
 - What torch draws comes from `jaxinit._models.torch_modules`.
 - What Flax's defaults draw is measured on an example of each layer.
@@ -210,4 +210,4 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(__file__).parents[1] / "_build" / "modules")
+    write(Path(__file__).parents[1] / "tables")

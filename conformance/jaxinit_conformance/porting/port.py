@@ -51,7 +51,7 @@ def port(
             whether it does for seed 0, and does not ask for it.
 
     Returns:
-        The report: `.conforms`, `.findings` and `.save(folder)`.
+        The report, with `.conforms`, `.findings` and `.save(folder)`.
 
     Raises:
         TypeError: a function returns no model.
