@@ -53,7 +53,7 @@ METHODS = [
     if inspect.isroutine(value) and not method.startswith("_")
 ]
 CALLABLES = [name for name in NAMES if callable(named(name))]
-WITH_EQUATION = [name for name in CALLABLES if name not in MODELS and name not in ADAPTERS[1:]]
+WITH_EQUATION = [name for name in CALLABLES if name not in (*MODELS, *ADAPTERS[1:], "Initializer", "Recipe", "record")]
 WITH_ARGUMENTS = [
     name
     for name in CALLABLES

@@ -36,7 +36,7 @@ def cells_and_paragraphs(text: str) -> Iterator[str]:
 
 def sentences(text: str) -> Iterator[str]:
     for paragraph in cells_and_paragraphs(text):
-        yield from re.split(r"(?<=[.?!:])[*_)\]]*\s+(?=[A-Z*_\[(]|code)", paragraph)
+        yield from re.split(r"(?<=[.?!:])[*_)\]]*\s+(?=[A-Z*_\[(]|code|torch|jaxinit|pip|timm)", paragraph)
 
 
 @pytest.mark.parametrize("page", PROSE, ids=named)

@@ -181,7 +181,9 @@ def _scalar(name: str, value: Any) -> complex:
 
 
 class zeros(Elementwise):
-    """Fill with zeros: `constant(0)`.
+    """Fill with zeros::
+
+        x = 0
 
     Args:
         dtype: dtype when the call names none.
@@ -198,7 +200,9 @@ class zeros(Elementwise):
 
 
 class ones(Elementwise):
-    """Fill with ones: `constant(1)`.
+    """Fill with ones::
+
+        x = 1
 
     Args:
         dtype: dtype when the call names none.

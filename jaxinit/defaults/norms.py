@@ -5,7 +5,9 @@ from jaxinit.defaults.keywords import Norm, Scale, Slope
 
 
 def batch_norm() -> Norm:
-    """Return the initializers of torch.nn.BatchNorm1d to BatchNorm3d: scale 1, bias 0.
+    """Return the initializers of torch.nn.BatchNorm1d to BatchNorm3d::
+
+        scale = 1,  bias = 0
 
     Returns:
         `scale_init` and `bias_init`, for Flax's BatchNorm. Its statistics start as torch's.
@@ -18,7 +20,9 @@ def batch_norm() -> Norm:
 
 
 def layer_norm() -> Norm:
-    """Return the initializers of torch.nn.LayerNorm: scale 1, bias 0.
+    """Return the initializers of torch.nn.LayerNorm::
+
+        scale = 1,  bias = 0
 
     Returns:
         `scale_init` and `bias_init`, for Flax's LayerNorm.
@@ -31,7 +35,9 @@ def layer_norm() -> Norm:
 
 
 def group_norm() -> Norm:
-    """Return the initializers of torch.nn.GroupNorm: scale 1, bias 0.
+    """Return the initializers of torch.nn.GroupNorm::
+
+        scale = 1,  bias = 0
 
     Returns:
         `scale_init` and `bias_init`, for Flax's GroupNorm.
@@ -44,7 +50,9 @@ def group_norm() -> Norm:
 
 
 def instance_norm() -> Norm:
-    """Return the initializers of torch.nn.InstanceNorm1d to InstanceNorm3d with `affine=True`: scale 1, bias 0.
+    """Return the initializers of torch.nn.InstanceNorm1d to InstanceNorm3d with `affine=True`::
+
+        scale = 1,  bias = 0
 
     Returns:
         `scale_init` and `bias_init`, for Flax's InstanceNorm.
@@ -57,7 +65,9 @@ def instance_norm() -> Norm:
 
 
 def rms_norm() -> Scale:
-    """Return the initializer of torch.nn.RMSNorm: scale 1.
+    """Return the initializer of torch.nn.RMSNorm::
+
+        scale = 1
 
     Returns:
         `scale_init`, for Flax's RMSNorm.
@@ -70,7 +80,9 @@ def rms_norm() -> Scale:
 
 
 def prelu() -> Slope:
-    """Return the initializer of torch.nn.PReLU: slope 0.25.
+    """Return the initializer of torch.nn.PReLU::
+
+        slope = 0.25
 
     Returns:
         `negative_slope_init`, a number, for Flax's PReLU.

@@ -33,7 +33,11 @@ def rnn(hidden_size: int) -> Recurrent:
 
 
 def lstm(hidden_size: int) -> Recurrent:
-    """Return the initializers of torch.nn.LSTM and LSTMCell: those of `rnn`, for all four gates.
+    """Return the initializers of torch.nn.LSTM and LSTMCell, for all four gates::
+
+        every weight and bias ~ U(-bound, bound),  bound = 1 / sqrt(hidden_size)
+
+    Flax has one bias where torch adds two, so it is drawn as their sum.
 
     Args:
         hidden_size: size of the state.
@@ -52,9 +56,12 @@ def lstm(hidden_size: int) -> Recurrent:
 
 
 def gru(hidden_size: int) -> Recurrent:
-    """Return the initializers of torch.nn.GRU and GRUCell: those of `rnn`, except for the bias of the new state.
+    """Return the initializers of torch.nn.GRU and GRUCell::
 
-    There the reset gate multiplies torch's second bias, so Flax's one bias is torch's first.
+        every weight and bias ~ U(-bound, bound),  bound = 1 / sqrt(hidden_size)
+
+    Flax has one bias where torch adds two, so it is drawn as their sum. In the new state, the
+    reset gate multiplies torch's second bias. There Flax's one bias is torch's first.
 
     Args:
         hidden_size: size of the state.
