@@ -94,7 +94,7 @@ class truncated(Derived):
         >>> round(lecun_normal.distribution((100, 200)).std, 6)
         0.1
 
-    Differs from torch.nn.init.trunc_normal_, whose bounds are values.
+    Differs from `torch.nn.init.trunc_normal_`, whose bounds are values.
     """
 
     lower: float = -2.0
