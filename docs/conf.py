@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 project = "jaxinit"
 version = release = jaxinit.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest"]
-exclude_patterns = ["_build", "benchmarks", "scripts", "tables"]
+exclude_patterns = ["_build", "benchmarks", "scripts", "static", "tables"]
 nitpicky = True
 nitpick_ignore_regex = [("py:exc", r"\w+Error"), ("py:exc", "UserWarning")]
 default_role = "literal"
@@ -30,6 +30,8 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"
 html_theme = "furo"
 html_title = "jaxinit"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 
 def arguments_of(obj: Any) -> str:
