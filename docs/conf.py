@@ -15,6 +15,7 @@ from sphinx.writers.html5 import HTML5Translator
 import jaxinit
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras imports TensorFlow otherwise
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX logs that it finds no other device otherwise
 
 HERE = Path(__file__).parent
 
