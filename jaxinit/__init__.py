@@ -6,6 +6,8 @@ import types
 import typing
 
 from jaxinit import composed, defaults, scaling
+from jaxinit._descriptions.compare import compare
+from jaxinit._descriptions.describe import describe
 from jaxinit._initializers.at_call import at_call
 from jaxinit._initializers.base import Initializer
 from jaxinit._initializers.elementwise import constant, normal, ones, trunc_normal, uniform, zeros
@@ -39,9 +41,11 @@ __all__ = [
     "at_call",
     "calculate_fan_in_and_fan_out",
     "calculate_gain",
+    "compare",
     "composed",
     "constant",
     "defaults",
+    "describe",
     "dirac",
     "eye",
     "kaiming_normal",

@@ -144,12 +144,7 @@ class Model:
         self, state: checkpoint.State, rename: Rename | None, strict: bool, **patterns: Globs | None
     ) -> tuple[Arrays, state_dict.Matched]:
         """Return the arrays made of torch's tensors, and the names of the tensors for each."""
-        tensors = renamed(checkpoint.read(state), rename)
-        view = self.with_lists(tensors)
-        target = view.target()
-        tensors = turned(weight_norm.merged(tensors, target), view.layer_globs("transposed", patterns["transposed"]))
-        only, ignore = (view.layer_globs(name, patterns[name]) for name in ("only", "ignore"))
-        loading = state_dict.match(target, tensors, Selection(only, ignore or ()))
+        view, target, loading = self.match(state, rename, **patterns)
         if not (strict and loading.problems):
             view.drop_parts_of_stacks(loading)
         if loading.problems and (strict or not loading.arrays):
@@ -158,6 +153,17 @@ class Model:
         arrays = matching.on_device(loading.arrays, target.leaves)
         loaded_buffers = {path: array for path, array in arrays.items() if path in target.buffers}
         return {**loaded_buffers, **view.stacks.whole(arrays)}, loading.matched
+
+    def match(
+        self, state: checkpoint.State, rename: Rename | None, **patterns: Globs | None
+    ) -> tuple["Model", state_dict.Target, state_dict.Loading]:
+        """Return the arrays made of torch's tensors on the host, the model as their names show it, and its arrays."""
+        tensors = renamed(checkpoint.read(state), rename)
+        view = self.with_lists(tensors)
+        target = view.target()
+        tensors = turned(weight_norm.merged(tensors, target), view.layer_globs("transposed", patterns["transposed"]))
+        only, ignore = (view.layer_globs(name, patterns.get(name)) for name in ("only", "ignore"))
+        return view, target, state_dict.match(target, tensors, Selection(only, ignore or ()))
 
     def torch_state(
         self, names: Iterable[str] | None, rename: Rename | None, transposed: Globs | None

@@ -34,6 +34,7 @@ ON_DEMAND = {
     "recorder.py": {"torch"},
     "values.py": {"torch"},
     "run.py": {"torch"},
+    "table.py": {"rich"},
 }
 NOT_NEEDED = [
     "equinox",
@@ -80,6 +81,11 @@ def test_import_loads_nothing_that_jax_does_not() -> None:
     # jax loads parts of scipy itself where it needs them; jaxinit must add none.
     assert loaded - imported_after("import jax.numpy, jax.export") <= {"jaxinit"}
     assert not loaded & {"flax", "torch", "click", "jaxinit_conformance", "tests"}
+
+
+def test_describing_loads_no_framework() -> None:
+    loaded = imported_after("import jaxinit, numpy; print(jaxinit.describe({'a': numpy.ones(3)}))")
+    assert not loaded & set(NOT_NEEDED) - imported_after("import jax.numpy, jax.export, jax.random")
 
 
 def test_drawing_loads_nothing_more() -> None:

@@ -77,6 +77,14 @@ def in_equinox() -> dict[str, np.ndarray]:
     assert_type(state, eqx.nn.State)
     assert names["weight"] == ("weight",)
     return jaxinit.equinox.state_dict(head)
+def described() -> list[str]:
+    """Describe and compare models."""
+    found, module = jaxinit.describe(Net(nnx.Rngs(0)), layout="HWIO"), nn.Dense(3)
+    assert_type(found.rows[0].is_default, bool | None)
+    variables = module.init(jax.random.key(0), jnp.ones((1, 2)))
+    both = jaxinit.compare(variables, {"weight": np.ones((3, 2))}, module, jnp.ones((1, 2)), rename={"w": "weight"})
+    assert_type(both.equal, bool)
+    return [*(row.path for row in found.rows), *both.missing, *(row.verdict for row in both.rows)]
 
 
 def mistakes() -> None:
@@ -87,4 +95,5 @@ def mistakes() -> None:
     jaxinit.kaiming_uniform(nonlinearity=2)  # type: ignore
     jaxinit.equinox.init(nn.Dense(3), jax.random.key(0))  # type: ignore
     jaxinit.equinox.reset_parameters(nn.Dense(3), jax.random.key(0))  # type: ignore
+    jaxinit.describe({}, layout=2)  # type: ignore
     nnx.Linear(8, 2, **jaxinit.defaults.embedding(), rngs=nnx.Rngs(0))  # type: ignore

@@ -15,12 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import jaxinit
+
 from ..modules.claims import CLAIMS
 from ..modules.pairs.compile import compile_unoptimized
 from ..reference.expected import Expected
 from ..statistics import deviations
 from ..statistics.tests import Kolmogorov, Rates, UniformExtremes, samples_for
-from ..weights.describe import describe
 from .finding import Drawn, Finding
 from .flax_models import Arrays, FlaxModel
 from .sources import Part
@@ -192,14 +193,13 @@ def _sampled(part: Part, first: np.ndarray, second: np.ndarray) -> str:
 
 def _described(values: np.ndarray) -> str:
     """Return what values are drawn from, as far as they tell."""
-    (found,) = describe({"values": values[: 2**18]})
-    if found.distinct == 1:
-        return f"{found.low:.3g}"
-    kind = next((kind for kind in ("uniform", "truncated", "normal") if kind in found.nearest), "")
-    match kind:
+    (found,) = jaxinit.describe({"values": values[: 2**18]}).rows
+    match getattr(found.distribution, "kind", None):
+        case "constant":
+            return f"{found.low:.3g}"
         case "uniform":
             return f"U({found.low:.2g}, {found.high:.2g})"
-        case "truncated":
+        case "truncated_normal":
             return f"a normal cut at {found.low:.2g} and {found.high:.2g}, with std {found.std:.2g}"
         case "normal":
             mean = 0.0 if abs(found.mean) < 5 * found.std / math.sqrt(values.size) else found.mean

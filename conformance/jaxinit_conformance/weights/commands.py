@@ -1,71 +1,44 @@
 """The commands about weights in files: `jaxinit describe FILE` and `jaxinit compare A B`."""
 
-import math
 from pathlib import Path
+from typing import Any
 
 import jaxinit
 
-from ..console import CannotRun, names_in, print_line, print_table, printable
-from .compare import Row
-from .compare import compare as compare_trees
-from .describe import Description
-from .describe import describe as describe_tree
-from .files import read
+from ..console import CannotRun, console, names_in, print_line
+from .files import Weights, read
 
 LAYOUTS = {"flax": jaxinit.FLAX, "torch": jaxinit.TORCH}
 USUAL = {".safetensors": "torch", ".npz": "flax"}
 
-COLUMNS = ["parameter\nshape\ndtype", "mean\nskew\nmin", "std\nkurtosis\nmax", "histogram\ndistinct", "nearest"]
-
 
 def describe(file: Path, layout: str | None) -> int:
     """Print a row for each array of a file."""
-    arrays = read(file)
-    found = describe_tree(arrays, LAYOUTS[layout or USUAL[file.suffix.lower()]])
-    print_table(COLUMNS, map(_described, found))
-    print_line(f"{len(found)} parameters, {sum(bool(each.wrong) for each in found)} of which look wrong")
+    _print(jaxinit.describe(read(file), layout=LAYOUTS[layout or USUAL[file.suffix.lower()]]))
     return 0
-
-
-def _described(found: Description) -> list[str]:
-    nearest = " or ".join((found.nearest, *found.others))
-    if len(found.others) > 2:
-        nearest = f"{found.nearest} or {len(found.others)} others"
-    columns = (found.mean, found.skewness, found.low), (found.std, found.kurtosis, found.high)
-    return [
-        f"{printable(found.name)}\n{found.shape}\n{found.dtype}",
-        *("\n".join(map(_number, column)) for column in columns),
-        f"{found.histogram}\n{found.distinct}",
-        "\n".join((nearest, *(f"looks wrong: {reason}" for reason in found.wrong))),
-    ]
 
 
 def compare(a: Path, b: Path, names: Path | None) -> int:
     """Print a row for each array that two files have, and the names that only one has."""
-    try:
-        found = compare_trees(read(a), read(b), names_in(names, "names of A to names of B"))
-    except ValueError as error:
-        raise CannotRun(error) from None
-    columns = ["parameter\nin B", "shape\nin B", "distance\ndetectable", "std ratio\ndetectable", "verdict"]
-    print_table(columns, map(_compared, found.rows))
-    for word, absent in (("missing in B", found.missing), ("only in B", found.unexpected)):
-        for name in absent:
-            print_line(f"{word}: {printable(name)}")
-    same, undecided = (sum(row.verdict == each for row in found.rows) for each in ("same", "undecided"))
-    print_line(
-        f"{same} of {len(found.rows)} parameters show no difference, {undecided} have too few entries to tell, "
-        f"{len(found.missing)} are missing in B, {len(found.unexpected)} are only in B"
-    )
+    first, second = read(a), read(b)
+    found = jaxinit.compare(first, second, rename=_renamed(first, second, names))
+    _print(found)
     return 0 if found.same else 1
 
 
-def _compared(row: Row) -> list[str]:
-    verdict = {"error": "numbers of elements differ", "undecided": "too few entries to tell"}
-    names = dict.fromkeys((printable(row.name), printable(row.other)))
-    numbers = (row.distance, row.detectable), (row.ratio, row.detectable_ratio)
-    cells = (names, dict.fromkeys(map(str, row.shapes)), *(map(_number, pair) for pair in numbers))
-    return [*map("\n".join, cells), verdict.get(row.verdict, row.verdict)]
+def _renamed(first: Weights, second: Weights, names: Path | None) -> dict[str, str]:
+    """Return the names of A by those of B, from a file that has it the other way."""
+    mapping = names_in(names, "names of A to names of B")
+    for tree, known, given in (("A", first, [*mapping]), ("B", second, [*mapping.values()])):
+        if absent := [name for name in given if name not in known]:
+            raise CannotRun(f"--map must name parameters of {tree}, got {absent[0]!r}")
+    return {other: name for name, other in mapping.items()}
 
 
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4g}"
+def _print(found: Any) -> None:
+    """Print with colours in a terminal, else one line for each array, however long."""
+    out = console()
+    if out.is_terminal:
+        out.print(found)
+    else:
+        print_line(str(found))

@@ -1,4 +1,4 @@
-"""Trees of arrays, from files or from Python, as arrays by name.
+"""The arrays of a file by name.
 
 A file may be hostile: it is never unpickled, and an error is one line.
 """
@@ -6,9 +6,7 @@ A file may be hostile: it is never unpickled, and an error is one line.
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
@@ -71,51 +69,6 @@ def read(path: Path) -> Weights:
     if not found:
         raise WeightsError(f"cannot read {path}: it holds no arrays")
     return found
-
-
-def flatten(tree: Any) -> Weights:
-    """Return the leaves of a tree by path, as NumPy arrays.
-
-    Args:
-        tree: any JAX pytree, for example dicts, sequences, Linen variables, NNX modules and NNX states.
-            The leaves are JAX arrays, NumPy arrays, torch tensors or numbers.
-
-    Returns:
-        The arrays. A name is the path, joined by dots.
-
-    Raises:
-        TypeError: a leaf is not an array of numbers.
-        ValueError: two leaves have the same name.
-
-    Example:
-        >>> list(flatten({"layers": [{"kernel": jnp.ones((2, 3))}], "scale": 1.0}))
-        ['layers.0.kernel', 'scale']
-    """
-    found: Weights = {}
-    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        # NNX and Linen box an array. The name leaves the box out.
-        inner = path[:-1] if _is_box(path) else path
-        name = jax.tree_util.keystr(inner, simple=True, separator=".")
-        if name in found:
-            raise ValueError(f"`tree` must give every leaf a name of its own, got {name!r} twice")
-        found[name] = _array(name, leaf)
-    return found
-
-
-def _is_box(path: tuple[Any, ...]) -> bool:
-    return len(path) > 1 and getattr(path[-1], "name", None) == "value"
-
-
-def _array(name: str, leaf: Any) -> np.ndarray:
-    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return np.asarray(jax.random.key_data(leaf))
-    try:
-        array = np.asarray(leaf)
-    except (TypeError, ValueError, RuntimeError):
-        array = np.empty((), object)
-    if not is_numeric(array):
-        raise TypeError(f"`tree` must hold arrays of numbers, got {type(leaf).__name__} at {name!r}")
-    return array
 
 
 def is_numeric(array: np.ndarray) -> bool:

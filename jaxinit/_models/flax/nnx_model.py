@@ -76,7 +76,7 @@ class NNXModel(verbs.Model):
 
     def values(self) -> Mapping[Path, Any]:
         known = (*self.stacks.places, *self.buffers())
-        if isinstance(matching.array_in(self._flat[known[0]][1]), jax.ShapeDtypeStruct):
+        if known and isinstance(matching.array_in(self._flat[known[0]][1]), jax.ShapeDtypeStruct):
             raise TypeError(f"`model` must hold arrays, got an abstract {type(self.model).__name__}")
         return {path: matching.array_in(self._flat[path][1]) for path in known}
 

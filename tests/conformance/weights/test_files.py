@@ -1,4 +1,4 @@
-"""Weights from files and from Python, hostile ones included."""
+"""Weights from files, hostile ones included."""
 
 import contextlib
 import io
@@ -7,12 +7,10 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
-from flax import linen, nnx
 
 from jaxinit_conformance.weights import files
 
@@ -125,32 +123,3 @@ def test_npz_reads_as_saved(dtype: str, tmp_path: Path) -> None:
     assert found["named"].dtype.isnative
     assert found["named"].dtype == array.dtype.newbyteorder("=")
     np.testing.assert_array_equal(found["named"].astype(np.float64), array.astype(np.float64))
-
-
-class Boxed(linen.Module):
-    @linen.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return linen.Dense(3, kernel_init=linen.with_partitioning(linen.initializers.ones, (None, None)))(x)
-
-
-def test_names_are_paths() -> None:
-    layer = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
-    variables = Boxed().init(jax.random.key(0), jnp.ones((1, 2)))
-    assert list(files.flatten({"a": [1.0, (np.ones(2),)]})) == ["a.0", "a.1.0"]
-    assert sorted(files.flatten(layer)) == ["bias", "kernel"]
-    assert sorted(files.flatten(nnx.state(layer))) == ["bias", "kernel"]
-    assert sorted(files.flatten(variables)) == ["params.Dense_0.bias", "params.Dense_0.kernel"]
-    assert list(files.flatten({"a": {"value": 1.0}})) == ["a.value"]
-    assert files.flatten({"key": jax.random.key(0)})["key"].dtype == np.uint32
-    assert files.flatten({}) == {}
-
-
-@pytest.mark.parametrize("leaf", ["word", object(), np.array([None]), [[1], "x"], lambda: None])
-def test_what_is_no_number_is_refused(leaf: object) -> None:
-    with pytest.raises(TypeError, match=r"^`tree` must hold arrays of numbers, got \w+ at 'a"):
-        files.flatten({"a": leaf})
-
-
-def test_a_name_given_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"`tree` must give every leaf a name of its own, got 'a\.b' twice"):
-        files.flatten({"a": {"b": 1.0}, "a.b": 2.0})

@@ -1,0 +1,121 @@
+"""The arrays of a model by path, and what is known of each."""
+
+import contextlib
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxinit._initializers.base import WithLayout
+from jaxinit._models.loading import checkpoint
+from jaxinit.layouts import FLAX, TORCH, Layout
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """An array, and what torch draws it from if a rule says so."""
+
+    path: str
+    array: Any
+    default: Any = None
+    """The initializer of one layer, or None without a rule."""
+    given: Any = None
+    """The initializer that its module keeps."""
+    place: Any = None
+    """Which axes stack layers, None if no model tells."""
+
+    @property
+    def layer_shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape if self.place is None else self.place.layer.shape)
+
+    def layers(self, array: np.ndarray) -> np.ndarray:
+        """Return the layers of an array one behind the other: a single one unless the array is a stack."""
+        return array[None] if self.place is None or not self.place.stacked_axes else self.place.layers(array)
+
+    def layout(self, otherwise: Layout) -> Layout:
+        return self.default.layout if isinstance(self.default, WithLayout) else otherwise
+
+
+def named_arrays(
+    model: Any, module: Any, inputs: Any, kwargs: Any, layout: Layout | None
+) -> tuple[list[Named], Layout]:
+    """Return the arrays of a model, and the layout of those that no rule knows."""
+    if (view := view_of(model, module, inputs, kwargs)) is not None:
+        return [*_of_view(view)], layout or FLAX
+    if isinstance(model, str | os.PathLike) or is_state_dict(model):
+        arrays = checkpoint.read(model)
+        is_torchs = any(name.rpartition(".")[2] == "weight" for name in arrays)
+        return [Named(name, array) for name, array in arrays.items()], layout or (TORCH if is_torchs else FLAX)
+    is_equinox = "equinox" in sys.modules and isinstance(model, sys.modules["equinox"].Module)
+    return [Named(*item) for item in leaves(model).items()], layout or (TORCH if is_equinox else FLAX)
+
+
+def view_of(model: Any, module: Any, inputs: Any, kwargs: Any) -> Any:
+    """Return a Flax model as `jaxinit.nnx` or `jaxinit.linen` sees it, or None for anything else."""
+    if module is not None:
+        from jaxinit._models.linen_model import LinenModel
+
+        return LinenModel(module, inputs, kwargs, variables=model)
+    if inputs or kwargs:
+        raise TypeError(f"`module` must be given with its inputs, got None and {[*inputs, *kwargs]}")
+    nnx = sys.modules.get("flax.nnx")
+    if nnx is None or not isinstance(model, nnx.Module):
+        return None
+    from jaxinit._models.nnx_model import NNXModel
+
+    return NNXModel(model)
+
+
+def _of_view(view: Any) -> Iterator[Named]:
+    defaults, modules = view.initializers(), {node.path: node.module for node in view.nodes}
+    for path, array in view.values().items():
+        dotted = ".".join(path)
+        given = getattr(modules.get(path[:-1]), f"{path[-1]}_init", None)
+        yield Named(dotted, array, defaults.get(dotted), given, view.stacks.places.get(path))
+
+
+def is_state_dict(value: Any) -> bool:
+    """Return whether a value is a dict of arrays by names, as torch's `state_dict()`."""
+    is_dict = isinstance(value, Mapping) and bool(value)
+    return is_dict and all(isinstance(name, str) and is_numeric(each) for name, each in value.items())
+
+
+def leaves(tree: Any) -> dict[str, Any]:
+    """Return the arrays among the leaves of a tree by path, joined by dots. Functions and other leaves are left out.
+
+    Raises:
+        TypeError: no leaf is an array.
+        ValueError: two arrays have the same path.
+
+    Example:
+        >>> from jaxinit._descriptions.arrays import leaves
+        >>> list(leaves({"layers": [{"kernel": jnp.ones((2, 3))}], "act": jax.nn.relu}))
+        ['layers.0.kernel']
+    """
+    found: dict[str, Any] = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        # NNX and Linen box an array. The name leaves the box out.
+        is_box = len(path) > 1 and getattr(path[-1], "name", None) == "value"
+        name = jax.tree_util.keystr(path[:-1] if is_box else path, simple=True, separator=".")
+        if not is_numeric(leaf):
+            continue
+        if name in found:
+            raise ValueError(f"`model` must give every array a path of its own, got {name!r} twice")
+        found[name] = leaf
+    if not found:
+        raise TypeError(f"`model` must hold arrays of numbers, got {type(tree).__name__} without one")
+    return found
+
+
+def is_numeric(leaf: Any) -> bool:
+    """Return whether a leaf is an array of numbers or booleans."""
+    if isinstance(leaf, jax.ShapeDtypeStruct) or not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
+        return False
+    with contextlib.suppress(TypeError):  # torch's dtypes
+        return any(jnp.issubdtype(leaf.dtype, kind) for kind in (np.number, np.bool_))
+    return True

@@ -1,0 +1,74 @@
+"""Whether an array is drawn as torch draws it."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from jaxinit._descriptions import fit, naming
+from jaxinit._descriptions.sample import Sample
+from jaxinit._initializers.base import Elementwise, Initializer, WithLayout
+from jaxinit._initializers.identity import dirac, eye
+from jaxinit._initializers.orthogonal import orthogonal
+from jaxinit.composed import concatenated, with_zero_row
+from jaxinit.distributions import Distribution
+from jaxinit.layouts import FLAX
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Whether chance explains the array, None if it cannot be told, and what would have been found."""
+
+    agrees: bool | None
+    detectable: float = math.nan
+    """The share by which another scale must differ so that it is found with probability 1 - 1e-6."""
+
+
+def looks_at_places(init: Any) -> bool:
+    """Return whether entries at different places are drawn differently, so that none may be left out."""
+    return init is not None and not isinstance(init, Elementwise)
+
+
+def judged(init: Any, layers: np.ndarray, shape: tuple[int, ...], rate: float) -> Verdict:
+    """Compare layers, stacked along the first axis, with the initializer of an array of `shape`.
+
+    Of the layers of an elementwise initializer, entries may have been left out.
+    """
+    match init:
+        case Elementwise():
+            return _drawn_from(init.distribution(shape), layers, rate)
+        case concatenated(inits=inits) if layers.shape[-1] % len(inits) == 0:
+            part = (*shape[:-1], shape[-1] // len(inits))
+            each = [
+                judged(own, rows, part, rate / len(inits))
+                for own, rows in zip(inits, np.split(layers, len(inits), -1), strict=True)
+            ]
+            return _both(*each)
+        case with_zero_row(init=inner, row=row):
+            rest = judged(inner, np.delete(layers, row, 1), (shape[0] - 1, *shape[1:]), rate)
+            return _both(rest, Verdict(not layers[:, row].any(), 0.0))
+        case eye() | dirac():
+            return Verdict(all(naming.is_drawn_alike(init, layer) for layer in layers), 0.0)
+        case orthogonal(gain=gain):
+            found = [naming.orthogonal_gain(layer, _layout(init), rate) for layer in layers]
+            return Verdict(all(each is not None and math.isclose(each, gain, rel_tol=1e-3) for each in found), 1e-3)
+    return Verdict(None)
+
+
+def _both(*verdicts: Verdict) -> Verdict:
+    answers = [each.agrees for each in verdicts]
+    agrees = False if False in answers else None if None in answers else True
+    return Verdict(agrees, max(each.detectable for each in verdicts))
+
+
+def _drawn_from(distribution: Distribution, layers: np.ndarray, rate: float) -> Verdict:
+    if np.iscomplexobj(layers):
+        return Verdict(None)
+    sample, own = Sample.of(layers), rate / fit.TESTS
+    agrees = not (sample.nan or sample.infinite) and fit.misfit(sample, distribution, own) <= 1
+    return Verdict(agrees or not layers.size, fit.detectable(sample.size, distribution, own))
+
+
+def _layout(init: Initializer) -> Any:
+    return init.layout if isinstance(init, WithLayout) else FLAX
