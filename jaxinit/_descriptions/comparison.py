@@ -133,11 +133,11 @@ def _row(pair: Pair, rate: float) -> Row:
     known = *pair.names, (a.shape, b.shape), (str(a.dtype), str(b.dtype))
     if a.size != b.size:
         return Row(*known, "sizes differ")
+    if a.shape == b.shape and _same_bits(a, b):
+        return Row(*known, "equal", 0.0)
     difference = _difference(a, b)
-    if a.shape == b.shape and (_same_bits(a, b) or difference == 0):
-        return Row(*known, "equal" if _same_bits(a, b) else "equal values", 0.0 if a.size else math.nan)
-    if not a.size:
-        return Row(*known, "equal values")
+    if difference == 0 or not a.size:
+        return Row(*known, "equal values", difference)
     return _by_distribution(Row(*known, "differs", difference), *_alike(part(a), part(b)), rate)
 
 

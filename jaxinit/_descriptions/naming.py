@@ -89,7 +89,7 @@ _ROOTS = {math.sqrt(2): "sqrt(2)", math.sqrt(5): "sqrt(5)", math.sqrt(0.5): "sqr
 
 
 def _number(value: Any) -> str:
-    return _ROOTS.get(value) or f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return _ROOTS.get(value) or f"{value:.4g}" if isinstance(value, float) else repr(value)
 
 
 def _fans(init: Initializer, shape: Shape) -> str:

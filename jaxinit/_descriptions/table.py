@@ -6,6 +6,10 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+_WIDE = 32
+"""A longer cell may be folded in a console."""
+_MARK = "red"
+
 
 @dataclasses.dataclass(frozen=True)
 class Line:
@@ -30,38 +34,63 @@ class Printed(abc.ABC):
     @abc.abstractmethod
     def notes(self) -> Sequence[str]: ...
 
+    @property
+    def _text(self) -> list[tuple[str, ...]]:
+        return [tuple(self.headings), *(tuple(map(printable, line.cells)) for line in self.lines)]
+
     def __str__(self) -> str:
-        rows = [tuple(self.headings), *(tuple(map(printable, line.cells)) for line in self.lines)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        widths = [max(map(len, column)) for column in zip(*self._text, strict=True)]
+        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in self._text]
         return "\n".join([*table, *map(printable, self.notes)])
 
     __repr__ = __str__
 
     def __rich_console__(self, console: Any, options: Any) -> Any:
         # Only rich calls this, so it is there.
+        from rich.text import Text
+
+        widths = [min(_WIDE, max(map(len, column))) for column in zip(*self._text, strict=True)]
+        yield from self._rich_table(widths) if sum(widths) + 2 * len(widths) <= options.max_width else self._rich_list()
+        yield from (Text(printable(note)) for note in self.notes)
+
+    def _rich_table(self, widths: Sequence[int]) -> Any:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*self.headings, box=None, pad_edge=False, header_style="bold")
-        for line in self.lines:
-            table.add_row(*(Text(printable(cell)) for cell in line.cells), style="red" if line.is_marked else "")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading, width in zip(self.headings, widths, strict=True):
+            table.add_column(heading, overflow="fold", min_width=width)
+        for line, row in zip(self.lines, self._text[1:], strict=True):
+            table.add_row(*map(Text, row), style=_MARK if line.is_marked else "")
         yield table
-        yield from (Text(printable(note)) for note in self.notes)
+
+    def _rich_list(self) -> Any:
+        """Yield the cells of each line below its first cell, for a console that is too narrow for the table."""
+        from rich.padding import Padding
+        from rich.text import Text
+
+        for line, (name, *cells) in zip(self.lines, self._text[1:], strict=True):
+            named = (f"{heading} {cell}" for heading, cell in zip(self.headings[1:], cells, strict=True) if cell)
+            style = _MARK if line.is_marked else ""
+            yield Text(name, style=f"bold {style}", overflow="fold")
+            yield Padding(Text("; ".join(named), style=style, overflow="fold"), (0, 0, 0, 2))
 
     def _repr_html_(self) -> str:
-        cells = "".join(f"<th style='text-align:left'>{html.escape(name)}</th>" for name in self.headings)
         rows = "".join(_html_row(line) for line in self.lines)
         notes = "".join(f"<div>{html.escape(printable(note))}</div>" for note in self.notes)
-        return (
-            f"<div style='overflow-x:auto'><table style='white-space:nowrap'><thead><tr>{cells}</tr></thead>"
-            f"<tbody>{rows}</tbody></table></div>{notes}"
-        )
+        head = f"<thead><tr>{_html_cells('th', self.headings)}</tr></thead>"
+        table = f"<table style='white-space:nowrap'>{head}<tbody>{rows}</tbody></table>"
+        return f"<div style='overflow-x:auto'>{table}</div>{notes}"
 
 
 def _html_row(line: Line) -> str:
-    cells = "".join(f"<td style='text-align:left'>{html.escape(printable(cell))}</td>" for cell in line.cells)
+    cells = _html_cells("td", line.cells)
     return f"<tr style='color:#c0392b'>{cells}</tr>" if line.is_marked else f"<tr>{cells}</tr>"
+
+
+def _html_cells(tag: str, cells: Sequence[str]) -> str:
+    style = "text-align:left;padding:2px 1em 2px 0"
+    return "".join(f"<{tag} style='{style}'>{html.escape(printable(cell))}</{tag}>" for cell in cells)
 
 
 def printable(text: str) -> str:

