@@ -58,7 +58,7 @@ def named_arrays(
 def view_of(model: Any, module: Any, inputs: Any, kwargs: Any) -> Any:
     """Return a Flax model as `jaxinit.nnx` or `jaxinit.linen` sees it, or None for anything else."""
     if module is not None:
-        from jaxinit._models.linen_model import LinenModel
+        from jaxinit._models.flax.linen_model import LinenModel
 
         return LinenModel(module, inputs, kwargs, variables=model)
     if inputs or kwargs:
@@ -66,7 +66,7 @@ def view_of(model: Any, module: Any, inputs: Any, kwargs: Any) -> Any:
     nnx = sys.modules.get("flax.nnx")
     if nnx is None or not isinstance(model, nnx.Module):
         return None
-    from jaxinit._models.nnx_model import NNXModel
+    from jaxinit._models.flax.nnx_model import NNXModel
 
     return NNXModel(model)
 

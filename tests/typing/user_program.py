@@ -77,6 +77,8 @@ def in_equinox() -> dict[str, np.ndarray]:
     assert_type(state, eqx.nn.State)
     assert names["weight"] == ("weight",)
     return jaxinit.equinox.state_dict(head)
+
+
 def described() -> list[str]:
     """Describe and compare models."""
     found, module = jaxinit.describe(Net(nnx.Rngs(0)), layout="HWIO"), nn.Dense(3)
