@@ -42,7 +42,7 @@ def read(path: Path) -> Weights:
         path: a .safetensors file, or a .npz archive of NumPy arrays.
 
     Returns:
-        The arrays, in the order of the file.
+        The arrays, in the order of the archive, or of their names in a .safetensors file.
 
     Raises:
         WeightsError: the file cannot be read, is damaged, holds pickled objects or no array at all.
@@ -86,7 +86,8 @@ def _reason(error: Exception) -> str:
 
 def _safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     # safe_open reads float8 only with torch, so the bytes are read here.
-    for name, tensor in safetensors.deserialize(path.read_bytes()):
+    # It returns them in another order in each run.
+    for name, tensor in sorted(safetensors.deserialize(path.read_bytes()), key=lambda item: item[0]):
         if tensor["dtype"] not in _DTYPES:
             raise WeightsError(f"{name} has dtype {tensor['dtype']}, expected one of {', '.join(_DTYPES)}")
         dtype = _DTYPES[tensor["dtype"]].newbyteorder("<")

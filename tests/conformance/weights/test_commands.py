@@ -25,7 +25,7 @@ def test_describe_prints_one_line_for_each_array(tmp_path: Path, capsys: pytest.
     path = tmp_path / "x.safetensors"
     path.write_bytes(safetensors.numpy.save({"a|[red]b\n\x1b[2J": weight, "bias": np.zeros(4, np.float32)}))
     assert command(["describe", str(path)]) == 0
-    headings, second, first, summary = capsys.readouterr().out.splitlines()
+    headings, first, second, summary = capsys.readouterr().out.splitlines()
     assert headings.split() == ["parameter", "shape", "dtype", "mean", "std", "histogram", "drawn", "from"]
     cells = re.split(r"  +", first)
     assert cells[:3] == [r"a|[red]b\n\x1b[2J", "(96, 192)", "float32"]
