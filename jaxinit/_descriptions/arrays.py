@@ -46,29 +46,44 @@ def named_arrays(
 ) -> tuple[list[Named], Layout]:
     """Return the arrays of a model, and the layout of those that no rule knows."""
     if (view := view_of(model, module, inputs, kwargs)) is not None:
-        return [*_of_view(view)], layout or FLAX
+        return [*_of_view(view)], layout or (TORCH if _is_equinox(model) else FLAX)
     if isinstance(model, str | os.PathLike) or is_state_dict(model):
         arrays = checkpoint.read(model)
         is_torchs = any(name.rpartition(".")[2] == "weight" for name in arrays)
         return [Named(name, array) for name, array in arrays.items()], layout or (TORCH if is_torchs else FLAX)
-    is_equinox = "equinox" in sys.modules and isinstance(model, sys.modules["equinox"].Module)
-    return [Named(*item) for item in leaves(model).items()], layout or (TORCH if is_equinox else FLAX)
+    return [Named(*item) for item in leaves(model).items()], layout or FLAX
 
 
 def view_of(model: Any, module: Any, inputs: Any, kwargs: Any) -> Any:
-    """Return a Flax model as `jaxinit.nnx` or `jaxinit.linen` sees it, or None for anything else."""
+    """Return a model as `jaxinit.nnx`, `linen` or `equinox` sees it, or None for a tree of arrays."""
     if module is not None:
         from jaxinit._models.flax.linen_model import LinenModel
 
         return LinenModel(module, inputs, kwargs, variables=model)
     if inputs or kwargs:
         raise TypeError(f"`module` must be given with its inputs, got None and {[*inputs, *kwargs]}")
-    nnx = sys.modules.get("flax.nnx")
-    if nnx is None or not isinstance(model, nnx.Module):
-        return None
-    from jaxinit._models.flax.nnx_model import NNXModel
+    return own_view(model)
 
-    return NNXModel(model)
+
+def own_view(model: Any) -> Any:
+    """Return a model of NNX or Equinox as `jaxinit.nnx` or `jaxinit.equinox` sees it, or None for anything else."""
+    if (nnx := sys.modules.get("flax.nnx")) is not None and isinstance(model, nnx.Module):
+        from jaxinit._models.flax.nnx_model import NNXModel
+
+        return NNXModel(model)
+    if _is_equinox(model):
+        from jaxinit._models.equinox.model import EquinoxModel
+
+        return EquinoxModel(model)
+    return None
+
+
+def _is_equinox(model: Any) -> bool:
+    """Return whether a model is a module of Equinox, or a pair of one and its state."""
+    eqx = sys.modules.get("equinox")
+    if eqx is None:
+        return False
+    return isinstance(model, eqx.Module) or (isinstance(model, tuple) and [*map(type, model[1:])] == [eqx.nn.State])
 
 
 def _of_view(view: Any) -> Iterator[Named]:

@@ -13,13 +13,13 @@ def describe(
 ) -> "Description":
     """Return a table of a model's arrays: what each may be drawn from, and whether that is torch's default.
 
-    If a rule of `jaxinit.nnx` or `jaxinit.linen` knows the layer of an array, the entries are compared with the
+    If a rule of `jaxinit.nnx`, `linen` or `equinox` knows the layer of an array, the entries are compared with the
     distribution that torch draws them from. Where they do not agree, or no rule knows the layer, the table names the
     initializers that chance does not rule out.
 
     Args:
-        model: an NNX module, Linen's variables, an Equinox module or any tree of arrays, a dict of arrays such as
-            torch's `state_dict()`, or the path of a checkpoint that `load` reads.
+        model: an NNX module, Linen's variables, an Equinox module, a pair of such a module and its state, any tree of
+            arrays, a dict of arrays such as torch's `state_dict()`, or the path of a checkpoint that `load` reads.
         module: the Linen module whose variables `model` is. Without it, no rule knows their layers.
         *inputs: as for `module.init`.
         layout: where torch's axes lie in arrays that no rule knows, to read fans off them. The default is

@@ -5,7 +5,8 @@ All bounds are exact for any number of entries, or cautious:
 - the distribution function: Dvoretzky, Kiefer and Wolfowitz, with the constant of Massart (1990);
 - the scale, by the mean square about the expected mean: a bound of Laurent and Massart (2000, lemma 1) from above, for
   entries whose tails are no heavier than a normal's, and Bernstein's for sums of positive terms from below;
-- the extremes: n entries all miss a set of probability p with probability (1 - p)^n.
+- the extremes: n entries are all in some interval of probability q with probability n q^(n-1) at most, and one of them
+  is in a set of probability p with probability n p at most.
 
 So a true distribution is refused with probability at most `TESTS * rate`.
 """
@@ -23,7 +24,7 @@ from jaxinit.distributions import Constant, Distribution, Normal, Random, Triang
 FALSE_ALARM = 1e-6
 """The probability that any part of a model is marked though it was drawn from the expected distribution."""
 MISS = 1e-6
-TESTS = 6  # shape, scale up and down, and at both ends together short of the support and outside of it
+TESTS = 6  # the shape, a scale too large or small, the range of the extremes, and each of them outside
 
 _ROUNDING = 2.0**-21
 """The rounding error of a bound that was computed in float32, as a share of the width."""
@@ -78,13 +79,14 @@ def _ends(sample: Sample, distribution: Random, rate: float) -> float:
     ends = middle + (ends - middle) * (1 - _ROUNDING)
     with np.errstate(over="ignore"):
         below, upto = rounded_cdf(distribution, ends.astype(sample.narrow))
-    short, outside = max(below[0], 1 - upto[1]), min(upto[0], 1 - below[1])
+    missed, outside = below[0] + 1 - upto[1], min(upto[0], 1 - below[1])
     # The limit of `outside` is a least probability, not a most.
-    return max(float(short) / _short(sample.size, rate), 0.0 if sample.size * outside > rate else math.inf)
+    return max(float(missed) / _missed(sample.size, rate), 0.0 if sample.size * outside > rate else math.inf)
 
 
-def _short(size: int, rate: float) -> float:
-    return -math.expm1(math.log(rate / 2) / size)
+def _missed(size: int, rate: float) -> float:
+    """Return the probability that lies beyond the two extremes of `size` entries with probability `rate` at most."""
+    return -math.expm1(math.log(rate / size) / (size - 1)) if size > 1 else 1.0
 
 
 def _shape(sample: Sample, distribution: Random, rate: float) -> float:
@@ -148,7 +150,7 @@ def detectable(size: int, distribution: Distribution, rate: float) -> float:
         >>> from jaxinit._descriptions.fit import detectable
         >>> from jaxinit.distributions import Constant, Normal, Uniform
         >>> [round(detectable(2**18, each, 1e-7), 5) for each in (Normal(0.0, 1.0), Uniform(-1.0, 1.0), Constant(0.0))]
-        [0.01681, 0.00013, 0.0]
+        [0.01681, 0.00011, 0.0]
     """
     if distribution.kind == "constant":
         return 0.0
@@ -156,7 +158,7 @@ def detectable(size: int, distribution: Distribution, rate: float) -> float:
         return math.inf
     if distribution.kind == "uniform":
         # A wider one is found as soon as one entry is outside, a narrower one by where the extremes end.
-        return max(math.expm1(-math.log(MISS) / size), 2 * _short(size, rate)) + _ROUNDING
+        return max(math.expm1(-math.log(MISS) / size), _missed(size, rate)) + _ROUNDING
     limit = _Limits.of(size, rate)
     larger = math.sqrt((1 + limit.above) / _least_mean_square(size, MISS)) - 1
     smaller = 1 - math.sqrt(max(0.0, 1 - limit.below) / (1 + _Limits.of(size, MISS).above))

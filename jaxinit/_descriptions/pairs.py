@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxinit._descriptions.arrays import is_state_dict, leaves, view_of
+from jaxinit._descriptions.arrays import is_state_dict, leaves, own_view, view_of
 from jaxinit._models.loading import checkpoint
 from jaxinit._models.loading.selection import Globs, Rename, renamed
 from jaxinit._models.matching import dotted
@@ -42,7 +42,7 @@ def paired(
     a: Any, b: Any, module: Any, inputs: Any, kwargs: Any, rename: Rename | None, transposed: Globs | None
 ) -> Pairs:
     """Return the parameters of two models. A model with rules and torch's tensors are matched as `load` does."""
-    views = [None if _is_torchs(each) else view_of(each, module, inputs, kwargs) for each in (a, b)]
+    views = [None if _is_torchs(each) else own_view(each) or view_of(each, module, inputs, kwargs) for each in (a, b)]
     if module is not None and views == [None, None]:
         raise TypeError(f"`module` must be the module of `a` or `b`, got {module!r} with two checkpoints")
     match views:
