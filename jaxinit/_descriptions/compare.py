@@ -20,7 +20,10 @@ def compare(
 
     Beside a model whose layers have rules, a dict of torch's tensors or a checkpoint is matched as `load` matches it:
     by torch's names, transposed, split and summed. Any other two are matched by path, where torch's and Flax's names of
-    a parameter, as `weight` and `kernel`, are one.
+    a parameter, as `weight` and `kernel`, are one. Numbers that differ have one distribution where the distribution
+    functions F_n and G_m of n and m entries are so near that chance alone exceeds the bound with probability alpha::
+
+        max |F_n(x) - G_m(x)| <= sqrt(log(4 / alpha) / (2 * n)) + sqrt(log(4 / alpha) / (2 * m))
 
     Args:
         a: a model, a tree of arrays or a checkpoint, as for `describe`.

@@ -31,6 +31,8 @@ ON_DEMAND = {
     "linen_trace.py": {"flax"},
     "linen_model.py": {"flax"},
     "checkpoint.py": {"safetensors", "torch"},
+    "draws.py": {"torch"},
+    "torch_calls.py": {"torch"},
     "recorder.py": {"torch"},
     "values.py": {"torch"},
     "run.py": {"torch"},
