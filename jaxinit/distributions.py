@@ -17,7 +17,7 @@ Kind = Literal["uniform", "triangular", "normal", "truncated_normal", "constant"
 
 @dataclasses.dataclass(frozen=True)
 class _Symmetric:
-    """A bounded distribution that is symmetric around the middle of its support."""
+    """Represent a bounded distribution that is symmetric around the middle of its support."""
 
     low: float
     high: float
@@ -100,7 +100,7 @@ class TruncatedNormal:
 
     @property
     def window(self) -> tuple[float, float]:
-        """The bounds as numbers of `scale` from `loc`."""
+        """Return the bounds as numbers of `scale` from `loc`."""
         low, high = (self.low - self.loc) / self.scale, (self.high - self.loc) / self.scale
         return min(low, _FARTHEST), max(high, -_FARTHEST)
 

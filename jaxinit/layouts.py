@@ -20,7 +20,7 @@ Array = TypeVar("Array", jax.Array, np.ndarray)
 
 
 class Roles(NamedTuple):
-    """The axes of one array by the part that each plays in torch's array."""
+    """Represent the axes of one array by the part that each plays in torch's array."""
 
     batch: tuple[int, ...]
     out: tuple[int, ...]
@@ -115,7 +115,7 @@ class Layout:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """A valid shape, seen in a layout. `Layout.view` and `as_stored` make it.
+    """Represent a valid shape, seen in a layout. `Layout.view` and `as_stored` make it.
 
     Example:
         >>> experts = jaxinit.Layout(batch_axis=0).view((16, 256, 1024))
@@ -130,12 +130,12 @@ class View:
 
     @functools.cached_property
     def batch(self) -> tuple[int, ...]:
-        """The sizes of the axes that stack independent weights."""
+        """Return the sizes of the axes that stack independent weights."""
         return self._sizes(self.roles.batch)
 
     @functools.cached_property
     def weight(self) -> tuple[int, ...]:
-        """The shape `(out, in, *spatial)` of one of torch's weights."""
+        """Return the shape `(out, in, *spatial)` of one of torch's weights."""
         if self.layout is None:
             return self.shape
         out, into = math.prod(self._sizes(self.roles.out)), math.prod(self._sizes(self.roles.into))
@@ -143,17 +143,17 @@ class View:
 
     @functools.cached_property
     def torch_shape(self) -> tuple[int, ...]:
-        """The shape `(*batch, out, in, *spatial)` of torch's array."""
+        """Return the shape `(*batch, out, in, *spatial)` of torch's array."""
         return self.batch + self.weight
 
     @functools.cached_property
     def fan_in(self) -> int:
-        """The number of inputs that feed one output: `in * prod(spatial)`."""
+        """Return the number of inputs that feed one output: `in * prod(spatial)`."""
         return math.prod(self.weight[1:])
 
     @functools.cached_property
     def fan_out(self) -> int:
-        """The number of outputs that one input feeds: `out * prod(spatial)`."""
+        """Return the number of outputs that one input feeds: `out * prod(spatial)`."""
         return self.weight[0] * math.prod(self.weight[2:])
 
     def to_torch(self, array: Array) -> Array:

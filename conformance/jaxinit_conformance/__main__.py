@@ -19,7 +19,7 @@ FILE = click.Path(path_type=Path)
 
 
 class Commands(click.Group):
-    """Subcommands that return their exit status, and that name a package they miss."""
+    """Run subcommands that return their exit status, and that name a package they miss."""
 
     def invoke(self, ctx: click.Context) -> None:
         try:

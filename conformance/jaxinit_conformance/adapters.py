@@ -45,7 +45,7 @@ ARGUMENTS = {
 
 
 class Library(NamedTuple):
-    """Where the initializers are, which package installs them, and how an initializer gets a key."""
+    """Represent where the initializers are, which package installs them, and how an initializer gets a key."""
 
     find: Callable[[], Any]
     package: str

@@ -12,7 +12,7 @@ import click
 
 
 class CannotRun(click.ClickException):
-    """The command cannot run: one line, and exit status 2."""
+    """Represent the command cannot run: one line, and exit status 2."""
 
     exit_code = 2
 

@@ -40,7 +40,7 @@ SECTIONS: dict[str, Callable[[Sample], Iterator[PlannedCheck]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The results of a run."""
+    """Represent the results of a run."""
 
     target: str
     versions: dict[str, str]

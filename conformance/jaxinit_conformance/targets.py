@@ -21,12 +21,12 @@ Init = Any
 
 
 class TargetError(Exception):
-    """The target cannot be tested."""
+    """Represent the target cannot be tested."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A namespace under test, and its name in reports."""
+    """Represent a namespace under test, and its name in reports."""
 
     name: str
     namespace: Any
@@ -47,7 +47,7 @@ class Target:
 
     @property
     def nnx(self) -> Any:
-        """The namespace for whole models, or None if `reset_parameters` or `load` is missing."""
+        """Return the namespace for whole models, or None if `reset_parameters` or `load` is missing."""
         found = getattr(self.namespace, "nnx", None)
         return found if all(hasattr(found, name) for name in ("reset_parameters", "load")) else None
 

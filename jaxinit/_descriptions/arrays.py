@@ -18,7 +18,7 @@ from jaxinit.layouts import FLAX, TORCH, Layout
 
 @dataclasses.dataclass(frozen=True)
 class Named:
-    """An array, and what torch draws it from if a rule says so."""
+    """Represent an array, and what torch draws it from if a rule says so."""
 
     path: str
     array: Any

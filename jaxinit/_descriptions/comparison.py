@@ -24,7 +24,7 @@ _TESTS = 2
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One parameter in two models."""
+    """Represent one parameter in two models."""
 
     name: str
     other: str
@@ -45,7 +45,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Comparison(table.Printed):
-    """The parameters of two models, and the names that only one of them has. It prints as a table."""
+    """Represent the parameters of two models, and the names that only one of them has. It prints as a table."""
 
     rows: tuple[Row, ...]
     missing: tuple[str, ...]
@@ -57,12 +57,12 @@ class Comparison(table.Printed):
 
     @property
     def equal(self) -> bool:
-        """Whether both models have the same parameters, equal to the bit."""
+        """Return whether both models have the same parameters, equal to the bit."""
         return all(row.verdict == "equal" for row in self.rows) and not self._unmatched
 
     @property
     def same(self) -> bool:
-        """Whether both models have the same parameters, and no difference of two distributions was found."""
+        """Return whether both models have the same parameters, and no difference of two distributions was found."""
         return not (any(row.verdict in ("differs", "sizes differ") for row in self.rows) or self._unmatched)
 
     @property
@@ -217,7 +217,9 @@ def _distance(first: Sample, second: Sample) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class _Scales:
-    """The ratio of two stds, and the limit of the ratio that chance explains. The limit of 1 / ratio is the same."""
+    """Represent the ratio of two stds, and the limit of the ratio that chance explains. The limit of 1 / ratio is the
+    same.
+    """
 
     ratio: float
     limit: float

@@ -18,7 +18,7 @@ from jaxinit.layouts import FLAX
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """Whether chance explains the array, None if it cannot be told, and what would have been found."""
+    """Represent whether chance explains the array, None if it cannot be told, and what would have been found."""
 
     agrees: bool | None
     detectable: float = math.nan

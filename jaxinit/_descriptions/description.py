@@ -17,7 +17,7 @@ from jaxinit.layouts import Layout
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One array: its numbers, what it may be drawn from, and whether that is torch's default."""
+    """Represent one array: its numbers, what it may be drawn from, and whether that is torch's default."""
 
     path: str
     shape: tuple[int, ...]
@@ -49,7 +49,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Description(table.Printed):
-    """The arrays of a model, in its order. It prints as a table."""
+    """Represent the arrays of a model, in its order. It prints as a table."""
 
     rows: tuple[Row, ...]
 
@@ -100,7 +100,7 @@ class Description(table.Printed):
 
     @property
     def size(self) -> int:
-        """The number of entries in all arrays."""
+        """Return the number of entries in all arrays."""
         return sum(row.size for row in self.rows)
 
 

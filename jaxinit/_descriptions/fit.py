@@ -132,7 +132,7 @@ def scale_limit(size: int, rate: float) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class _Limits:
-    """How far a mean square may be from the variance, as a share of it."""
+    """Represent how far a mean square may be from the variance, as a share of it."""
 
     above: float
     below: float

@@ -40,7 +40,9 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """What entries may be drawn from: its name, and the distribution of one entry, or None if entries are dependent."""
+    """Represent what entries may be drawn from: its name, and the distribution of one entry, or None if entries are
+    dependent.
+    """
 
     name: str
     distribution: Distribution | None

@@ -17,7 +17,7 @@ from jaxinit.layouts import FLAX
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """A parameter of two models: its name in both, and its arrays, with the same axes where that is known."""
+    """Represent a parameter of two models: its name in both, and its arrays, with the same axes where that is known."""
 
     names: tuple[str, str]
     arrays: tuple[Any, Any]
@@ -25,7 +25,7 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """The parameters of two models, the names that only one has, and what else does not fit, in words."""
+    """Represent the parameters of two models, the names that only one has, and what else does not fit, in words."""
 
     pairs: tuple[Pair, ...]
     missing: tuple[str, ...]

@@ -36,7 +36,7 @@ def part(array: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sample:
-    """The finite entries of an array."""
+    """Represent the finite entries of an array."""
 
     finite: np.ndarray
     dtype: np.dtype
@@ -63,7 +63,7 @@ class Sample:
 
     @functools.cached_property
     def ends(self) -> tuple[float, float]:
-        """The least entry and the largest."""
+        """Return the least entry and the largest."""
         return (float(self.finite.min()), float(self.finite.max())) if self.size else (math.nan, math.nan)
 
     @functools.cached_property
@@ -72,13 +72,13 @@ class Sample:
 
     @functools.cached_property
     def ordered(self) -> np.ndarray:
-        """Some of the entries, or all of few, in increasing order."""
+        """Return some of the entries, or all of few, in increasing order."""
         # An odd step meets all columns of a matrix with an even number of them.
         return np.sort(self.finite[:: -(-self.size // _ORDERED) | 1])
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The values of the dtype that come before the least entry and after the largest."""
+        """Return the values of the dtype that come before the least entry and after the largest."""
         ends = np.array(self.ends).astype(self.narrow)
         with np.errstate(over="ignore"):
             low, high = np.nextafter(ends, np.array([-math.inf, math.inf]).astype(self.narrow)).astype(np.float64)
@@ -86,12 +86,14 @@ class Sample:
 
     @functools.cached_property
     def distinct(self) -> int:
-        """The number of distinct values among the ordered entries."""
+        """Return the number of distinct values among the ordered entries."""
         return int(np.count_nonzero(self.ordered[1:] != self.ordered[:-1])) + 1 if self.size else 0
 
     @functools.cached_property
     def _exponent(self) -> int:
-        """The exponent of the least power of two above all magnitudes. Powers of scaled entries never overflow."""
+        """Return the exponent of the least power of two above all magnitudes. Powers of scaled entries never
+        overflow.
+        """
         return math.frexp(max(map(abs, self.ends)))[1]
 
     @functools.cached_property
@@ -105,7 +107,7 @@ class Sample:
 
     @functools.cached_property
     def moments(self) -> tuple[float, float]:
-        """The mean and the standard deviation, NaN without entries."""
+        """Return the mean and the standard deviation, NaN without entries."""
         if not self.size:
             return math.nan, math.nan
         with np.errstate(over="ignore"):  # an average may round up past the largest value
@@ -114,13 +116,13 @@ class Sample:
 
     @property
     def kurtosis(self) -> float:
-        """The fourth standardized moment, 3 for a normal distribution, or NaN without a standard deviation."""
+        """Return the fourth standardized moment, 3 for a normal distribution, or NaN without a standard deviation."""
         mean, std = self._scaled_moments if self.size else (0.0, 0.0)
         return float(np.square(np.square((self._scaled - mean) / std)).mean()) if std else math.nan
 
     @property
     def histogram(self) -> str:
-        """Twelve bars from the least entry to the largest, or nothing for equal entries."""
+        """Return twelve bars from the least entry to the largest, or nothing for equal entries."""
         low, high = (math.ldexp(end, -self._exponent) for end in self.ends) if self.size else (0.0, 0.0)
         if low == high:
             return ""
@@ -130,7 +132,7 @@ class Sample:
 
     @functools.cached_property
     def narrow(self) -> np.dtype:
-        """The dtype that the entries were rounded to: bfloat16 or float16 if they all have such values."""
+        """Return the dtype that the entries were rounded to: bfloat16 or float16 if they all have such values."""
         if self.dtype.kind != "f" or self.dtype.itemsize < 4:
             return self.dtype
         with np.errstate(over="ignore"):
@@ -142,7 +144,7 @@ class Sample:
 
     @functools.cached_property
     def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Some distinct values, with the shares of ordered entries that are less, and that are not larger."""
+        """Return some distinct values, with the shares of ordered entries that are less, and that are not larger."""
         size = self.ordered.size
         values = np.unique(self.ordered[np.linspace(0, size - 1, min(size, _POINTS)).round().astype(int)])
         less, upto = (np.searchsorted(self.ordered, values, side=side) / size for side in ("left", "right"))

@@ -13,14 +13,14 @@ _MARK = "red"
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """The cells of one line, and whether it should catch the eye."""
+    """Represent the cells of one line, and whether it should catch the eye."""
 
     cells: tuple[str, ...]
     is_marked: bool = False
 
 
 class Printed(abc.ABC):
-    """A value that prints as a table with notes below it: as text, in rich's console, and in a notebook."""
+    """Represent a value that prints as a table with notes below it: as text, in rich's console, and in a notebook."""
 
     @property
     @abc.abstractmethod

@@ -189,7 +189,7 @@ def _literal(value: Any) -> str:
 
 
 class Elementwise(Initializer):
-    """An initializer with independent entries, all from one distribution."""
+    """Represent an initializer with independent entries, all from one distribution."""
 
     def distribution(self, shape: Sequence[int]) -> Distribution:
         """Return what each entry of an array of `shape` is drawn from.
@@ -226,7 +226,7 @@ class Elementwise(Initializer):
 
 
 class _AnyLayout:
-    """A field that is set to a Layout or to a text for one, and that holds the Layout."""
+    """Represent a field that is set to a Layout or to a text for one, and that holds the Layout."""
 
     def __get__(self, init: Any, kind: type | None = None) -> Layout:
         layout: Layout = FLAX if init is None else vars(init)["layout"]
@@ -237,7 +237,7 @@ class _AnyLayout:
 
 
 class WithLayout(Initializer):
-    """An initializer that looks at axes.
+    """Represent an initializer that looks at axes.
 
     Args:
         layout: which axes of your array are torch's `(out, in, *spatial)`, as a Layout or a text such as "HWIO".

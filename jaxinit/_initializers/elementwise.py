@@ -12,7 +12,7 @@ from jaxinit.layouts import View
 
 
 class Bounded(Elementwise):
-    """An initializer with finite bounds."""
+    """Represent an initializer with finite bounds."""
 
     a: float
     b: float

@@ -20,7 +20,7 @@ _MODES = ("fan_in", "fan_out")
 
 
 class VarianceScaling(Elementwise, WithLayout):
-    """An initializer whose variance is set by the fans of the shape."""
+    """Represent an initializer whose variance is set by the fans of the shape."""
 
     @abc.abstractmethod
     def _std(self, view: View) -> float | None:
@@ -39,7 +39,7 @@ class VarianceScaling(Elementwise, WithLayout):
 
 
 class Xavier(VarianceScaling):
-    """std = gain * sqrt(2 / (fan_in + fan_out))."""
+    """Represent Glorot's schemes: std = gain * sqrt(2 / (fan_in + fan_out))."""
 
     gain: float = 1.0
 
@@ -53,7 +53,7 @@ class Xavier(VarianceScaling):
 
 
 class Kaiming(VarianceScaling):
-    """std = gain / sqrt(fan)."""
+    """Represent He's schemes: std = gain / sqrt(fan)."""
 
     a: float | None = 0.0
     mode: Literal["fan_in", "fan_out"] = "fan_in"

@@ -23,7 +23,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 class Block(NamedTuple):
-    """Some rows of one of torch's tensors: part `part` of its equal blocks."""
+    """Represent some rows of one of torch's tensors: part `part` of its equal blocks."""
 
     tensor: str
     part: int = 0
@@ -31,7 +31,7 @@ class Block(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """One of torch's tensors: its initializer, and the number of blocks of rows that are packed into it."""
+    """Represent one of torch's tensors: its initializer, and the number of blocks of rows that are packed into it."""
 
     name: str
     init: Initializer
@@ -40,7 +40,7 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """One of Flax's parameters. Its rows are blocks, and each is the sum of blocks of torch's tensors.
+    """Represent one of Flax's parameters. Its rows are blocks, and each is the sum of blocks of torch's tensors.
 
     A parameter with a layout is a weight. One without is a vector in torch, whatever its axes in Flax.
     """
@@ -86,7 +86,7 @@ class Parameter:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A torch module in its Flax form. A tensor may be drawn twice, and then the last draw stays."""
+    """Represent a torch module in its Flax form. A tensor may be drawn twice, and then the last draw stays."""
 
     torch: str
     draws: tuple[Tensor, ...]

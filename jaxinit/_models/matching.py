@@ -45,7 +45,7 @@ class _ShapesWithin(dict[str, tuple[int, ...]]):
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A module of the model and its path."""
+    """Represent a module of the model and its path."""
 
     path: Path
     module: Any
@@ -66,19 +66,19 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """A module, and the initializers of those of its parameters that its rule covers."""
+    """Represent a module, and the initializers of those of its parameters that its rule covers."""
 
     node: Node
     inits: Initializers
 
     @property
     def draws(self) -> list[Draw]:
-        """The initializer of each parameter by its path in the model."""
+        """Return the initializer of each parameter by its path in the model."""
         return [(self.node.at(name), init) for name, init in self.inits.items()]
 
     @property
     def paths(self) -> list[Path]:
-        """The path of each parameter in the model."""
+        """Return the path of each parameter in the model."""
         return [path for path, _ in self.draws]
 
     def shapes(self, leaves: Leaves) -> Shapes:
@@ -88,12 +88,12 @@ class Match:
 
 @dataclasses.dataclass(frozen=True)
 class RuleMatch(Match):
-    """A module with initializers from a registered rule, or from its own method in Linen."""
+    """Represent a module with initializers from a registered rule, or from its own method in Linen."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerMatch(Match):
-    """A module that corresponds to one of torch's layers."""
+    """Represent a module that corresponds to one of torch's layers."""
 
     layer: Layer
     could_have: tuple[str, ...] = ()
@@ -103,19 +103,19 @@ class LayerMatch(Match):
 
     @property
     def given(self) -> Initializers:
-        """The initializers that are not the layer's own. torch draws a layer whole before it draws from these."""
+        """Return the initializers that are not the layer's own. torch draws from these after the whole layer."""
         own = self.layer.initializers()
         return {name: init for name, init in self.inits.items() if init != own[name]}
 
     @property
     def layouts(self) -> list[tuple[Path, Layout]]:
-        """The layout of each weight by its path in the model."""
+        """Return the layout of each weight by its path in the model."""
         parameters = self.layer.parameters
         return [(self.node.at(each.path), each.layout) for each in parameters if each.layout is not None]
 
     @property
     def apart(self) -> list["LayerMatch"]:
-        """The parts of the module, where torch may have a layer for each of them."""
+        """Return the parts of the module, where torch may have a layer for each of them."""
         return [
             LayerMatch(Node(self.node.at(name), self.node.module), layer.initializers(), layer)
             for name, layer in self.layer.apart.items()

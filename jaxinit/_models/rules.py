@@ -16,7 +16,7 @@ from jaxinit.composed import with_zero_row
 
 
 class Rules:
-    """The rules for the modules of `jaxinit.nnx`, `jaxinit.linen` or `jaxinit.equinox`.
+    """Represent the rules for the modules of `jaxinit.nnx`, `jaxinit.linen` or `jaxinit.equinox`.
 
     Args:
         namespace: the name of the public module.

@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """An array of the model, and which of its axes stack layers: none in a plain layer."""
+    """Represent an array of the model, and which of its axes stack layers: none in a plain layer."""
 
     spec: jax.ShapeDtypeStruct
     stacked_axes: tuple[int, ...] = ()
@@ -36,19 +36,19 @@ class Place:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The number of layers along each of the stacked axes."""
+        """Return the number of layers along each of the stacked axes."""
         return tuple(self.spec.shape[axis] for axis in self.stacked_axes)
 
     @property
     def layer(self) -> jax.ShapeDtypeStruct:
-        """The array of one layer."""
+        """Return the array of one layer."""
         if not self.stacked_axes:
             return self.spec
         return jax.ShapeDtypeStruct(self.in_front.shape[len(self.stacked_axes) :], self.spec.dtype)
 
     @property
     def in_front(self) -> jax.ShapeDtypeStruct:
-        """The array with the stacked axes in front."""
+        """Return the array with the stacked axes in front."""
         if not self.stacked_axes:
             return self.spec
         shape, sharding = self.spec.shape, self.spec.sharding
@@ -81,7 +81,7 @@ class Place:
 
 
 class Stacks:
-    """The arrays of a model by path, each whole or layer by layer."""
+    """Represent the arrays of a model by path, each whole or layer by layer."""
 
     def __init__(self, places: Mapping[Path, Place]) -> None:
         self.places = places
@@ -99,7 +99,7 @@ class Stacks:
 
     @property
     def layer_leaves(self) -> dict[Path, jax.ShapeDtypeStruct]:
-        """The arrays of the model with a list of layers in place of each stack."""
+        """Return the arrays of the model with a list of layers in place of each stack."""
         return {layer: self.leaves[path] for path in self.places for layer in self.layer_paths(path)}
 
     def layer_paths(self, path: Path) -> list[Path]:

@@ -160,7 +160,9 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
 
 @dataclasses.dataclass(frozen=True)
 class _Cell:
-    """The rule of a recurrent cell, with layers for the input and for the state: one for each gate, or one for all."""
+    """Represent the rule of a recurrent cell, with layers for the input and for the state: one for each gate, or one
+    for all.
+    """
 
     torch: str
     gates: int
@@ -200,7 +202,9 @@ class _Cell:
 
 
 class Row(NamedTuple):
-    """A torch module, the names of the Flax layers that correspond to it in NNX and in Linen, and their rule."""
+    """Represent a torch module, the names of the Flax layers that correspond to it in NNX and in Linen, and their
+    rule.
+    """
 
     torch: str
     nnx: str

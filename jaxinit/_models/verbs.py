@@ -27,14 +27,14 @@ Arrays = dict[Path, jax.Array]
 
 @dataclasses.dataclass(frozen=True)
 class ModelSource:
-    """Where the numbers of a model come from: a key, or torch's generator and a key for what has no rule."""
+    """Represent where the numbers of a model come from: a key, or torch's generator and a key for what has no rule."""
 
     key: jax.Array
     generator: TorchGenerator | None = None
 
     @property
     def either(self) -> jax.Array | TorchGenerator:
-        """The generator if there is one, or the key."""
+        """Return the generator if there is one, or the key."""
         return self.generator or self.key
 
 
@@ -49,7 +49,7 @@ def as_source(name: str, value: Any, kinds: str) -> ModelSource:
 
 
 class Model:
-    """A model: its modules with their rules, and its arrays by their paths."""
+    """Represent a model: its modules with their rules, and its arrays by their paths."""
 
     def __init__(self, nodes: Sequence[Node], stacks: Stacks, rules: Rules) -> None:
         self.nodes, self.stacks, self.rules = nodes, stacks, rules
@@ -60,12 +60,12 @@ class Model:
 
     @property
     def unmatched(self) -> list[Path]:
-        """The paths of the arrays without a rule."""
+        """Return the paths of the arrays without a rule."""
         return self._matching[1]
 
     @property
     def unordered(self) -> Mapping[Path, str]:
-        """The modules of which nothing shows torch's order, and the reason in words."""
+        """Return the modules of which nothing shows torch's order, and the reason in words."""
         return {}
 
     def methods(self, generator: TorchGenerator, by_flax: Collection[Path]) -> list[Method]:
@@ -78,7 +78,7 @@ class Model:
 
     @property
     def advice(self) -> str:
-        """What the user of a state that does not fit may have left out, or an empty text."""
+        """Return what the user of a state that does not fit may have left out, or an empty text."""
         return ""
 
     def buffers(self) -> matching.Leaves:

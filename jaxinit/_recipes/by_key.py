@@ -36,7 +36,7 @@ _PASSES_ENTRIES = {"to_copy", "clone", "mul", "add", "sub", "rsub", "div", "neg"
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """The nodes of one parameter, numbered from 0, and what is done to the last of them."""
+    """Represent the nodes of one parameter, numbered from 0, and what is done to the last of them."""
 
     nodes: tuple[Node, ...]
     dtype: np.dtype
@@ -45,7 +45,7 @@ class Program:
 
     @functools.cached_property
     def drawn(self) -> int:
-        """The number of draws."""
+        """Return the number of draws."""
         return sum(map(is_draw, self.nodes))
 
     def is_stacked(self, count: int) -> bool:
@@ -61,7 +61,7 @@ class Program:
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A parameter of a group, and the indices of its draws in the recipe."""
+    """Represent a parameter of a group, and the indices of its draws in the recipe."""
 
     name: str
     draws: tuple[int, ...]

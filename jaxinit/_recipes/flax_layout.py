@@ -7,7 +7,7 @@ from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, Layout
 
 
 class Relayout(NamedTuple):
-    """Flax's layout of a weight, and whether its spatial axes run in the opposite direction."""
+    """Represent Flax's layout of a weight, and whether its spatial axes run in the opposite direction."""
 
     layout: Layout
     is_flipped: bool = False

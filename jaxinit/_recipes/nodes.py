@@ -14,14 +14,14 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Ref:
-    """The result of the node at `index`, as an argument of a later node."""
+    """Represent the result of the node at `index`, as an argument of a later node."""
 
     index: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The values of a constant tensor, as bytes in row-major order."""
+    """Represent the values of a constant tensor, as bytes in row-major order."""
 
     content: bytes = dataclasses.field(repr=False)
     shape: Shape
@@ -34,7 +34,7 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A tensor, and the operation that gives its values.
+    """Represent a tensor, and the operation that gives its values.
 
     Args:
         op: `draw`, `data`, or a name of `operations`.
@@ -52,7 +52,7 @@ class Node:
 
     @property
     def inputs(self) -> tuple[int, ...]:
-        """The indices of the nodes that this one is computed from."""
+        """Return the indices of the nodes that this one is computed from."""
         return tuple(_refs(self.args))
 
     def call(self) -> str:

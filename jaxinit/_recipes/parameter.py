@@ -14,7 +14,7 @@ Kind = Literal["parameter", "buffer", "computed buffer"]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """Where a parameter's values end, as a recipe stores it."""
+    """Represent where a parameter's values end, as a recipe stores it."""
 
     name: str
     node: int
@@ -26,7 +26,9 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """What arrays are asked for: their dtype, if not their own, their axes, and how each is laid out on devices."""
+    """Represent what arrays are asked for: their dtype, if not their own, their axes, and how each is laid out on
+    devices.
+    """
 
     dtype: np.dtype | None
     is_flax: bool
@@ -39,7 +41,7 @@ class Form:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One thing that the constructor did: a call as text, and whether a later one overwrites it."""
+    """Represent one thing that the constructor did: a call as text, and whether a later one overwrites it."""
 
     call: str
     is_overwritten: bool = False

@@ -27,7 +27,8 @@ def strides_of(shape: Shape) -> Shape:
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """A slice of a tensor that is seen as `split`, with its axes in another `order`, then given the shape `size`.
+    """Represent a slice of a tensor that is seen as `split`, with its axes in another `order`, then given the shape
+    `size`.
 
     Example:
         >>> row = Region.of_view((4, 3), size=(3,), strides=(1,), offset=6)
@@ -69,17 +70,17 @@ class Region:
 
     @property
     def counts(self) -> Shape:
-        """The sizes of the slice."""
+        """Return the sizes of the slice."""
         return tuple(stop - start for start, stop in zip(self.start, self.stop, strict=True))
 
     @property
     def is_whole(self) -> bool:
-        """Whether every entry of the tensor is in the region."""
+        """Return whether every entry of the tensor is in the region."""
         return self.counts == self.split
 
     @property
     def is_identity(self) -> bool:
-        """Whether the region is the tensor itself, up to a reshape."""
+        """Return whether the region is the tensor itself, up to a reshape."""
         return self.is_whole and self.order == tuple(range(len(self.split))) and self.compact == self.size
 
     def read(self, array: Any) -> Any:
@@ -130,7 +131,7 @@ class Region:
 
 @dataclasses.dataclass(frozen=True)
 class Strided:
-    """The entries of a flat tensor at `offset + sum(index * strides)`.
+    """Represent the entries of a flat tensor at `offset + sum(index * strides)`.
 
     Example:
         >>> diagonal = Strided(size=(3,), strides=(4,), offset=0)

@@ -27,7 +27,7 @@ Stream = Callable[[], jax.Array]
 
 
 class Source(abc.ABC):
-    """Random numbers for arrays. A source returns JAX arrays, or NumPy arrays if it draws on the host."""
+    """Represent random numbers for arrays. A source returns JAX arrays, or NumPy arrays if it draws on the host."""
 
     @abc.abstractmethod
     def draw(self, distribution: Distribution, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
@@ -57,7 +57,7 @@ class Source(abc.ABC):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class KeySource(Source):
-    """The numbers of one JAX key, the same on any device and inside any transformation.
+    """Represent the numbers of one JAX key, the same on any device and inside any transformation.
 
     Args:
         key: a typed or legacy key. It is checked when numbers are drawn, as constants need none.

@@ -40,7 +40,7 @@ _SQRT_HALF_BITS, _MANTISSA_DIGITS, _SIGN_SHIFT = 0x3F3504F3, 23, 30
 
 
 class AvxMath:
-    """Radii, cosines and sines for up to `size` numbers at a time.
+    """Represent radii, cosines and sines for up to `size` numbers at a time.
 
     A result is a view of a buffer, which the next call of the same method overwrites. The
     methods overwrite their argument too. The buffers are allocated once: new arrays of this

@@ -232,7 +232,7 @@ class TorchGenerator(SequentialSource):
 
 
 def _shuffled(words: np.ndarray, n: int, count: int) -> np.ndarray:
-    """Fisher and Yates from the front: once a place is passed, its number stays."""
+    """Shuffle from the front, by Fisher and Yates. Once a place is passed, its number stays."""
     left = np.arange(n, n - min(count, words.size), -1)
     order = list(range(n))
     for place, step in enumerate((words[: left.size] % left).tolist()):

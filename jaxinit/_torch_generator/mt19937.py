@@ -32,7 +32,7 @@ _BYTES = np.dtype(
 
 @dataclasses.dataclass(eq=False)
 class Mersenne:
-    """A stream of 32-bit words, and the one normal value kept for the next draw.
+    """Represent a stream of 32-bit words, and the one normal value kept for the next draw.
 
     Args:
         seed: 64 bits, without a sign; the stream depends on the low 32, the state shows all.
@@ -57,12 +57,12 @@ class Mersenne:
         self._untouched = True
 
     def words(self, count: int, digits: int = 32) -> np.ndarray:
-        """The low `digits` bits of each of the next `count` words."""
+        """Return the low `digits` bits of each of the next `count` words."""
         self._untouched &= count == 0
         return self._source.randint(0, 2**digits, count, np.uint32)
 
     def points(self, count: int, digits: int) -> np.ndarray:
-        """The next `count` whole numbers below `2**digits`: 24 are a word's low bits, 53 those of two words."""
+        """Return the next `count` whole numbers below `2**digits`: 24 are a word's low bits, 53 those of two words."""
         if digits <= 32:
             return self.words(count, digits).view(np.int32)
         high, low = self.words(2 * count).reshape(count, 2).T.astype(np.int64)
@@ -83,7 +83,7 @@ class Mersenne:
             yield places, self.points(places.stop - places.start, digits)
 
     def to_bytes(self) -> np.ndarray:
-        """What `torch.Generator.get_state` would hold."""
+        """Return what `torch.Generator.get_state` would hold."""
         state = self._bits.state["state"]
         packed = np.zeros((), _BYTES)
         packed["seed"], packed["seeded"], packed["words"] = self.seed, 1, state["key"]
@@ -94,7 +94,7 @@ class Mersenne:
 
     @classmethod
     def from_bytes(cls, state: np.ndarray) -> Self:
-        """The stream that goes on from what `torch.Generator.get_state` holds.
+        """Return the stream that goes on from what `torch.Generator.get_state` holds.
 
         Raises:
             TypeError: `state` is not an array of uint8.

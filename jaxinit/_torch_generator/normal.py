@@ -62,7 +62,7 @@ def _next(stream: Mersenne) -> float:
 
 
 class _Transform:
-    """Box-Muller for up to `size` points at a time. The next call overwrites the result."""
+    """Transform by Box and Muller for up to `size` points at a time. The next call overwrites the result."""
 
     def __init__(self, dtype: np.dtype, mean: float, std: float, size: int) -> None:
         real = dtypes.compute_dtype(dtype)
@@ -87,7 +87,7 @@ class _Transform:
 
 
 class _Float32Pairs:
-    """The transform by torch's own float32 functions."""
+    """Represent the transform by torch's own float32 functions."""
 
     def __init__(self, size: int) -> None:
         self._math = AvxMath(size)

@@ -42,7 +42,7 @@ def fill(values: np.ndarray, stream: Mersenne, distribution: TruncatedNormal) ->
 
 
 def _cdf(distribution: TruncatedNormal) -> tuple[float, float]:
-    """The shares of the distribution below the window and below its upper end, as torch rounds them."""
+    """Return the shares of the distribution below the window and below its upper end, as torch rounds them."""
     scaled = ((bound - distribution.loc) / distribution.scale / math.sqrt(2) for bound in distribution.support)
     low, high = ((1 + math.erf(bound)) / 2 for bound in scaled)
     return low, high
@@ -81,7 +81,7 @@ def _log(levels: np.ndarray) -> np.ndarray:
 
 
 def _log_density(x: np.ndarray, distribution: TruncatedNormal) -> np.ndarray:
-    """log of the density over that at its peak in the window, each step rounded as torch's steps are."""
+    """Return the log of the density over that at its peak in the window, each step rounded as torch's steps are."""
     real = dtypes.compute_dtype(x.dtype)
     peak = max(distribution.low, min(distribution.loc, distribution.high))
     log_peak = -0.5 * ((peak - distribution.loc) / distribution.scale) ** 2
@@ -94,6 +94,8 @@ def _log_density(x: np.ndarray, distribution: TruncatedNormal) -> np.ndarray:
 
 
 def _entered(number: float, dtype: np.dtype) -> np.ndarray:
-    """A number as torch passes it to comparisons and sums, which is by way of float32 and in the array's dtype."""
+    """Return a number as torch passes it to comparisons and sums, which is by way of float32 and in the array's
+    dtype.
+    """
     with np.errstate(over="ignore"):
         return np.asarray(number).astype(dtypes.compute_dtype(dtype)).astype(dtype)

@@ -32,7 +32,7 @@ def share(items: Iterator[T], work: Callable[[Iterator[T]], None]) -> None:
 
 
 class _Locked(Iterator[T]):
-    """An iterator that several threads may use."""
+    """Represent an iterator that several threads may use."""
 
     def __init__(self, items: Iterator[T]) -> None:
         self._items, self._lock = items, threading.Lock()

@@ -6,20 +6,20 @@ from jaxinit._initializers.base import Initializer
 
 
 class Affine(TypedDict):
-    """Keywords of Linear, Conv and ConvTranspose."""
+    """Represent the keywords of Linear, Conv and ConvTranspose."""
 
     kernel_init: Initializer
     bias_init: Initializer
 
 
 class Embedding(TypedDict):
-    """Keywords of Embed."""
+    """Represent the keywords of Embed."""
 
     embedding_init: Initializer
 
 
 class Recurrent(TypedDict):
-    """Keywords of recurrent cells."""
+    """Represent the keywords of recurrent cells."""
 
     kernel_init: Initializer
     recurrent_kernel_init: Initializer
@@ -27,7 +27,7 @@ class Recurrent(TypedDict):
 
 
 class Attention(TypedDict):
-    """Keywords of MultiHeadAttention."""
+    """Represent the keywords of MultiHeadAttention."""
 
     kernel_init: Initializer
     bias_init: Initializer
@@ -36,18 +36,18 @@ class Attention(TypedDict):
 
 
 class Scale(TypedDict):
-    """Keywords of RMSNorm."""
+    """Represent the keywords of RMSNorm."""
 
     scale_init: Initializer
 
 
 class Norm(Scale):
-    """Keywords of other norms."""
+    """Represent the keywords of other norms."""
 
     bias_init: Initializer
 
 
 class Slope(TypedDict):
-    """Keywords of PReLU."""
+    """Represent the keywords of PReLU."""
 
     negative_slope_init: float

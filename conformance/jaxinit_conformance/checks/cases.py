@@ -13,7 +13,7 @@ from ..axes import is_flax, torch_shape
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One initializer, its arguments in torch's names, and the array that it fills."""
+    """Represent one initializer, its arguments in torch's names, and the array that it fills."""
 
     initializer: str
     shape: tuple[int, ...]

@@ -20,7 +20,7 @@ Measure = Callable[[int], tuple[float, int]]
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What was observed, and what the claim allows."""
+    """Represent what was observed, and what the claim allows."""
 
     passed: bool
     observed: Shown
@@ -32,7 +32,7 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One claim about one initializer, or one torch module, in one case."""
+    """Represent one claim about one initializer, or one torch module, in one case."""
 
     initializer: str
     claim: str
@@ -51,13 +51,13 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedCheck(Check):
-    """A check that can be evaluated at given error rates. Exact checks ignore the rates."""
+    """Represent a check that can be evaluated at given error rates. Exact checks ignore the rates."""
 
     evaluate: Callable[[Rates], Result]
 
     @property
     def identity(self) -> Check:
-        """The check without `evaluate`, which holds arrays."""
+        """Return the check without `evaluate`, which holds arrays."""
         return Check(self.initializer, self.claim, self.case, statistic=self.statistic)
 
 
@@ -90,7 +90,7 @@ def judged(
 
 @dataclasses.dataclass(frozen=True)
 class StatisticalCheck:
-    """A claim with a statistic, the deviation that it must detect, and how to measure one."""
+    """Represent a claim with a statistic, the deviation that it must detect, and how to measure one."""
 
     claim: str
     statistic: Statistic
@@ -106,7 +106,7 @@ class StatisticalCheck:
 
 
 class Sample:
-    """The arrays that a target draws for one case, one key each. They are drawn when needed, and kept."""
+    """Represent the arrays that a target draws for one case, one key each. They are drawn when needed, and kept."""
 
     def __init__(self, target: Target, case: Case, key: jax.Array) -> None:
         self.case, self.key = case, key

@@ -24,7 +24,7 @@ GAINS = (
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A call of an initializer: its arguments, and the shape of the torch tensor."""
+    """Represent a call of an initializer: its arguments, and the shape of the torch tensor."""
 
     initializer: str
     arguments: tuple[tuple[str, Any], ...] = ()
@@ -37,7 +37,7 @@ class Call:
 
     @property
     def flax_shape(self) -> tuple[int, ...]:
-        """The shape of a Flax kernel, whose last axes are in and out."""
+        """Return the shape of a Flax kernel, whose last axes are in and out."""
         if len(self.torch_shape) < 2:
             return self.torch_shape
         return (*self.torch_shape[2:], self.torch_shape[1], self.torch_shape[0])

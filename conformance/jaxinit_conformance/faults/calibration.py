@@ -11,7 +11,7 @@ from . import catch
 
 @dataclasses.dataclass
 class Tally:
-    """How often a claim was judged, and how often the verdict was wrong."""
+    """Represent how often a claim was judged, and how often the verdict was wrong."""
 
     judged: int = 0
     wrong: int = 0
@@ -19,7 +19,7 @@ class Tally:
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """Tallies of true claims that failed, and of planted faults that were missed, by name."""
+    """Hold tallies of true claims that failed, and of planted faults that were missed, by name."""
 
     false_alarms: dict[str, Tally] = dataclasses.field(default_factory=lambda: collections.defaultdict(Tally))
     misses: dict[str, Tally] = dataclasses.field(default_factory=lambda: collections.defaultdict(Tally))

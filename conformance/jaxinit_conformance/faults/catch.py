@@ -24,7 +24,7 @@ FAULTS = tuple(fault for file in FILES for fault in PLANTED[file.__name__])
 
 @dataclasses.dataclass(frozen=True)
 class Catch:
-    """The check that caught a fault and its result, or None if none did."""
+    """Represent the check that caught a fault and its result, or None if none did."""
 
     fault: Fault
     check: Check | None

@@ -31,7 +31,7 @@ DRAWN = "mean|scale|bounds|shape|support|moment .*"
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """A fault in one initializer or torch module, which a check of that row must catch."""
+    """Represent a fault in one initializer or torch module, which a check of that row must catch."""
 
     name: str
     initializer: str

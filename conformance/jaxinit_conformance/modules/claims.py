@@ -31,7 +31,7 @@ SUPPORT = 4000
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A statistic of the parameters of some kinds, with the deviations detected in layers and in models."""
+    """Represent a statistic of the parameters of some kinds, with the deviations detected in layers and in models."""
 
     name: str
     statistic: Statistic
@@ -61,7 +61,7 @@ def checks(nnx: Any, seed: int, quick: bool) -> Iterator[PlannedCheck]:
 
 
 class _PairChecks:
-    """The checks of one pair. What they share is computed when it is first needed."""
+    """Represent the checks of one pair. What they share is computed when it is first needed."""
 
     def __init__(self, pair: ModelPair, nnx: Any, seed: int) -> None:
         self.pair, self._nnx = pair, nnx

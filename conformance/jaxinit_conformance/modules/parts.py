@@ -27,7 +27,7 @@ Arrays = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A range of the last axis of a parameter, made of the same torch tensors."""
+    """Represent a range of the last axis of a parameter, made of the same torch tensors."""
 
     path: str
     shape: tuple[int, ...]
@@ -106,7 +106,7 @@ def expected(part: Part, tensors: Mapping[str, Recorded]) -> Expected:
 
 
 class Drawn:
-    """What `reset_parameters` of a target draws for a pair, one key after the other. Draws are kept."""
+    """Represent what `reset_parameters` of a target draws for a pair, one key after the other. Draws are kept."""
 
     def __init__(self, pair: ModelPair, reset: Any, key: jax.Array) -> None:
         self._pair, self._reset, self._key = pair, reset, key
@@ -132,7 +132,7 @@ class Drawn:
 
     @functools.cached_property
     def _model(self) -> Any:
-        """A function from the number of a key to the arrays of a model that was drawn with that key."""
+        """Return a function from the number of a key to the arrays of a model that was drawn with that key."""
 
         def arrays(index: jax.Array) -> Arrays:
             model = self._pair.blank()

@@ -34,7 +34,7 @@ FLAX_LAYERS = nnx.Linear, nnx.Conv, nnx.ConvTranspose
 
 
 class Experiment:
-    """The signals of both models for one input, and one direction to differentiate in."""
+    """Represent the signals of both models for one input, and one direction to differentiate in."""
 
     def __init__(self, pair: ModelPair, rng: np.random.Generator) -> None:
         self._pair = pair

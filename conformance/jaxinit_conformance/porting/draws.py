@@ -34,7 +34,7 @@ MODELS = 1024
 
 
 class Draws:
-    """The parameters of a port, drawn from keys: all once, and small ones from many keys."""
+    """Represent the parameters of a port, drawn from keys: all once, and small ones from many keys."""
 
     def __init__(self, port: FlaxModel, key: jax.Array) -> None:
         self._port, self._key = port, key
@@ -46,7 +46,7 @@ class Draws:
 
     @functools.cached_property
     def once(self) -> Arrays:
-        """The arrays of the first model."""
+        """Return the arrays of the first model."""
         return self.models(1)[0]
 
     @functools.cached_property
@@ -88,7 +88,7 @@ def compare(draws: Draws, torch_draws: "TorchDraws", parts: Sequence[Part], rate
 
 
 class TorchDraws:
-    """What torch draws: the distribution of each tensor, and arrays of samples in the axes of the port."""
+    """Represent what torch draws: the distribution of each tensor, and arrays of samples in the axes of the port."""
 
     def __init__(self, recipe: Any, loaded: Callable[[Any], Arrays], key: jax.Array) -> None:
         """Record what makes Flax arrays of torch tensors: `loaded`, called with a state, returns them by path."""
@@ -110,7 +110,7 @@ class TorchDraws:
 
     @functools.cached_property
     def samples(self) -> list[Arrays]:
-        """Two samples of all parameters."""
+        """Return two samples of all parameters."""
         return [self._loaded(self._recipe.sample(key)) for key in jax.random.split(self._key)]
 
 

@@ -11,7 +11,7 @@ Kind = Literal["missing", "unexpected", "distribution", "seed", "output", "signa
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One difference: where it is, and a sentence that says what torch does and what the port does."""
+    """Represent one difference: where it is, and a sentence that says what torch does and what the port does."""
 
     path: str
     kind: Kind
@@ -20,7 +20,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """A part of a Flax parameter, the torch tensors that it is made of, and what both are drawn from."""
+    """Represent a part of a Flax parameter, the torch tensors that it is made of, and what both are drawn from."""
 
     path: str
     name: str
@@ -37,7 +37,7 @@ class Drawn:
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """A module of both models, and how far its outputs are apart, as a share of torch's largest.
+    """Represent a module of both models, and how far its outputs are apart, as a share of torch's largest.
 
     The difference is NaN where the port computes without calling the module, or with another number of entries.
     It is infinite where the output of the whole model has another number of entries.
@@ -55,7 +55,7 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class Signal:
-    """The mean over seeds of the standard deviation of a layer's activations or of a weight's gradient."""
+    """Represent the mean over seeds of the standard deviation of a layer's activations or of a weight's gradient."""
 
     path: str
     quantity: Literal["activations", "gradients"]
@@ -67,7 +67,7 @@ class Signal:
 
 @dataclasses.dataclass(frozen=True)
 class PortReport:
-    """A port beside its torch model.
+    """Represent a port beside its torch model.
 
     `conforms` says whether nothing was found. `findings` are the differences, the gravest first.
     """
@@ -87,7 +87,7 @@ class PortReport:
 
     @property
     def summary(self) -> list[Finding]:
-        """The findings, one for all that are alike and whose paths differ only in the numbers of blocks."""
+        """Return the findings, one for all that are alike and whose paths differ only in the numbers of blocks."""
         alike: dict[tuple[str, str], list[Finding]] = {}
         for finding in self.findings:
             block = re.sub(r"(?<![^._])\d+(?![^.])", "", finding.path)
@@ -97,7 +97,7 @@ class PortReport:
 
     @property
     def worst(self) -> list[Finding]:
-        """Three findings of the summary, of as many kinds as there are."""
+        """Return three findings of the summary, of as many kinds as there are."""
         summary = self.summary
         kinds = [finding.kind for finding in summary]
         ranks = [kinds[:place].count(kind) for place, kind in enumerate(kinds)]
@@ -105,7 +105,7 @@ class PortReport:
 
     @property
     def verdict(self) -> str:
-        """One sentence: how much was compared, and what was found."""
+        """Return one sentence: how much was compared, and what was found."""
         count = len({part.path for part in self.drawn})
         if self.conforms:
             agree = f", and {len(self.outputs)} outputs agree" if self.outputs else ""

@@ -26,7 +26,7 @@ Kwargs = Mapping[str, Any]
 
 
 class FlaxModel(Protocol):
-    """A Flax model that can be drawn, loaded and run."""
+    """Represent a Flax model that can be drawn, loaded and run."""
 
     def draw(self, key: jax.Array) -> Any:
         """Return a model as the port draws it."""
@@ -68,7 +68,7 @@ def flax_model(build: Callable[..., Any], inputs: tuple[Args, Kwargs] | None, op
 
 
 class NNXModel:
-    """A model in NNX. `build` is called with `nnx.Rngs`."""
+    """Represent a model in NNX. `build` is called with `nnx.Rngs`."""
 
     def __init__(self, build: Callable[[nnx.Rngs], Any], options: Kwargs) -> None:
         self._build, self._options = build, options
@@ -111,7 +111,7 @@ class NNXModel:
 
 
 class LinenModel:
-    """A module in Linen, with the inputs that it is initialized for."""
+    """Represent a module in Linen, with the inputs that it is initialized for."""
 
     def __init__(self, module: nn.Module, args: Args, kwargs: Kwargs, options: Kwargs) -> None:
         self._module, self._args, self._kwargs, self._options = module, args, kwargs, options

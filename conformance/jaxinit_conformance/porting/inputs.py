@@ -12,7 +12,7 @@ Call = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """The calls of the torch module and of the Flax model."""
+    """Represent the calls of the torch module and of the Flax model."""
 
     torch_call: Call
     flax_call: Call

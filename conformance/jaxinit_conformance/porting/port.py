@@ -104,7 +104,7 @@ def assert_ported(
 
 @dataclasses.dataclass
 class _Comparison:
-    """What the parts of a comparison share."""
+    """Represent what the parts of a comparison share."""
 
     build: Callable[[], torch.nn.Module]
     port: FlaxModel

@@ -20,7 +20,7 @@ from .flax_models import FlaxModel
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """The entries of a Flax parameter that are made of the same torch tensors."""
+    """Represent the entries of a Flax parameter that are made of the same torch tensors."""
 
     path: str
     tensors: tuple[str, ...]
@@ -28,7 +28,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """The path, with torch's names if the parameter has several parts, such as the gates of an LSTM."""
+        """Return the path, with torch's names if the parameter has several parts, such as the gates of an LSTM."""
         return self.path if self.where.all() else f"{self.path} ({' + '.join(self.tensors)})"
 
     def of(self, array: Any) -> np.ndarray:
@@ -39,7 +39,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Matching:
-    """The parts of all parameters, the tensors by path as `load` returns them, and what has no counterpart."""
+    """Represent the parts of all parameters, the tensors by path as `load` returns them, and the unmatched."""
 
     parts: Sequence[Part]
     tensors: Mapping[str, tuple[str, ...]]

@@ -13,7 +13,7 @@ from scipy import stats
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """The distribution of one entry: the kind, and the numbers that the scipy distribution is built from."""
+    """Represent the distribution of one entry: the kind, and the numbers that the scipy distribution is built from."""
 
     kind: Literal["uniform", "triangular", "normal", "truncated_normal", "constant"]
     loc: float

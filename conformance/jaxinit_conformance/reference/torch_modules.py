@@ -19,7 +19,7 @@ Build = Callable[[], torch.nn.Module]
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """One operation that set `size` entries of a tensor, from `start` on."""
+    """Represent one operation that set `size` entries of a tensor, from `start` on."""
 
     operation: str
     arguments: tuple[float, ...]
@@ -28,7 +28,7 @@ class Call:
 
     @property
     def expected(self) -> Expected:
-        """The distribution of each entry after the operation.
+        """Return the distribution of each entry after the operation.
 
         Raises:
             LookupError: no distribution is known for the operation.
@@ -45,19 +45,19 @@ class Call:
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """A tensor of a module, and the calls that set its entries, in order."""
+    """Represent a tensor of a module, and the calls that set its entries, in order."""
 
     shape: tuple[int, ...]
     calls: tuple[Call, ...]
 
     @property
     def expected(self) -> Expected:
-        """The distribution of the entries: that of the last call that set all of them."""
+        """Return the distribution of the entries: that of the last call that set all of them."""
         return self.calls[self._last].expected
 
     @property
     def exceptions(self) -> tuple[Call, ...]:
-        """Later calls that set some entries, for example the padding of an embedding."""
+        """Return later calls that set some entries, for example the padding of an embedding."""
         return self.calls[self._last + 1 :]
 
     @property

@@ -10,7 +10,7 @@ from ..checks.check import Result
 
 
 class Tolerance(NamedTuple):
-    """How far numbers may be apart, and how a report says so."""
+    """Represent how far numbers may be apart, and how a report says so."""
 
     size: float
     text: str
@@ -21,7 +21,7 @@ TO_THE_BIT = Tolerance(0.0, "all equal to the bit")
 
 @dataclasses.dataclass
 class BitComparison:
-    """The share of numbers with equal bits, and how far the other ones are apart in units of the tolerance."""
+    """Represent the share of numbers with equal bits, and how far the others are apart in units of the tolerance."""
 
     size: int = 0
     equal: int = 0

@@ -57,7 +57,7 @@ _WITHOUT_AXES = "uniform", "normal", "trunc_normal"
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """Arrays that are drawn one after the other from one generator, for each seed."""
+    """Represent arrays that are drawn one after the other from one generator, for each seed."""
 
     target: Target
     arrays: tuple[Case, ...]

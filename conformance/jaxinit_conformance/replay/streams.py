@@ -25,7 +25,9 @@ KERNELS = tuple(case for case in cases.ELEMENTWISE if case.axes == "io" and case
 
 
 class Step(NamedTuple):
-    """The next step of a stream: draw an array, draw a permutation, or else exchange the states of both generators."""
+    """Represent the next step of a stream: draw an array, draw a permutation, or else exchange the states of both
+    generators.
+    """
 
     case: Case | None = None
     n: int | None = None

@@ -7,7 +7,9 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Topic:
-    """A column of the report: a name, what a failure means, and the first words of the claims that belong to it."""
+    """Represent a column of the report: a name, what a failure means, and the first words of the claims that belong
+    to it.
+    """
 
     name: str
     failure: str

@@ -20,7 +20,9 @@ from scipy import stats
 
 @dataclasses.dataclass(frozen=True)
 class Rates:
-    """The probabilities of the two errors: a true claim fails, or a deviation of the detectable size passes."""
+    """Represent the probabilities of the two errors: a true claim fails, or a deviation of the detectable size
+    passes.
+    """
 
     false_alarm: float
     miss: float
@@ -35,7 +37,7 @@ RATES = Rates(false_alarm=1e-6, miss=1e-6)
 
 
 class Statistic(Protocol):
-    """A deviation from a claim, and what a number of samples can tell about it."""
+    """Represent a deviation from a claim, and what a number of samples can tell about it."""
 
     name: ClassVar[str]
 
@@ -63,7 +65,7 @@ def _two_sided(rates: Rates) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Kolmogorov:
-    """The largest distance between the empirical and the claimed distribution function.
+    """Represent the largest distance between the empirical and the claimed distribution function.
 
     The bound is the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant
     (https://doi.org/10.1214/aop/1176990746), for every distribution and sample size. With two
@@ -87,7 +89,7 @@ def _massart(samples: int, probability: float) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Average:
-    """The distance of an average from its claimed value, where one term has standard deviation `spread`.
+    """Represent the distance of an average from its claimed value, where one term has standard deviation `spread`.
 
     The bound is the normal approximation, with one Cornish-Fisher term for the skewness.
     A deviation of d raises the spread by a factor of at most 1 + `growth` d: if the scale of x
@@ -117,7 +119,7 @@ class Average:
 
 @dataclasses.dataclass(frozen=True)
 class ChiSquare:
-    """The relative distance of a normal's standard deviation from its claimed one, about the claimed mean.
+    """Represent the relative distance of a normal's standard deviation from its claimed one, about the claimed mean.
 
     The bound is exact: the sum of squares of n standard normals is chi-square with n degrees of freedom.
     """
@@ -138,7 +140,7 @@ class ChiSquare:
 
 @dataclasses.dataclass(frozen=True)
 class TwoMeans:
-    """The distance of the means of two normal samples of one size, with one `spread` estimated from both.
+    """Represent the distance of the means of two normal samples of one size, with one `spread` estimated from both.
 
     The bound is Student's t with 2 (n - 1) degrees of freedom. The detectable deviation is as
     uncertain as the spread.
@@ -159,7 +161,7 @@ class TwoMeans:
 
 @dataclasses.dataclass(frozen=True)
 class UniformExtremes:
-    """How far the extremes of a uniform sample stop short of its bounds, as a share of the width.
+    """Represent how far the extremes of a uniform sample stop short of its bounds, as a share of the width.
 
     The bound is exact: n samples all miss an end of relative length e with probability (1 - e)^n.
     A bound that is too wide by e is missed with the same probability.
@@ -176,7 +178,7 @@ class UniformExtremes:
 
 @dataclasses.dataclass(frozen=True)
 class Binomial:
-    """The share of the samples that show an event whose probability is at most `chance`.
+    """Represent the share of the samples that show an event whose probability is at most `chance`.
 
     The bound is exact: the number of such samples is binomial.
     """
@@ -194,7 +196,7 @@ class Binomial:
 
 @dataclasses.dataclass(frozen=True)
 class Pearson:
-    """Pearson's chi-square of `cells` equally likely cells, divided by the number of samples.
+    """Represent Pearson's chi-square of `cells` equally likely cells, divided by the number of samples.
 
     The deviation is the sum over cells of (share - expected)^2 / expected. A wrong
     distribution shifts the statistic of n samples by n times that.
@@ -217,7 +219,7 @@ class Pearson:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DistinctValues:
-    """The relative distance of the number of distinct values from the number that is expected.
+    """Represent the relative distance of the number of distinct values from the number that is expected.
 
     The bound is the normal approximation. A value that is seen makes another less likely, so
     the variance is at most that of independent values.

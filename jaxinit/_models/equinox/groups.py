@@ -17,7 +17,7 @@ _SPLIT = Layout(in_axis=1, out_axis=(0, 2))
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class InGroups(Layout):
-    """A layout for `(groups * out, in, *spatial)`.
+    """Represent a layout for `(groups * out, in, *spatial)`.
 
     Example:
         >>> from jaxinit._models.equinox.groups import InGroups

@@ -138,7 +138,7 @@ def gru(_: Shapes, layer: Any) -> Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """An Equinox layer, the torch modules that it corresponds to, and their rule."""
+    """Represent an Equinox layer, the torch modules that it corresponds to, and their rule."""
 
     torch: str
     equinox: str

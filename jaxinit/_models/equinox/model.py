@@ -26,7 +26,7 @@ def as_source(key: Any) -> verbs.ModelSource:
 
 
 class EquinoxModel(verbs.Model):
-    """A model or a pair of a model and its state, concrete or abstract.
+    """Represent a model or a pair of a model and its state, concrete or abstract.
 
     With torch's `names` it is known which of the stacks are lists in torch.
     """

@@ -20,14 +20,14 @@ _COUNTS = ("ema_first_time_index", "batch_counter")
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """The place of an array among the leaves of the model, and whether it belongs to the model's state."""
+    """Represent the place of an array among the leaves of the model, and whether it belongs to the model's state."""
 
     index: int
     is_state: bool = False
 
 
 class Tree:
-    """A model, or a pair of a model and its state.
+    """Represent a model, or a pair of a model and its state.
 
     Args:
         model: the model, concrete or abstract, or the pair.

@@ -27,7 +27,7 @@ def as_source(key: Any) -> verbs.ModelSource:
 
 
 class LinenModel(verbs.Model):
-    """A module with its variables.
+    """Represent a module with its variables.
 
     Paths of the model lack the name of the collection. Where a statistic and a parameter have
     the same path, it means the parameter. Variables are abstract until they are given.
@@ -78,7 +78,7 @@ class LinenModel(verbs.Model):
 
     @functools.cached_property
     def _weight_norms(self) -> Mapping[tuple[Path, Path], Any]:
-        """The WeightNorm around each scale and its kernel."""
+        """Return the WeightNorm around each scale and its kernel."""
         return {
             pair: node.module
             for node in self.nodes
@@ -96,7 +96,7 @@ class LinenModel(verbs.Model):
 
     @property
     def given(self) -> dict[Path, Given]:
-        """The initializers that modules were given, by path."""
+        """Return the initializers that modules were given, by path."""
         given: dict[Path, Given] = {}
         for node in self.nodes:
             if isinstance(node.module, nn.Module):

@@ -30,7 +30,7 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass
 class Called:
-    """A module that was called: a copy outside of the run, and the shapes of the arrays in it and below it.
+    """Represent a module that was called: a copy outside of the run, and the shapes of the arrays in it and below it.
 
     The names of the arrays are whole paths that begin with the collection.
     """
@@ -57,7 +57,9 @@ class Called:
 
 
 class _Box(flax.struct.PyTreeNode, nn.meta.AxisMetadata[Any]):
-    """An array of one layer, and where each `nn.scan` or `nn.vmap` around it inserts an axis, inner ones first."""
+    """Represent an array of one layer, and where each `nn.scan` or `nn.vmap` around it inserts an axis, inner ones
+    first.
+    """
 
     value: Any
     inserted: tuple[int, ...] = flax.struct.field(default=(), pytree_node=False)
@@ -86,7 +88,7 @@ class _Box(flax.struct.PyTreeNode, nn.meta.AxisMetadata[Any]):
 
     @property
     def stacked_axes(self) -> tuple[int, ...]:
-        """The inserted axes of the whole array, outer ones first."""
+        """Return the inserted axes of the whole array, outer ones first."""
         axes: list[int] = []
         for rank, index in enumerate(self.inserted, self.value.ndim - len(self.inserted) + 1):
             axes = [index % rank, *(axis + (axis >= index % rank) for axis in axes)]
@@ -94,7 +96,7 @@ class _Box(flax.struct.PyTreeNode, nn.meta.AxisMetadata[Any]):
 
 
 class Trace:
-    """The modules of a model in the order in which their first calls ended."""
+    """Represent the modules of a model in the order in which their first calls ended."""
 
     def __init__(self) -> None:
         # Two modules can share a path: nn.share_scope gives a module the scope of a module in it.
@@ -127,7 +129,7 @@ class Trace:
 
     @property
     def nodes(self) -> list[Node]:
-        """The modules, each after the modules in it, and otherwise in the order of their constructors."""
+        """Return the modules, each after the modules in it, and otherwise in the order of their constructors."""
         called = sorted(self._called.values(), key=lambda called: (*self.place(called.path), math.inf))
         return [Node(each.path, each.module) for each in called]
 
@@ -144,7 +146,7 @@ class Trace:
 
     @property
     def unordered(self) -> dict[Path, str]:
-        """The modules of which nothing shows the order, and the reason in words."""
+        """Return the modules of which nothing shows the order, and the reason in words."""
         return {
             called.path: f"whose `setup` does not set the parameter {name} as an attribute"
             for called in self._called.values()
@@ -153,7 +155,7 @@ class Trace:
 
     @property
     def layers(self) -> dict[Path, tuple[Shape, int]]:
-        """The shape of each array in one layer, and the depth of the module that is stacked.
+        """Return the shape of each array in one layer, and the depth of the module that is stacked.
 
         The innermost module around an array sees one layer. Of the modules that see the same
         shape, the outermost is the stacked one. Its depth is the length of its path.

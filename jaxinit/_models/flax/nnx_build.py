@@ -31,7 +31,7 @@ Observe = Callable[[Construct, nnx.Module, inspect.BoundArguments], None]
 
 
 class Construction(Generic[M]):
-    """The abstract model that a constructor returns, and what is needed to build it.
+    """Represent the abstract model that a constructor returns, and what is needed to build it.
 
     Args:
         constructor: called with `nnx.Rngs`. It returns the model.
@@ -92,7 +92,7 @@ def _named_parts(modules: Iterable[Node]) -> Iterator[tuple[Path, dict[str, Any]
 
 
 class _Run:
-    """One run of a model's constructor: it observes the constructors of the layers.
+    """Represent one run of a model's constructor: it observes the constructors of the layers.
 
     Args:
         zero: an array that the run does not trace. To set a variable takes time by all that its tracer depends on.
@@ -159,7 +159,9 @@ class _Run:
 
     @property
     def _is_transformed(self) -> bool:
-        """Whether code runs inside a transform such as nnx.vmap or nnx.jit that the constructor of the model calls."""
+        """Return whether code runs inside a transform such as nnx.vmap or nnx.jit that the constructor of the model
+        calls.
+        """
         try:
             self._level[...] = self._level[...]
         except errors.TraceContextError:
@@ -168,7 +170,7 @@ class _Run:
 
 
 class _Mark:
-    """A static attribute of a layer in the abstract run."""
+    """Represent a static attribute of a layer in the abstract run."""
 
     def __init__(self, given: Given) -> None:
         self.given = given
@@ -224,7 +226,7 @@ def _wrapped(construct: Construct) -> Construct:
 
 
 class _Stream(nnx.RngStream):
-    """Flax's stream of keys, which sets a new variable for its count instead of changing the old one.
+    """Represent Flax's stream of keys, which sets a new variable for its count instead of changing the old one.
 
     Changing it asks a tracer for a sharding. JAX answers with an error, and searches all that was
     traced for the text of the error. So tracing a model took time by the square of its size.

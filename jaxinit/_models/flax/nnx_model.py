@@ -26,7 +26,9 @@ def as_source(rngs: Any) -> verbs.ModelSource:
 
 
 class NNXModel(verbs.Model):
-    """A model, concrete or abstract. With torch's `names` it is known which of its stacks are lists in torch."""
+    """Represent a model, concrete or abstract. With torch's `names` it is known which of its stacks are lists in
+    torch.
+    """
 
     def __init__(self, model: Any, names: Iterable[str] | None = None) -> None:
         if not isinstance(model, nnx.Module):
@@ -102,7 +104,7 @@ class NNXModel(verbs.Model):
 
     @property
     def with_method(self) -> list[Node]:
-        """The modules with a method `reset_parameters`. In a Linen module, such a method is a rule."""
+        """Return the modules with a method `reset_parameters`. In a Linen module, such a method is a rule."""
         nodes = (node for node in self.nodes if isinstance(node.module, nnx.Module))
         return [node for node in nodes if callable(getattr(node.module, "reset_parameters", None))]
 

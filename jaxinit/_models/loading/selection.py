@@ -81,7 +81,7 @@ def globs(argument: str, value: Any, paths_of: Callable[[Any], Iterable[Path]]) 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """What is loaded: names that fit a pattern of `only`, if there are any, and no pattern of `ignore`."""
+    """Represent what is loaded: names that fit a pattern of `only`, if there are any, and no pattern of `ignore`."""
 
     only: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()

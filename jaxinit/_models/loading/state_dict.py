@@ -12,7 +12,7 @@ from jaxinit._models.matching import LayerMatch, Leaves, Match, Path, dotted
 
 
 class Matched(dict[str, tuple[str, ...]]):
-    """The names of torch's tensors that each parameter is made of, by the parameter's path.
+    """Represent the names of torch's tensors that each parameter is made of, by the parameter's path.
 
     `problems` has a line for each tensor or parameter that did not fit. It is empty unless `strict=False`.
     """
@@ -22,7 +22,7 @@ class Matched(dict[str, tuple[str, ...]]):
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What is loaded into: the layers of a model, its parameters without a rule, and the arrays of both.
+    """Represent what is loaded into: the layers of a model, its parameters without a rule, and the arrays of both.
 
     A `shared` module has two paths. torch names its tensors by both.
     """
@@ -45,7 +45,7 @@ class Target:
 
     @property
     def parameters(self) -> Iterator[Path]:
-        """The parameters that torch has no layer for. So they have the same names and axes in torch."""
+        """Return the parameters that torch has no layer for. So they have the same names and axes in torch."""
         in_layers = {path for match in self.matches if isinstance(match, LayerMatch) for path in match.paths}
         others = dict.fromkeys(path for match in self.matches for path in match.paths)
         yield from (*self.unmatched, *(path for path in others if path not in in_layers))
@@ -92,7 +92,7 @@ def tensors(target: Target, arrays: Mapping[Path, np.ndarray], names: Mapping[st
 
 @dataclasses.dataclass
 class Loading:
-    """The tensors that are still unused, the arrays made so far, and what did not fit."""
+    """Represent the tensors that are still unused, the arrays made so far, and what did not fit."""
 
     leaves: Leaves
     state: Mapping[str, np.ndarray]
@@ -109,7 +109,9 @@ class Loading:
 
     @property
     def names(self) -> Iterator[str]:
-        """The names that a pattern may fit: of torch's tensors, and of the model's parameters in both spellings."""
+        """Return the names that a pattern may fit: of torch's tensors, and of the model's parameters in both
+        spellings.
+        """
         yield from self.state
         for path in self.leaves:
             yield from map(dotted, spelled_paths(path))

@@ -15,7 +15,7 @@ from jaxinit._models.matching import LayerMatch, Leaves, Match, Path, RuleMatch,
 
 @dataclasses.dataclass(frozen=True)
 class Method(Match):
-    """A module with a method that sets its arrays.
+    """Represent a module with a method that sets its arrays.
 
     `call` takes the arrays that were drawn before, and returns the paths of the arrays that the method set.
     """

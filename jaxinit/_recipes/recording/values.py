@@ -15,12 +15,14 @@ _REAL = {"complex64": "float32", "complex128": "float64"}
 
 
 class NotRecorded(ValueError):  # noqa: N818  # raised as the ValueError that `record` documents
-    """The constructor does what no recipe can express."""
+    """Represent the constructor does what no recipe can express."""
 
 
 @dataclasses.dataclass
 class Memory:
-    """The storage of a tensor whose values are a node's. `shape` is the order in which the storage holds them."""
+    """Represent the storage of a tensor whose values are a node's. `shape` is the order in which the storage holds
+    them.
+    """
 
     storage: Any
     shape: tuple[int, ...]
@@ -30,7 +32,7 @@ class Memory:
 
 
 class Values:
-    """The nodes of a recording, and which of them holds the present values of each tensor.
+    """Represent the nodes of a recording, and which of them holds the present values of each tensor.
 
     A tensor without a memory is real: torch holds its values, and they depend on no draw.
     """

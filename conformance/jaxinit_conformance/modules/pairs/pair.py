@@ -21,7 +21,7 @@ def _call(module: Any, *inputs: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class ModelPair:
-    """How to build both modules, and what they are called with."""
+    """Represent how to build both modules, and what they are called with."""
 
     name: str
     """The torch module or the model: the row of the report."""
