@@ -1,4 +1,4 @@
-"""Eight devices for every test; names that examples may use; Markdown examples run as written."""
+"""Give every test eight devices, and examples their names. Run the examples of Markdown pages as written."""
 
 import doctest
 import inspect

@@ -2,8 +2,8 @@
 
 Run it as a script. It prints three tables:
 
-- what recording takes, in seconds and in memory;
-- the program for 256 devices: what it is lowered for, the bytes and the communication of one device;
+- what recording takes, in seconds and in memory,
+- the program for 256 devices: what it is lowered for, the bytes and the communication of one device,
 - how the time to compile depends on the number of layers.
 
 Last, it draws a smaller model on eight devices and on one, and compares the values.

@@ -1,7 +1,7 @@
 """Whole models from one seed: how long does it take beside torch's constructors, and how much is equal?
 
-Seconds: torch building the model after `torch.manual_seed`; `jaxinit.nnx.init` building its
-twin in a trace and filling it from a TorchGenerator; `reset_parameters`, which draws alone.
+Seconds: torch building the model after `torch.manual_seed`. `jaxinit.nnx.init` building its
+twin in a trace and filling it from a TorchGenerator. `reset_parameters`, which draws alone.
 Each the best of some rounds.
 
 Equal: arrays, and numbers in them, that are torch's to the bit.
@@ -36,7 +36,7 @@ STATE = 1024
 
 
 class TorchEncoder(torch.nn.Module):
-    """The size of BERT-base; every layer draws for itself."""
+    """The size of BERT-base. Every layer draws for itself."""
 
     def __init__(self) -> None:
         super().__init__()

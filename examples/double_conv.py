@@ -1,4 +1,4 @@
-"""Two convolutions with batch norm, in Flax NNX; kernels by a formula, N(0, sqrt(2 / n)) with n = k * k * out.
+"""Two convolutions with batch norm, in Flax NNX. Their kernels follow a formula, N(0, 2 / n) with n = k * k * out.
 
 In torch, at the end of the constructor:
 

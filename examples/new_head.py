@@ -6,7 +6,7 @@ In torch:
     model.head.apply(init_weights)                               # the new layers alone
 
 Here the weights come from a file of safetensors, which this script first writes from a
-torch model; `load` is strict, so it is given the body's tensors and puts them into the body.
+torch model. `load` is strict, so it is given the body's tensors and puts them into the body.
 """
 
 import tempfile

@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", metavar="FILE.svg", help="write the picture too")
     arguments = parser.parse_args()
-    jax.config.update("jax_platforms", "cpu")  # as torch; a GPU's products are rounded to fewer bits
+    jax.config.update("jax_platforms", "cpu")  # as torch. A GPU's products are rounded to fewer bits
     torch.set_num_threads(1)  # so small a net is slower on more
 
     theirs, same, own = curves(arguments.seed)

@@ -14,7 +14,7 @@ PICTURE = ROOT / "docs" / "same_curve.svg"
 PAGES = [ROOT / "README.md", ROOT / "docs" / "index.md"]
 RAW = "https://raw.githubusercontent.com/jaxinit/jaxinit/main/"
 SVG = "{http://www.w3.org/2000/svg}"
-# Of the picture's points; the height of the upper panel is 180 of them, and 2.4 of loss.
+# Of the picture's points. The height of the upper panel is 180 of them, and 2.4 of loss.
 POINTS = 0.1
 
 

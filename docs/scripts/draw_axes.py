@@ -31,7 +31,7 @@ YOURS, TORCHS = 2.0, 0.5
 
 
 def box(axes: Axes, slot: float, bottom: float, text: str, part: str, note: str) -> float:
-    """One axis of an array; the middle of the box."""
+    """One axis of an array. The middle of the box."""
     left = slot * STEP
     style = "round,pad=0,rounding_size=0.1"
     axes.add_patch(FancyBboxPatch((left, bottom), BOX, HEIGHT, boxstyle=style, color=COLOURS[part]))

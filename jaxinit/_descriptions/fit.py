@@ -2,9 +2,9 @@
 
 All bounds are exact for any number of entries, or cautious:
 
-- the distribution function: Dvoretzky, Kiefer and Wolfowitz, with the constant of Massart (1990);
+- the distribution function: Dvoretzky, Kiefer and Wolfowitz, with the constant of Massart (1990),
 - the scale, by the mean square about the expected mean: a bound of Laurent and Massart (2000, lemma 1) from above, for
-  entries whose tails are no heavier than a normal's, and Bernstein's for sums of positive terms from below;
+  entries whose tails are no heavier than a normal's, and Bernstein's for sums of positive terms from below,
 - the extremes: n entries are all in some interval of probability q with probability n q^(n-1) at most, and one of them
   is in a set of probability p with probability n p at most.
 

@@ -169,7 +169,7 @@ def _truncated(std: float, mean: float = 0.0) -> Distribution:
     return trunc_normal(mean, std, mean - 2 * std, mean + 2 * std).distribution(())
 
 
-_KEPT = float(_truncated(1.0).std)  # of a normal cut at 2 sigma; jax.nn.initializers divides by it
+_KEPT = float(_truncated(1.0).std)  # of a normal cut at 2 sigma. jax.nn.initializers divides by it
 
 
 def _suggested(sample: Sample, rate: float) -> Iterator[Candidate]:

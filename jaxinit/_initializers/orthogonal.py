@@ -40,7 +40,7 @@ class orthogonal(WithLayout):
         True
 
     Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep
-    linear neural networks, 2013; Stewart, The efficient generation of random orthogonal
+    linear neural networks, 2013, and Stewart, The efficient generation of random orthogonal
     matrices with an application to condition estimators, 1980. Differs from torch, which
     refuses float16, bfloat16 and complex. Eager and compiled results agree to rounding.
     """

@@ -38,7 +38,7 @@ class Node:
 
     Args:
         op: `draw`, `data`, or a name of `operations`.
-        args: numbers, texts, `Ref`s, and tuples of these; for `draw` an initializer, for `data` the values.
+        args: numbers, texts, `Ref`s, and tuples of these. For `draw` an initializer, for `data` the values.
         shape: the shape of the tensor.
         dtype: its dtype, by name.
         target: the parameter that torch wrote a draw to, if any.

@@ -96,7 +96,7 @@ class Recipe:
 
         Args:
             key: one PRNG key, or a TorchGenerator, which is left where torch's generator is left.
-            dtype: the dtype of all floating arrays; by default their own.
+            dtype: the dtype of all floating arrays, by default their own.
             layouts: `"torch"` for torch's axes. `"flax"` for those of Flax: the weights of linear layers and
                 of convolutions are transposed, and those of transposed convolutions flipped.
             out_shardings: a sharding for all arrays, or a dict of shardings by name. Arrays without one are laid out

@@ -122,7 +122,7 @@ class AvxMath:
 
 
 def _polynomial(coefficients: tuple[float, ...], x: np.ndarray, result: np.ndarray, wide: np.ndarray) -> None:
-    """Write the value of the polynomial at the float64 array `x`, by Horner's rule; `wide` is scratch."""
+    """Write the value of the polynomial at the float64 array `x`, by Horner's rule. `wide` is scratch."""
     first, second, *rest = coefficients
     np.multiply(x, first, out=wide)
     wide += second
@@ -132,7 +132,7 @@ def _polynomial(coefficients: tuple[float, ...], x: np.ndarray, result: np.ndarr
 
 
 def _fuse(a: np.ndarray, b: np.ndarray, c: np.ndarray | float, wide: np.ndarray) -> None:
-    """Replace the float32 array `a` by a * b + c, rounded to float32 at the end only; `wide` is scratch."""
+    """Replace the float32 array `a` by a * b + c, rounded to float32 at the end only. `wide` is scratch."""
     wide[...] = a
     wide *= b
     wide += c
@@ -140,7 +140,7 @@ def _fuse(a: np.ndarray, b: np.ndarray, c: np.ndarray | float, wide: np.ndarray)
 
 
 def _turn(cos: np.ndarray, sin: np.ndarray, quarters: np.ndarray, mask: np.ndarray) -> None:
-    """Turn angles by quarters of a circle, in the bits of their cosines and sines; `mask` is scratch.
+    """Turn angles by quarters of a circle, in the bits of their cosines and sines. `mask` is scratch.
 
     Odd quarters swap the two. The sine is negative in quarters 2 and 3, the cosine in 1 and 2.
     """

@@ -30,7 +30,7 @@ class TorchGenerator(SequentialSource):
     array is drawn in several threads. Its numbers do not depend on how many.
 
     Args:
-        seed: from -2**63 to 2**64 - 1, as in `torch.manual_seed`; negative ones count back from 2**64.
+        seed: from -2**63 to 2**64 - 1, as in `torch.manual_seed`. A negative seed counts back from 2**64.
 
     Raises:
         TypeError: `seed` is not an integer.
@@ -156,8 +156,8 @@ class TorchGenerator(SequentialSource):
         Args:
             mean: mean before truncation.
             std: standard deviation before truncation, above 0.
-            a: lower bound, in units of the values; may be -inf.
-            b: upper bound, likewise; may be inf.
+            a: lower bound, in units of the values. It may be -inf.
+            b: upper bound, in units of the values. It may be inf.
             shape: the shape of the array.
             dtype: float32, float64, float16 or bfloat16.
 
@@ -180,7 +180,7 @@ class TorchGenerator(SequentialSource):
 
         Args:
             n: how many numbers to permute, below 2**32 / 20.
-            first: how many entries are wanted; all of them by default. The stream goes on as after all.
+            first: how many entries are wanted, by default all. The stream goes on as after all.
 
         Raises:
             ValueError: `n` is negative or too large, or `first` is not between 0 and `n`.

@@ -1,6 +1,6 @@
 """The Mersenne twister as torch runs it: its words, and its state in torch's bytes.
 
-torch seeds MT19937 with the low 32 bits of the seed, by the classic recurrence; NumPy's
+torch seeds MT19937 with the low 32 bits of the seed, by the classic recurrence. NumPy's
 legacy seeding is the same, and its legacy streams are frozen for good.
 """
 
@@ -35,7 +35,7 @@ class Mersenne:
     """Represent a stream of 32-bit words, and the one normal value kept for the next draw.
 
     Args:
-        seed: 64 bits, without a sign; the stream depends on the low 32, the state shows all.
+        seed: 64 bits, without a sign. The stream depends on the low 32, the state shows all.
 
     Example:
         >>> stream = Mersenne(0)

@@ -47,7 +47,7 @@ def fill(values: np.ndarray, stream: Mersenne, mean: float, std: float, where: n
 
 
 def _one_by_one(stream: Mersenne, size: int) -> np.ndarray:
-    """Draw standard normal numbers in float64; of each pair the sine waits in the generator for the next place."""
+    """Draw standard normal numbers in float64. Of each pair the sine waits in the generator for the next place."""
     return np.array([_next(stream) for _ in range(size)], np.float64)
 
 
@@ -71,7 +71,7 @@ class _Transform:
         self._values = aligned.empty((size,), real)
 
     def __call__(self, points: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
-        """Return the normal numbers in the order of blocks; only those of the pairs that `kept` needs have values."""
+        """Return the normal numbers in the order of blocks. Only those of the pairs that `kept` needs have values."""
         result = self._values[: points.size]
         # The points by halves, in the same memory. They are not needed when the result is written.
         halves = _split(points, result.view(points.dtype))

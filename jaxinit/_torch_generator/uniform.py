@@ -52,7 +52,7 @@ class _Scaling:
 
 
 def _steps_to_zero(low: float, width: float, grid: int) -> int | None:
-    """Return the point for which `low + width * point / grid` is exactly zero; None if there is none."""
+    """Return the point for which `low + width * point / grid` is exactly zero. None if there is none."""
     (low_above, low_below), (width_above, width_below) = low.as_integer_ratio(), width.as_integer_ratio()
     if width == 0:
         return None

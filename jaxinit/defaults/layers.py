@@ -149,8 +149,8 @@ def multihead_attention(embed_dim: int, kdim: int | None = None, vdim: int | Non
 
     Args:
         embed_dim: size of the queries and of the output.
-        kdim: size of the keys; `embed_dim` by default.
-        vdim: size of the values; `embed_dim` by default.
+        kdim: size of the keys, `embed_dim` by default.
+        vdim: size of the values, `embed_dim` by default.
 
     Returns:
         `kernel_init`, `bias_init`, `out_kernel_init` and `out_bias_init`, for NNX's

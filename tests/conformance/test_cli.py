@@ -92,7 +92,7 @@ def test_a_deviating_target_exits_1_and_says_where(tmp_path: Path, capsys: pytes
     assert jaxinit(arguments) == 1
     content = json.loads((tmp_path / "report.json").read_text())
     jsonschema.validate(content, SCHEMA)
-    # JAX truncates its kaiming_normal at two standard deviations; beside a sample of torch's that shows in most runs.
+    # JAX truncates its kaiming_normal at two standard deviations. Beside a sample of torch's that shows in most runs.
     failed = {check["claim"] for check in content["checks"] if not check["passed"]}
     assert {"shape", "signature"} <= failed <= {"shape", "shape beside torch", "signature"}
     assert "FAILED kaiming_normal: shape" in capsys.readouterr().out

@@ -44,3 +44,12 @@ def test_every_claim_and_fault_was_calibrated(heading: str) -> None:
     told = rows("background/calibration.md", heading)
     assert {name for name, _, _ in told} == (claims if "claim" in heading else faults)
     assert {wrong for _, _, wrong in told} == {"0"}
+
+
+def test_every_fault_is_in_the_table_of_faults() -> None:
+    """To write it anew: python docs/scripts/fault_table.py."""
+    told = rows("tables/faults.md", "| fault | initializer | caught by | got | expected | samples |")
+    assert sorted((name, initializer) for name, initializer, *_ in told) == sorted(
+        (fault.name, fault.initializer) for fault in catch.FAULTS
+    )
+    assert all(caught_by for _, _, caught_by, *_ in told)

@@ -62,7 +62,7 @@ each_name = pytest.mark.parametrize("name", NAMES)
 
 
 def assert_same(name: str, actual: jax.Array | np.ndarray, expected: jax.Array) -> None:
-    """Bit for bit; orthogonal, which goes through LAPACK, to rounding."""
+    """Bit for bit, or to rounding for orthogonal, which goes through LAPACK."""
     assert actual.dtype == expected.dtype
     assert actual.shape == expected.shape
     if name == "orthogonal":
@@ -72,7 +72,7 @@ def assert_same(name: str, actual: jax.Array | np.ndarray, expected: jax.Array) 
 
 
 def values_of_words(distribution: Random, words: np.ndarray) -> np.ndarray:
-    """What the distribution's kernel makes of chosen random words; uint64 words give float64."""
+    """What the distribution's kernel makes of chosen random words. uint64 words give float64."""
     real = np.dtype(np.float64 if words.dtype == np.uint64 else np.float32)
     with jax.enable_x64(real == np.float64):
         kernel, numbers = kernels.select(distribution, real)

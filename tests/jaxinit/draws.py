@@ -34,6 +34,6 @@ def assert_drawn(values: np.ndarray, distribution: Distribution) -> None:
     if isinstance(distribution, Constant):
         return
     assert stats.kstest(values.ravel(), _cdf_of(distribution)).pvalue > FALSE_ALARM
-    # Two draws are alike with chance 2^-24, that of the coarsest kernel; pairs are all but independent.
+    # Two draws are alike with chance 2^-24, that of the coarsest kernel. Pairs are all but independent.
     repeated = values.size - np.unique(values).size
     assert repeated <= stats.poisson.isf(FALSE_ALARM, values.size * (values.size - 1) / 2 * 2.0**-24)

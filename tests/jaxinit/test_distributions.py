@@ -23,7 +23,7 @@ MODES = st.sampled_from(["fan_in", "fan_out", "FAN_IN", "Fan_Out"])
 
 
 def torch_std(shape: tuple[int, ...], name: str, **arguments: Any) -> float:
-    """The standard deviation by torch's own functions; `shape` is torch's."""
+    """The standard deviation by torch's own functions. `shape` is torch's."""
     fan_in, fan_out = torch.nn.init._calculate_fan_in_and_fan_out(torch.empty(shape, device="meta"))
     if name.startswith("xavier"):
         return float(arguments["gain"]) * math.sqrt(2.0 / float(fan_in + fan_out))

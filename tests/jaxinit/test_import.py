@@ -80,7 +80,7 @@ def roots_of(path: pathlib.Path) -> set[str]:
 
 def test_import_loads_nothing_that_jax_does_not() -> None:
     loaded = imported_after("import jaxinit")
-    # jax loads parts of scipy itself where it needs them; jaxinit must add none.
+    # jax loads parts of scipy itself where it needs them. jaxinit must add none.
     assert loaded - imported_after("import jax.numpy, jax.export") <= {"jaxinit"}
     assert not loaded & {"flax", "torch", "click", "jaxinit_conformance", "tests"}
 

@@ -1,4 +1,4 @@
-"""The counting, on a suite cut down to two claims; `jaxinit calibrate` measures in full."""
+"""The counting, on a suite cut down to two claims. `jaxinit calibrate` measures in full."""
 
 import types
 

@@ -17,6 +17,6 @@ def test_every_initializer_has_golden_values() -> None:
 
 @pytest.mark.parametrize("label", golden.LABELS)
 def test_values_are_those_of_old(label: str) -> None:
-    # LAPACK rounds as it likes; the rest is ours to the bit.
+    # LAPACK rounds as it likes. The rest is ours to the bit.
     tolerance = 1e-6 if label.startswith("orthogonal") else 0.0
     np.testing.assert_allclose(golden.values(label), GOLDEN[label], rtol=0, atol=tolerance)

@@ -107,7 +107,7 @@ def draws(shape: tuple[int, ...], seed: int, count: int = 64) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1), (3, 3), (5, 3)])
 def test_the_first_entry_takes_both_signs(shape: tuple[int, ...], seed: int) -> None:
-    # Without its phase a column has one sign alone. All 64 alike by chance: 2^-63; a zero once in 2^24.
+    # Without its phase a column has one sign alone. All 64 alike by chance: 2^-63. A zero once in 2^24.
     signs = np.sign(draws(shape, seed)[:, 0, 0])
     assert {-1.0, 1.0} <= set(signs)
 

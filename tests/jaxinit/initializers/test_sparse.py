@@ -107,7 +107,7 @@ def test_complex_weights_are_zero_in_both_parts(seed: int) -> None:
 
 
 def test_two_zeros_among_many_rows_are_as_far_apart_as_chance_has_it(seed: int) -> None:
-    """Within 1000 of 2^17 rows of each other with probability 0.0152; the bound is exceeded once in 10^11 runs."""
+    """Within 1000 of 2^17 rows of each other with probability 0.0152. The bound is exceeded once in 10^11 runs."""
     rows, columns = 2**17, 400
     weights = jaxinit.sparse(2 / rows, layout=jaxinit.TORCH)(jax.random.key(seed), (rows, columns))
     places = np.nonzero(np.asarray(weights).T == 0)[1].reshape(columns, 2)

@@ -63,7 +63,7 @@ def upper_tail(z: mpmath.mpf) -> mpmath.mpf:
 
 
 def mass_below(window: tuple[float, float], x: mpmath.mpf) -> mpmath.mpf:
-    """P(X <= x) of N(0, 1) in the window; the working digits cover every cancellation here."""
+    """P(X <= x) of N(0, 1) in the window. The working digits cover every cancellation here."""
     low, high = (mpmath.mpf(end) for end in window)
     x = min(max(x, low), high)
     return (upper_tail(low) - upper_tail(x)) / (upper_tail(low) - upper_tail(high))
@@ -111,7 +111,7 @@ def test_truncated_normal_is_monotone_and_inside(
     values = draw(window, words)
     assert np.isfinite(values).all()
     spacing = np.spacing(np.abs(values)).max()
-    # Rounding may cross a bound or swap neighbours by a few ulps; draws are clipped after.
+    # Rounding may cross a bound or swap neighbours by a few ulps. Draws are clipped after.
     assert values.min() >= window[0] - 4 * spacing
     assert values.max() <= window[1] + 4 * spacing
     assert np.diff(values).min() >= -2 * spacing
@@ -164,7 +164,7 @@ def test_normal_is_accurate_to_a_few_ulps(dtype: type[np.uint32 | np.uint64], ul
 
 
 def test_normal_is_accurate_beside_zero() -> None:
-    # P(0 < Z < z) = z * phi(0) to first order; the smallest steps are half a word from the middle.
+    # P(0 < Z < z) = z * phi(0) to first order. The smallest steps are half a word from the middle.
     offsets = np.array([0, 1, 2, 100, 10**5], np.uint32)
     expected = (offsets + 0.5) / 2.0**32 * math.sqrt(2 * math.pi)
     np.testing.assert_allclose(values_of_words(Normal(0.0, 1.0), offsets + np.uint32(2**31)), expected, rtol=1e-6)

@@ -21,7 +21,7 @@ COUNT = 4
 def drawn() -> list[dict[str, Any]]:
     """What each process holds."""
     with socket.socket() as held:
-        # Bound until they end, so that no one else is given the port; the coordinator shares it.
+        # Bound until they end, so that no one else is given the port. The coordinator shares it.
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]

@@ -144,7 +144,7 @@ def test_what_is_not_random_needs_no_key(name: str, seed: int) -> None:
 def test_another_key_gives_other_values(name: str, seed: int) -> None:
     init, shape = cases.build(name), cases.shape_of(name)
     first, second = (init(key, shape) for key in jax.random.split(jax.random.key(seed)))
-    # Zeros of sparse coincide; of the rest at most a handful in 2^24.
+    # Zeros of sparse coincide. Of the rest at most a handful in 2^24.
     assert int(((first == second) & (first != 0)).sum()) < 8
 
 

@@ -1,4 +1,4 @@
-"""One of several processes that draw together; `test_processes` starts them.
+"""One of several processes that draw together. `test_processes` starts them.
 
 Prints, for every initializer, the entries that this process holds, as JSON.
 """

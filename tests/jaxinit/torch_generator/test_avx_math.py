@@ -32,7 +32,7 @@ def untempered(words: np.ndarray) -> np.ndarray:
 
 @as_on_avx2
 def test_polynomials_are_torchs(seed: int) -> None:
-    """For a random half percent of all arguments, and their ends; benchmarks/torch_generator.py tries all."""
+    """For a random half percent of all arguments, and their ends. benchmarks/torch_generator.py tries all."""
     points = np.random.default_rng(seed).integers(0, 2**24, 270 * 304)
     quadrants = np.arange(9)[:, None] * 2**21 + np.arange(-16, 16)
     points[: quadrants.size] = np.clip(quadrants, 0, 2**24 - 1).ravel()
@@ -40,7 +40,7 @@ def test_polynomials_are_torchs(seed: int) -> None:
 
 
 def polynomials_differ(points: np.ndarray) -> int:
-    """How many radii, cosines and sines differ from torch's; the points by blocks of 304."""
+    """Count the radii, cosines and sines that differ from torch's. The points come in blocks of 304."""
     unit = 6601320  # sqrt(-2 log(1 - unit / 2**24)) is 1
     generator, math, wrong = torch.Generator(), AvxMath(304), 0
     for block in points.astype(np.int32).reshape(-1, 304):

@@ -29,7 +29,7 @@ def nearest(number: Fraction, real: type[np.floating[Any]]) -> float:
 
 
 def test_multiply_add_halfway_between_two_float32() -> None:
-    # 1 + 2**-24 lies halfway; what pulls it off is too small for float64 to keep.
+    # 1 + 2**-24 lies halfway. What pulls it off is too small for float64 to keep.
     x = np.array([2.0**-60, -(2.0**-60)], np.float32)
     fuse = fma.MultiplyAdd(x.dtype, 1.0, 1.0, x.size)
     fuse._offset = 1 + 2.0**-23 + 2.0**-24

@@ -1,6 +1,6 @@
 """A TorchGenerator in place of a key: torch's numbers for torch's array, in your layout, by every initializer.
 
-That they are torch's in many sizes is for the suite's section on replay to show; here, that
+That they are torch's in many sizes is for the suite's section on replay to show. Here, that
 they come through each initializer, and what is refused.
 """
 
@@ -37,7 +37,7 @@ def torchs(name: str, shape: tuple[int, ...], dtype: str = "float32") -> np.ndar
 
 
 def assert_torchs(name: str, ours: Any, theirs: np.ndarray) -> None:
-    """Equal; orthogonal, whose QR rounds otherwise, nearly."""
+    """Equal, or nearly so for orthogonal, whose QR rounds otherwise."""
     values = np.asarray(ours).astype(np.float64)
     np.testing.assert_allclose(values, theirs, rtol=0, atol=1e-5 if name == "orthogonal" else 0, strict=True)
 

@@ -14,7 +14,7 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
 }
 
-# The bits of torch where it was built for AVX2 and runs with it; elsewhere torch's own differ.
+# The bits of torch where it was built for AVX2 and runs with it. Elsewhere torch's own differ.
 as_on_avx2 = pytest.mark.skipif(not SAME_BITS, reason="torch runs without AVX2 here")
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 

@@ -26,7 +26,7 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    """One of each kind; torch draws them in the order in which they are called here."""
+    """One of each kind. torch draws them in the order in which they are called here."""
 
     @nn.compact
     def __call__(self, x: Any) -> Any:
