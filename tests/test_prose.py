@@ -23,7 +23,7 @@ def named(page: Path) -> str:
 
 def without_code(text: str) -> str:
     """Return the text without code blocks, equations and what MyST reads."""
-    return re.sub(r"^(```|\$\$).*?^\1\s*$|^    .*$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^(```|\$\$).*?^\1\s*$|^    [^\n]*$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def cells_and_paragraphs(text: str) -> Iterator[str]:
