@@ -124,14 +124,14 @@ def tensors(parameter: Parameter, layer: Layer, shapes: Any) -> str:
         is_whole = len(others) + 1 == count[sources[0]]
         span = f"{first + 1}" if not others else f"{first + 1} to {others[-1] + 1}"
         parts.append(f"{sum_of} {torchs[sources[0]]}" if is_whole else f"{sum_of}, block {span} of {count[sources[0]]}")
-    return "; ".join(parts) + ", flipped" * parameter.is_flipped
+    return ". ".join(parts) + ", flipped" * parameter.is_flipped
 
 
 def drawn(init: jaxinit.Initializer, shape: tuple[int, ...]) -> str:
     """Say in words what an initializer draws from."""
     if isinstance(init, jaxinit.composed.concatenated):
         parts = groupby(drawn(part, shape) for part in init.inits)
-        return "; ".join(f"{len(list(same))} of {len(init.inits)}: {text}" for text, same in parts)
+        return ". ".join(f"{len(list(same))} of {len(init.inits)}: {text}" for text, same in parts)
     assert isinstance(init, Elementwise)
     distribution = init.distribution(shape)
     match distribution.kind:
