@@ -34,7 +34,7 @@ def public(module: types.ModuleType) -> list[str]:
 
 
 DRAWN = [*public(jaxinit.defaults), *public(jaxinit.composed), *public(jaxinit.scaling)]
-MODELS = [*public(jaxinit.nnx), *public(jaxinit.linen)]
+MODELS = [*public(jaxinit.nnx), *public(jaxinit.linen), *public(jaxinit.equinox)]
 TOP = [name for name in jaxinit.__all__ if not inspect.ismodule(getattr(jaxinit, name))]
 ADAPTERS = ["at_call", *public(jaxinit.keras), *public(jaxinit.haiku)]
 NAMES = [*TOP, *DRAWN, *MODELS, *ADAPTERS[1:]]

@@ -85,7 +85,7 @@ def report(**options: Any) -> int:
 
 
 @main.command(
-    short_help="Check a Flax model against the torch model that it was ported from.",
+    short_help="Check a model of Flax or Equinox against the torch model that it was ported from.",
     epilog="Exit status: 0 if nothing differs, 1 if something does, 2 if a model cannot be built.",
 )
 @click.argument("torch_build", metavar="TORCH_BUILD")
@@ -102,10 +102,11 @@ def report(**options: Any) -> int:
 @click.option("--seed", type=SEED, metavar="N", help="Ask that the port replays torch's numbers from this seed.")
 @_folder("port.html, port.md and port.json")
 def port(**options: Any) -> int:
-    """Compare a Flax model with the torch model that it was ported from.
+    """Compare a model of Flax or Equinox with the torch model that it was ported from.
 
     TORCH_BUILD and FLAX_BUILD name functions, as in my_package.models:build. The first returns a torch module. The
-    second takes nnx.Rngs and returns an NNX model, or takes nothing and returns a Linen module.
+    second takes nnx.Rngs and returns an NNX model, or takes a key and returns an Equinox model, or takes nothing and
+    returns a Linen module.
     """
     from .porting.commands import port
 

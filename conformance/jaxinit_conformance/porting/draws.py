@@ -23,7 +23,7 @@ from ..reference.expected import Expected
 from ..statistics import deviations
 from ..statistics.tests import Kolmogorov, Rates, UniformExtremes, samples_for
 from .finding import Drawn, Finding
-from .flax_models import Arrays, FlaxModel
+from .models.model import Arrays, PortModel
 from .sources import Part
 
 DISTANCE = 0.05
@@ -36,7 +36,7 @@ MODELS = 1024
 class Draws:
     """Represent the parameters of a port, drawn from keys: all once, and small ones from many keys."""
 
-    def __init__(self, port: FlaxModel, key: jax.Array) -> None:
+    def __init__(self, port: PortModel, key: jax.Array) -> None:
         self._port, self._key = port, key
 
     def models(self, count: int) -> list[Arrays]:
@@ -91,7 +91,7 @@ class TorchDraws:
     """Represent what torch draws: the distribution of each tensor, and arrays of samples in the axes of the port."""
 
     def __init__(self, recipe: Any, loaded: Callable[[Any], Arrays], key: jax.Array) -> None:
-        """Record what makes Flax arrays of torch tensors: `loaded`, called with a state, returns them by path."""
+        """Record what makes arrays of torch tensors: `loaded`, called with a state, returns them by path."""
         self._distributions = {
             name: each.distribution for each in recipe.parameters for name in (each.name, *each.aliases)
         }

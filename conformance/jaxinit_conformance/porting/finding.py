@@ -20,7 +20,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """Represent a part of a Flax parameter, the torch tensors that it is made of, and what both are drawn from."""
+    """A part of a parameter of the port, the torch tensors that it is made of, and what both are drawn from."""
 
     path: str
     name: str

@@ -12,7 +12,7 @@ Call = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """Represent the calls of the torch module and of the Flax model."""
+    """The calls of the torch module and of the port."""
 
     torch_call: Call
     flax_call: Call

@@ -18,8 +18,8 @@ import torch
 from ..modules.pairs.compile import compile_unoptimized
 from . import torch_model
 from .finding import Finding, Output
-from .flax_models import Arrays, FlaxModel
 from .inputs import Inputs
+from .models.model import Arrays, PortModel
 from .sources import Matching, module_pairs
 
 EXACT = 1e-9
@@ -33,7 +33,7 @@ UNITS = {"bf16": 2.0**-8, "f16": 2.0**-11, "f32": 2.0**-24}
 
 
 def compare(
-    module: torch.nn.Module, port: FlaxModel, model: Any, matching: Matching, inputs: Inputs
+    module: torch.nn.Module, port: PortModel, model: Any, matching: Matching, inputs: Inputs
 ) -> tuple[Output, ...]:
     """Return the outputs of the modules that both have, in the order in which torch computes them, the whole last."""
     module = copy.deepcopy(module).eval()

@@ -1,4 +1,4 @@
-"""Compare a Flax model with the torch model that it was ported from."""
+"""Compare a model of Flax or Equinox with the torch model that it was ported from."""
 
 import contextlib
 import dataclasses
@@ -18,8 +18,9 @@ from .. import suite
 from ..statistics.tests import RATES
 from . import draws, outputs, seeds, signals, torch_model
 from .finding import Finding, Output, PortReport, Signal
-from .flax_models import Arrays, FlaxModel, flax_model, widened
 from .inputs import Inputs
+from .models.choose import port_model
+from .models.model import Arrays, PortModel, widened
 from .sources import Matching, match
 
 
@@ -32,7 +33,7 @@ def port(
     transposed: Any = None,
     seed: int | None = None,
 ) -> PortReport:
-    """Compare a Flax model with the torch model that it was ported from.
+    """Compare a model of Flax or Equinox with the torch model that it was ported from.
 
     Parameters are matched as `jaxinit.nnx.load` matches them. Each is drawn from many keys and tested
     against torch's distribution, at the error rates of the suite. With torch's weights, outputs are
@@ -40,11 +41,11 @@ def port(
 
     Args:
         torch_build: called without arguments. Return the torch module.
-        flax_build: called with `nnx.Rngs`. Return the NNX model. For Linen, call it without
-            arguments and return the module.
+        flax_build: called with `nnx.Rngs`. Return the NNX model. For Linen, take no argument and return
+            the module. For Equinox, take a `key` and return the model, or a pair of the model and its state.
         inputs: what both models are called with: an array, a tuple of arguments or a dict of keyword
             arguments. `{"torch": ..., "flax": ...}` for models that take different ones. Without
-            inputs, no outputs are compared.
+            inputs, no outputs are compared. A model of Equinox is called once for each entry of axis 0.
         rename: as for `jaxinit.nnx.load`.
         transposed: as for `jaxinit.nnx.load`.
         seed: a seed from which the port must replay torch's numbers. By default the report tells
@@ -65,7 +66,7 @@ def port(
     chosen = suite.valid_seed(seed)
     calls = None if inputs is None else Inputs.of(inputs)
     options = {"rename": rename, "transposed": transposed}
-    found = flax_model(flax_build, None if calls is None else calls.flax(wide=False), options)
+    found = port_model(flax_build, None if calls is None else calls.flax(wide=False), options)
     return _Comparison(torch_build, found, calls, jax.random.key(chosen)).report(seed)
 
 
@@ -107,7 +108,7 @@ class _Comparison:
     """Represent what the parts of a comparison share."""
 
     build: Callable[[], torch.nn.Module]
-    port: FlaxModel
+    port: PortModel
     inputs: Inputs | None
     key: jax.Array
 
@@ -137,7 +138,7 @@ class _Comparison:
         ]
         if seed is not None:
             findings += seeds.findings(replayed, seed) if not problem else [Finding("", "seed", problem)]
-        return PortReport(_versions(), seed or 0, tuple(findings), drawn, replayed, outside, signal)
+        return PortReport(_versions(self.port.package), seed or 0, tuple(findings), drawn, replayed, outside, signal)
 
     def _loaded(self, model: Any, state: Any) -> Arrays:
         with _wide():  # in a narrow dtype, numbers that are drawn are equal by chance
@@ -171,5 +172,5 @@ def _wide() -> Iterator[None]:
 _RATES = RATES.over(2)  # draws and signals
 
 
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("jaxinit", "torch", "jax", "flax")}
+def _versions(package: str) -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("jaxinit", "torch", "jax", package)}

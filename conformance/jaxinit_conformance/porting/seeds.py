@@ -14,14 +14,14 @@ import jaxinit
 
 from . import torch_model
 from .finding import Finding
-from .flax_models import FlaxModel
+from .models.model import PortModel
 from .sources import Matching
 
 ROUNDING = 1e-5
 """Differences up to this share of the largest entry are rounding."""
 
 
-def compare(module: torch.nn.Module, port: FlaxModel, model: Any, matching: Matching, seed: int) -> dict[str, bool]:
+def compare(module: torch.nn.Module, port: PortModel, model: Any, matching: Matching, seed: int) -> dict[str, bool]:
     """Return by path whether `jaxinit.nnx.init` with torch's generator draws what torch drew for `module`.
 
     Raises:

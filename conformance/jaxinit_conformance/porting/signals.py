@@ -17,8 +17,8 @@ from ..modules.pairs.compile import compile_unoptimized
 from ..statistics.tests import Rates, TwoMeans
 from . import torch_model
 from .finding import Finding, Signal
-from .flax_models import Arrays, FlaxModel
 from .inputs import Inputs
+from .models.model import Arrays, PortModel
 from .sources import Matching, module_pairs
 
 SEEDS = 8
@@ -31,7 +31,7 @@ Logs = dict[str, float]
 
 def compare(
     modules: Sequence[torch.nn.Module],
-    port: FlaxModel,
+    port: PortModel,
     model: Any,
     arrays: Sequence[Arrays],
     matching: Matching,
@@ -40,7 +40,7 @@ def compare(
 ) -> tuple[Signal, ...]:
     """Return the mean signals of new models, in the order in which torch computes them.
 
-    `arrays` are those of the new Flax models, and each replaces the arrays of `model`.
+    `arrays` are those of the new models of the port, and each replaces the arrays of `model`.
     """
     in_torch = [_in_torch(module, matching, inputs) for module in modules]
     measure = compile_unoptimized(lambda own: _in_flax(port, model, own, matching, inputs), arrays[0])
@@ -62,7 +62,7 @@ def _in_torch(module: torch.nn.Module, matching: Matching, inputs: Inputs) -> di
     }
 
 
-def _in_flax(port: FlaxModel, model: Any, arrays: Arrays, matching: Matching, inputs: Inputs) -> Any:
+def _in_flax(port: PortModel, model: Any, arrays: Arrays, matching: Matching, inputs: Inputs) -> Any:
     paths, weights = set(module_pairs(matching).values()), _whole(matching)
 
     def loss(arrays: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which entries of a Flax parameter are made of which torch tensors, as `load` puts them.
+"""Which entries of a parameter of the port are made of which torch tensors, as `load` puts them.
 
 Each torch tensor is filled with a number of its own and loaded. A loaded entry then names its source, or its two
 sources if it is a sum, as a recurrent bias is.
@@ -15,12 +15,12 @@ import torch
 
 from . import torch_model
 from .finding import Finding
-from .flax_models import FlaxModel
+from .models.model import PortModel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """Represent the entries of a Flax parameter that are made of the same torch tensors."""
+    """The entries of a parameter of the port that are made of the same torch tensors."""
 
     path: str
     tensors: tuple[str, ...]
@@ -46,7 +46,7 @@ class Matching:
     findings: Sequence[Finding]
 
 
-def match(module: torch.nn.Module, port: FlaxModel, model: Any) -> Matching:
+def match(module: torch.nn.Module, port: PortModel, model: Any) -> Matching:
     """Return which entries of `model` are made of which tensors of `module`. The model is float64."""
     names, state = _tensors(module), torch_model.state(module)
     # One number for each tensor, from 1 to 2, so that no sum of two is the number of a third.
@@ -111,7 +111,7 @@ def _unexpected(unexpected: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
 
 
 def module_pairs(matching: Matching) -> dict[str, str]:
-    """Return the paths of Flax modules by torch's names, for modules whose parameters correspond."""
+    """Return the paths of the port's modules by torch's names, for modules whose parameters correspond."""
     users: dict[str, set[str]] = {}
     for path, tensors in matching.tensors.items():
         for name in tensors:

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..reference import torch_init
+from .models.model import first_array
 
 Build = Callable[[], torch.nn.Module]
 
@@ -75,24 +76,3 @@ class Casts(TorchDispatchMode):
 
 def _tensor(array: Any) -> Any:
     return torch.from_numpy(np.array(array)) if isinstance(array, np.ndarray) else array
-
-
-def first_array(output: Any) -> Any:
-    """Return the first array of an output, which may be a tuple or a mapping.
-
-    Raises:
-        TypeError: the output holds no array.
-    """
-    for array in _arrays(output):
-        return array
-    raise TypeError(f"an output must hold an array, got {type(output)}")
-
-
-def _arrays(output: Any) -> Iterator[Any]:
-    if hasattr(output, "shape") and hasattr(output, "dtype"):
-        yield output
-    elif isinstance(output, Mapping):
-        output = tuple(output.values())
-    if isinstance(output, tuple | list):
-        for value in output:
-            yield from _arrays(value)

@@ -1,4 +1,4 @@
-"""NNX and Linen have the same functions, and their arguments have the same names as far as Flax allows it."""
+"""NNX, Linen and Equinox have the same functions with the same options."""
 
 import inspect
 import types
@@ -18,11 +18,11 @@ def functions(module: types.ModuleType) -> dict[str, inspect.Signature]:
     }
 
 
-NNX, LINEN = functions(jaxinit.nnx), functions(jaxinit.linen)
+NNX, LINEN, EQUINOX = (functions(module) for module in (jaxinit.nnx, jaxinit.linen, jaxinit.equinox))
 
 
 def test_the_functions_are_the_same() -> None:
-    assert NNX.keys() == LINEN.keys()
+    assert NNX.keys() == LINEN.keys() == EQUINOX.keys()
     assert NNX.keys() == {"register", "reset_parameters", "apply", "initializers", "init", "load", "state_dict"}
 
 
@@ -32,4 +32,4 @@ def test_the_options_are_the_same(name: str) -> None:
         named = {own.name for own in signature.parameters.values() if own.kind is own.KEYWORD_ONLY}
         return {"rngs" if name == "key" else name for name in named}  # where numbers come from
 
-    assert options(NNX[name]) == options(LINEN[name])
+    assert options(NNX[name]) == options(LINEN[name]) == options(EQUINOX[name])

@@ -1,74 +1,27 @@
 """The Flax side of a port: how a model in NNX or Linen is drawn, loaded and run.
 
-A model is a value here: an NNX module, or the variables of a Linen module. Arrays go by their paths, joined with dots.
+A model is an NNX module, or the variables of a Linen module.
 """
 
 import contextlib
-import inspect
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from flax import nnx, traverse_util
 
 import jaxinit
 
-from ..modules.hooks import noted
-from ..modules.pairs.pair import leaves
-from .torch_model import first_array
-
-Arrays = dict[str, Any]
-Args = tuple[Any, ...]
-Kwargs = Mapping[str, Any]
-
-
-class FlaxModel(Protocol):
-    """Represent a Flax model that can be drawn, loaded and run."""
-
-    def draw(self, key: jax.Array) -> Any:
-        """Return a model as the port draws it."""
-
-    def replay(self, generator: jaxinit.TorchGenerator) -> Any:
-        """Return a model with torch's defaults where the port gives no initializer, from torch's seed."""
-
-    def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Return a model with those tensors that fit, and the names of the tensors by path."""
-
-    def arrays(self, model: Any) -> Arrays:
-        """Return parameters and running statistics."""
-
-    def with_arrays(self, model: Any, arrays: Arrays) -> Any:
-        """Return a model with other arrays at all paths of `arrays`."""
-
-    def run(self, model: Any, args: Args, kwargs: Kwargs) -> tuple[Any, Arrays]:
-        """Return the output of a model in evaluation mode, and the outputs of its modules by path."""
-
-
-def flax_model(build: Callable[..., Any], inputs: tuple[Args, Kwargs] | None, options: Kwargs) -> FlaxModel:
-    """Return the model that `build` makes: of NNX if `build` takes `nnx.Rngs`, of Linen if it takes nothing.
-
-    `options` are those of `load`.
-
-    Raises:
-        TypeError: `build` returns no Flax module.
-        ValueError: a Linen module has no inputs.
-    """
-    if any(each.default is each.empty for each in inspect.signature(build).parameters.values()):
-        return NNXModel(build, options)
-    module = build()
-    if not isinstance(module, nn.Module):
-        rule = "`flax_build` must take `nnx.Rngs`, or take nothing and return a flax.linen.Module"
-        raise TypeError(f"{rule}, got {type(module)}")
-    if inputs is None:
-        raise ValueError("`inputs` must be given for a Linen model, because its layers are made when it runs")
-    return LinenModel(module, *inputs, options)
+from ...modules.hooks import noted
+from ...modules.pairs.pair import leaves
+from .model import Args, Arrays, Kwargs, first_array, without_warnings
 
 
 class NNXModel:
     """Represent a model in NNX. `build` is called with `nnx.Rngs`."""
+
+    package = "flax"
 
     def __init__(self, build: Callable[[nnx.Rngs], Any], options: Kwargs) -> None:
         self._build, self._options = build, options
@@ -80,7 +33,7 @@ class NNXModel:
         return model
 
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
-        with _without_warnings():
+        with without_warnings():
             return jaxinit.nnx.init(self._build, generator)
 
     def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -113,6 +66,8 @@ class NNXModel:
 class LinenModel:
     """Represent a module in Linen, with the inputs that it is initialized for."""
 
+    package = "flax"
+
     def __init__(self, module: nn.Module, args: Args, kwargs: Kwargs, options: Kwargs) -> None:
         self._module, self._args, self._kwargs, self._options = module, args, kwargs, options
 
@@ -120,7 +75,7 @@ class LinenModel:
         return self._module.init(key, *self._args, **self._kwargs)
 
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
-        with _without_warnings():
+        with without_warnings():
             return jaxinit.linen.init(self._module, generator, *self._args, **self._kwargs)
 
     def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -151,18 +106,5 @@ def _trained(variables: Any) -> dict[tuple[str, ...], Any]:
     return {path: array for path, array in flat.items() if path[0] in ("params", "batch_stats")}
 
 
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Keep quiet about parameters without a rule, which keep the values of the port."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
-
-
 def _dotted(path: tuple[Any, ...]) -> str:
     return ".".join(map(str, path))
-
-
-def widened(model: FlaxModel, value: Any) -> Any:
-    """Return a model whose arrays are float64."""
-    return model.with_arrays(value, {path: jnp.float64(array) for path, array in model.arrays(value).items()})

@@ -1,0 +1,1 @@
+"""The torch models of `ports`, ported to Equinox: each model takes one input, without a batch axis."""
