@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help report report-full test test-oldest test-newest lint docs bench clean
+.PHONY: help report report-full test test-oldest test-newest other-models lint docs bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,6 +29,9 @@ test-oldest: .venv-oldest/test ## the same with the oldest jax and flax that pyp
 test-newest: ## the same with the newest Python here, and nothing pinned
 	@if [ -z "$(NEWEST_PYTHON)" ]; then echo "test-newest: no Python newer than $(PYTHON) on the path or in pyenv"; \
 	else $(MAKE) --no-print-directory .venv-newest/test && .venv-newest/bin/python -m pytest --numprocesses 2 --dist loadfile; fi
+
+other-models: .venv/models ## record models of transformers, timm and torchvision, and compare them with ports
+	$(BIN)/python -m pytest --numprocesses 2 other_models
 
 lint: .venv/lint ## format check, lint and strict types, by two checkers on the program of a user
 	$(BIN)/ruff format --check .
@@ -64,6 +67,10 @@ INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .venv/lint: .venv/test
 	$(INSTALL) --group lint
+	@touch $@
+
+.venv/models: .venv/test
+	$(INSTALL) --group models
 	@touch $@
 
 .venv/docs: .venv/test
