@@ -29,7 +29,7 @@ COLUMNS = (
 )
 PACKAGES = ("torch", "transformers", "timm", "torchvision")
 LARGEST = {"timm": 2.0**-20, "transformers Mamba": 2.0**-18}
-"""The largest difference to torch's numbers where models draw by `erfinv` or `exp`, in standard deviations of the array.
+"""The largest difference to torch's numbers that go through `erfinv` or `exp`, in standard deviations of the array.
 
 timm's truncated normals reach 2.3 standard deviations, Mamba's time steps 6. Two ulps there are 2**-21 and 2**-20.
 """
