@@ -48,8 +48,8 @@ def test_the_modules_that_draw_are_found() -> None:
 def test_an_example_shows_numbers() -> None:
     lines = list(SCRIPT["example"]("nnx.GRUCell(16, 64, rngs=rngs)"))
     bias = (
-        "| `dense_i.bias` | (192,) | `bias_ih` + `bias_hh`, block 1 to 2 of 3; `bias_ih`, block 3 of 3 "
-        "| 2 of 3: triangular, ±0.25; 1 of 3: uniform, ±0.125 | 0 |"
+        "| `dense_i.bias` | (192,) | `bias_ih` + `bias_hh`, block 1 to 2 of 3. `bias_ih`, block 3 of 3 "
+        "| 2 of 3: triangular, ±0.25. 1 of 3: uniform, ±0.125 | 0 |"
     )
     assert bias in lines
     assert "| `dense_h.kernel` | (64, 192) | `weight_hh` (192, 64) | uniform, ±0.125 | orthogonal |" in lines
