@@ -15,6 +15,7 @@ import jaxinit
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+BLOB = "https://github.com/jaxinit/jaxinit/blob/main/"
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
 REFERENCE = "\n".join(page.read_text() for page in PAGES if "reference" in page.parts)
 
@@ -159,5 +160,6 @@ def test_the_table_of_differences_has_the_rows_that_its_script_measures() -> Non
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=named_in_repository)
 def test_links_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"(?<!!)\[[^\]]*\]\(([^)#]+)", page.read_text())
-    assert not [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    targets = re.findall(r"(?<!!)\[[^\]]*\](?:\(|: )([^)#\s]+)", page.read_text())
+    paths = [target.replace(BLOB, f"{ROOT}/") for target in targets]
+    assert not [path for path in paths if "://" not in path and not (page.parent / path).exists()]
