@@ -64,14 +64,8 @@ __all__ = [
 ]
 
 
-# The modules that are loaded on first use, with the module that each needs and what installs it.
-_ON_DEMAND = {
-    "equinox": ("equinox", "'jaxinit[equinox]'"),
-    "haiku": ("haiku", "dm-haiku"),
-    "keras": ("keras", "keras"),
-    "linen": ("flax", "'jaxinit[flax]'"),
-    "nnx": ("flax", "'jaxinit[flax]'"),
-}
+# The modules that are loaded on first use, with the package that each needs, which is also the name of the extra.
+_ON_DEMAND = {"equinox": "equinox", "haiku": "haiku", "keras": "keras", "linen": "flax", "nnx": "flax"}
 
 # Names that users of torch, Keras and JAX try first.
 _OTHER_NAMES = {
@@ -90,14 +84,14 @@ _OTHER_NAMES = {
 def __getattr__(name: str) -> types.ModuleType:
     """Load a module such as `jaxinit.nnx` on first use, as it needs another package."""
     if name in _ON_DEMAND:
-        needed, package = _ON_DEMAND[name]
+        needed = _ON_DEMAND[name]
         try:
             return importlib.import_module(f"jaxinit.{name}")
         except ModuleNotFoundError as error:
             if error.name != needed:
                 raise
             raise AttributeError(
-                f"jaxinit.{name} needs {needed}; install it with: pip install {package}", name=name
+                f"jaxinit.{name} needs {needed}; install it with: pip install 'jaxinit[{needed}]'", name=name
             ) from None
     plain = name.removesuffix("_")
     meant = _OTHER_NAMES.get(plain, *difflib.get_close_matches(plain, __all__, n=1))
