@@ -51,6 +51,9 @@ def as_source(name: str, value: Any, kinds: str) -> ModelSource:
 class Model:
     """Represent a model: its modules with their rules, and its arrays by their paths."""
 
+    has_torchs_names = False
+    """Whether paths are torch's names, if nothing speaks for another spelling."""
+
     def __init__(self, nodes: Sequence[Node], stacks: Stacks, rules: Rules) -> None:
         self.nodes, self.stacks, self.rules = nodes, stacks, rules
 
@@ -205,7 +208,7 @@ class Model:
         unmatched = [layer for path in self.unmatched for layer in self.stacks.layer_paths(path)]
         buffers = self.buffers()
         leaves = {**buffers, **self.stacks.layer_leaves}
-        return state_dict.Target(self._layers(), unmatched, leaves, self.shared(), list(buffers))
+        return state_dict.Target(self._layers(), unmatched, leaves, self.shared(), list(buffers), self.has_torchs_names)
 
     def drop_parts_of_stacks(self, loading: state_dict.Loading) -> None:
         """Keep the values of an array that stacks layers, if not all of its layers are loaded."""

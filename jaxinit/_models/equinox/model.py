@@ -31,6 +31,8 @@ class EquinoxModel(verbs.Model):
     With torch's `names` it is known which of the stacks are lists in torch.
     """
 
+    has_torchs_names = True
+
     def __init__(self, model: Any, names: Iterable[str] | None = None, rule: str = "`model` must be") -> None:
         self.model, self.tree = model, Tree(model, rule)
         arrays = {path: leaf for path, leaf in self.tree.found.items() if _is_array(self.tree.leaves[leaf.index])}

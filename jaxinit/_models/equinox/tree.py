@@ -1,6 +1,7 @@
 """The modules and arrays of an Equinox model: a pytree, whose leaves have paths as in torch.
 
-- What `eqx.nn.Shared`, `WeightNorm` or `SpectralNorm` wraps has the path of the wrapper.
+- What `eqx.nn.Shared`, `WeightNorm` or `SpectralNorm` wraps has the path of the wrapper. The layers of a Sequential are
+  numbered in it.
 - A scale of WeightNorm is `weight_g`, and the vectors of SpectralNorm are `weight_u` and `weight_v`.
 - Running statistics of BatchNorm are `running_mean` and `running_var`. They lie in the state of the model.
 """
@@ -134,6 +135,8 @@ def _names(owner: Any, field: str) -> Path:
     """Return the names that a part of a module adds to the path of the module."""
     match owner:
         case eqx.nn.Shared() if field == "pytree":
+            return ()
+        case eqx.nn.Sequential() if field == "layers":
             return ()
         case eqx.nn.WeightNorm() | eqx.nn.SpectralNorm() if field == "layer":
             return ()

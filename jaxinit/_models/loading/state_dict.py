@@ -33,15 +33,30 @@ class Target:
     shared: Sequence[tuple[Path, Path]] = ()
     buffers: Sequence[Path] = ()
     """Other arrays, such as a codebook. A state may have them or not."""
+    has_torchs_names: bool = False
+    """Whether paths are torch's names, if nothing speaks for another spelling."""
 
     def layers(self, names: Container[str]) -> Iterator[tuple[LayerMatch, dict[str, str]]]:
         """Yield the layers that torch has, as its names show, with the full names of their tensors."""
         for match in self.matches:
             if isinstance(match, LayerMatch):
-                whole, *apart = [(each, _full_names(each, names)) for each in (match, *match.apart)]
+                whole, *apart = [(each, self._full_names(each, names)) for each in (match, *match.apart)]
                 found = sum(name in names for _, own in apart for name in own.values())
                 is_apart = found > sum(name in names for name in whole[1].values())
                 yield from apart if is_apart else [whole]
+
+    def _full_names(self, match: LayerMatch, state: Container[str]) -> dict[str, str]:
+        """Return torch's full names of a layer's tensors, by the candidate that the state has most tensors of."""
+        own = [(dotted(match.node.path), "")] if self.has_torchs_names else []
+        candidates = [
+            {tensor.name: f"{prefix}.{tensor.name}{suffix}".removeprefix(".") for tensor in match.layer.draws}
+            for prefix, suffix in (*own, *candidate_names(match.node.path))
+        ]
+        return max(candidates, key=lambda names: sum(name in state for name in names.values()))
+
+    def spelled(self, path: Path) -> list[str]:
+        """Return the names that torch may have for a parameter, the likeliest first."""
+        return [*([dotted(path)] if self.has_torchs_names else []), *map(dotted, spelled_paths(path))]
 
     @property
     def parameters(self) -> Iterator[Path]:
@@ -81,7 +96,7 @@ def tensors(target: Target, arrays: Mapping[Path, np.ndarray], names: Mapping[st
         own = match.layer.to_torch({name: arrays[match.node.at(name)] for name in match.inits})
         state |= {own_names[name]: tensor for name, tensor in own.items()}
     for path in (*target.parameters, *target.buffers):
-        spelled = [*map(dotted, spelled_paths(path))]
+        spelled = target.spelled(path)
         name = next((name for name in spelled if name in names), spelled[0])
         if not names or name in names or path not in target.buffers:
             state[name] = arrays[path]
@@ -236,12 +251,3 @@ def _nonzero_unused(
                 f"`{names[block.tensor]}[{block.part}]` (of {count[block.tensor]} blocks) is nonzero, but {match.node} "
                 f"has no such bias. {match.layer.advice}",
             )
-
-
-def _full_names(match: LayerMatch, state: Container[str]) -> dict[str, str]:
-    """Return torch's full names of a layer's tensors, by the candidate that the state has most tensors of."""
-    candidates = [
-        {tensor.name: f"{prefix}.{tensor.name}{suffix}".removeprefix(".") for tensor in match.layer.draws}
-        for prefix, suffix in candidate_names(match.node.path)
-    ]
-    return max(candidates, key=lambda names: sum(name in state for name in names.values()))

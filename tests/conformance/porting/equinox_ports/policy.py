@@ -33,8 +33,8 @@ def layers(features: int, key: jax.Array) -> eqx.nn.Sequential:
 def build(key: jax.Array) -> Agent:
     rules = {
         "**/bias": jaxinit.zeros(),
-        "actor.layers.2.weight": jaxinit.orthogonal(0.01),
-        "critic.layers.2.weight": jaxinit.orthogonal(1.0),
+        "actor.2.weight": jaxinit.orthogonal(0.01),
+        "critic.2.weight": jaxinit.orthogonal(1.0),
         "**/weight": jaxinit.orthogonal(math.sqrt(2)),
     }
     return jaxinit.equinox.apply(Agent(key), rules, key)

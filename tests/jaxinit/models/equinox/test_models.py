@@ -252,6 +252,22 @@ def test_a_recipe_is_drawn() -> None:
     np.testing.assert_array_equal(model.weight, recipe.sample(KEY)["weight"])
 
 
+def test_names_for_torch_are_paths() -> None:
+    class Net(eqx.Module):
+        ln_1: eqx.nn.LayerNorm
+        layers: list[eqx.nn.Linear]
+        head: eqx.nn.Sequential
+
+    linear = eqx.nn.Linear(2, 2, use_bias=False, key=KEY)
+    model = Net(eqx.nn.LayerNorm(2, use_bias=False), [linear, linear], eqx.nn.Sequential([linear]))
+    names = ["ln_1.weight", "layers.0.weight", "layers.1.weight", "head.0.weight"]
+    assert list(jaxinit.equinox.state_dict(model)) == names
+    assert list(jaxinit.equinox.initializers(model)) == names
+    state = {name: np.ones(2) if name == "ln_1.weight" else np.ones((2, 2)) for name in names}
+    _, matched = jaxinit.equinox.load(model, state)
+    assert matched == {name: (name,) for name in names}
+
+
 class Tied(eqx.Module):
     shared: eqx.nn.Shared
 
