@@ -106,7 +106,12 @@ class EquinoxModel(verbs.Model):
         self, source: verbs.ModelSource, order: Iterable[str] | None, given: Mapping[Path, Given | None] | None = None
     ) -> verbs.Arrays:
         """Draw the arrays that have a rule, and set what follows from the weights of norms."""
-        arrays = super().init(source, order, given)
+        if source.generator is not None and self.tree.shared:
+            # torch draws a weight, too, before it ties it to another one.
+            drawn = verbs.Model.init(EquinoxModel(self.tree.untied()), source, order, given)
+            arrays = {path: array for path, array in drawn.items() if path in self.stacks.places}
+        else:
+            arrays = super().init(source, order, given)
         return arrays | dict(self._scales(arrays)) | dict(self._singular_vectors(arrays))
 
     def warn(self) -> None:

@@ -7,7 +7,6 @@
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -49,6 +48,8 @@ class Tree:
         self.nodes: list[Node] = []
         self.dicts: list[Path] = []
         self.shared: list[tuple[Path, Path]] = []
+        """The path of what `eqx.nn.Shared` keeps, and the path of what it took out of the model."""
+        self._tied: dict[int, int] = {}
         self.lacks_state = False
         """Whether a layer keeps arrays in a state that was not given."""
         self._paths: dict[int, Path] = {}
@@ -77,7 +78,7 @@ class Tree:
             else:
                 self._walk(part, own, below)
         if isinstance(value, eqx.nn.Shared):
-            self.shared += self._tied(value, numbered.pytree)
+            self._note_tied(value, numbered.pytree)
         if isinstance(value, eqx.Module):
             self.nodes.append(Node(path, value))
 
@@ -94,8 +95,12 @@ class Tree:
             inner = (names[place],) if names else (field, *(_text(part) for part in key))
             self.found[(*path, *inner)] = Leaf(leaf, is_state=True)
 
-    def _tied(self, shared: eqx.nn.Shared, numbered: Any) -> Iterator[tuple[Path, Path]]:
-        """Yield the paths of what `eqx.nn.Shared` ties together, if it ties without computing something."""
+    def untied(self) -> Any:
+        """Return the model with the arrays that `eqx.nn.Shared` took out of it, as torch builds it before it ties."""
+        return self.filled({place: self.leaves[source] for place, source in self._tied.items()})
+
+    def _note_tied(self, shared: eqx.nn.Shared, numbered: Any) -> None:
+        """Note what `eqx.nn.Shared` ties together, if it ties without computing something."""
         try:
             sources, places = shared.get(numbered), shared.where(numbered)
         except Exception:  # `get` computes with arrays, such as a transpose, and there are numbers in their places
@@ -104,7 +109,9 @@ class Tree:
         for source, place in zip(sources, places, strict=True) if several else [(sources, places)]:
             key = source if isinstance(source, int) else id(source)
             if key in self._paths and isinstance(place, int):
-                yield self._paths[key], self._paths[place]
+                self.shared.append((self._paths[key], self._paths[place]))
+                if isinstance(source, int):
+                    self._tied[place] = source
 
 
 def _split(model: Any, rule: str) -> tuple[Any, eqx.nn.State | None]:

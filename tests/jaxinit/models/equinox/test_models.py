@@ -293,6 +293,36 @@ def test_a_tied_weight_has_both_names_in_torch() -> None:
     state = jaxinit.equinox.state_dict(model, names=list(theirs.state_dict()), rename=RENAME)
     for name, tensor in theirs.state_dict().items():
         np.testing.assert_array_equal(state[name], tensor)
-    other = {**theirs.state_dict(), "head.weight": torch.zeros(7, 3)}
+    other: Any = {**theirs.state_dict(), "head.weight": torch.zeros(7, 3)}
     with pytest.raises(ValueError, match=r"shared\.1\.weight and shared\.0\.weight must be equal"):
         jaxinit.equinox.load(model, other, rename=RENAME)
+
+
+class TiedNet(eqx.Module):
+    """torch draws the head last, and then ties it."""
+
+    tied: Tied
+    norm: eqx.nn.Linear
+
+    def __init__(self, key: jax.Array) -> None:
+        self.tied, self.norm = Tied(key), eqx.nn.Linear(3, 3, key=key)
+
+
+@as_on_avx2
+@pytest.mark.parametrize("is_last", [False, True])
+def test_torch_draws_a_weight_before_it_ties_it(is_last: bool, seed: int) -> None:
+    expected = torch.manual_seed(seed)
+    wte = torch.nn.Embedding(7, 3)
+    if is_last:
+        norm, head = torch.nn.Linear(3, 3), torch.nn.Linear(3, 7)
+        order = ["tied.shared.0", "norm", "tied.shared.1"]
+    else:
+        head, norm = torch.nn.Linear(3, 7), torch.nn.Linear(3, 3)
+        order = None
+    model = jaxinit.equinox.init(TiedNet, generator := TorchGenerator(seed), order=order)
+    assert_same_state(generator, expected)
+    table, ours = model.tied.shared()
+    np.testing.assert_array_equal(table.weight, wte.weight.detach())
+    np.testing.assert_array_equal(ours.weight, wte.weight.detach())
+    np.testing.assert_array_equal(ours.bias, head.bias.detach())
+    np.testing.assert_array_equal(model.norm.weight, norm.weight.detach())
