@@ -29,6 +29,7 @@ default_role = "literal"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 autodoc_typehints = "none"
+highlight_language = "none"  # equations of docstrings are no code
 html_theme = "furo"
 html_title = "jaxinit"
 html_static_path = ["static"]
