@@ -93,7 +93,7 @@ def apply(model: M, fn: InitFn | Patterns, key: Source, *, only: Globs | None = 
             patterns of paths, as for `jaxinit.nnx.apply`.
         key: as for `reset_parameters`.
         only: a pattern such as `"head"` or `"blocks.*.weight"` for the parameters to draw, or for
-            modules around them, a function of the model such as `lambda model: model.head`, or several of these.
+            modules around them. It may be a function such as `lambda model: model.head`, or a list of these.
 
     Raises:
         TypeError: `fn` returns something else.
@@ -185,11 +185,12 @@ def load(
 
     Args:
         model: as for `reset_parameters`, with fields named as in torch.
-        state: torch's `state_dict()` (a dict of arrays), the path of a safetensors file or of the index of a sharded
-            checkpoint, a folder with one of these, or several paths. A file of `torch.save` that ends in .bin, .pt,
-            .pth or .ckpt is read by torch with `weights_only=True`. A `jaxinit.Recipe` is drawn with `key`.
-        rename: what torch's names become, as a function, as a dict of new names by old ones, or as pairs of a regular
-            expression and what replaces it. No name changes by default.
+        state: torch's `state_dict()`, which is a dict of arrays, or a path, or several paths. A path leads to a
+            safetensors file, to the index of a sharded checkpoint, or to a folder with one of these. A file of
+            `torch.save` that ends in .bin, .pt, .pth or .ckpt is read by torch with `weights_only=True`. A
+            `jaxinit.Recipe` is drawn with `key`.
+        rename: what torch's names become: a function, a dict of new names by old ones, or pairs of a regular
+            expression and what replaces it. By default no name changes.
         only: a shell pattern or several, of paths of parameters or names of tensors, or functions of the model such
             as `lambda model: model.head`. Nothing else is loaded.
         ignore: the same for what is not loaded.

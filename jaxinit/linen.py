@@ -77,8 +77,8 @@ def reset_parameters(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: `variables` are not of the module with these inputs, `order` leaves out a layer or
-            names what the module lacks, or there is no `order` where nothing shows torch's.
+        ValueError: `variables` are not of the module with these inputs, or `order` leaves out a layer
+            or names what the module lacks. Also if `order` is missing where nothing shows torch's.
 
     Warns:
         UserWarning: some layers have no rule, and keep their values. Use `register`.
@@ -118,7 +118,7 @@ def apply(
         key: as for `reset_parameters`.
         *inputs: as for `module.init`.
         only: a pattern such as `"head"` or `"blocks_*.kernel"` for the parameters to draw, or for
-            modules around them, a function of a path (a tuple) and its array, or several of these.
+            modules around them. It may be a function of a path (a tuple) and its array, or a list of these.
         **kwargs: as for `module.init`.
 
     Raises:
@@ -211,12 +211,13 @@ def load(
     Args:
         module: the module, with attributes named as in torch.
         variables: as for `reset_parameters`.
-        state: torch's `state_dict()` (a dict of arrays), the path of a safetensors file or of the index of a sharded
-            checkpoint, a folder with one of these, or several paths. A file of `torch.save` that ends in .bin, .pt,
-            .pth or .ckpt is read by torch with `weights_only=True`. A `jaxinit.Recipe` is drawn with `key`.
+        state: torch's `state_dict()`, which is a dict of arrays, or a path, or several paths. A path leads to a
+            safetensors file, to the index of a sharded checkpoint, or to a folder with one of these. A file of
+            `torch.save` that ends in .bin, .pt, .pth or .ckpt is read by torch with `weights_only=True`. A
+            `jaxinit.Recipe` is drawn with `key`.
         *inputs: as for `module.init`.
-        rename: what torch's names become, as a function, as a dict of new names by old ones, or as pairs of a regular
-            expression and what replaces it. No name changes by default.
+        rename: what torch's names become: a function, a dict of new names by old ones, or pairs of a regular
+            expression and what replaces it. By default no name changes.
         only: a shell pattern or several, of paths of parameters or names of tensors, or functions of a path (a tuple)
             and its array. Nothing else is loaded.
         ignore: the same for what is not loaded.

@@ -65,8 +65,8 @@ def reset_parameters(model: nnx.Module, rngs: Source, *, order: Iterable[str] | 
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: a TorchGenerator meets a stacked layer, an `order` that leaves out a layer or
-            names what the model lacks, or no `order` for a model whose attributes Flax sorted.
+        ValueError: `order` leaves out a layer or names what the model lacks. A TorchGenerator also
+            needs `order` for stacked layers, and for a model whose attributes Flax sorted.
 
     Warns:
         UserWarning: some layers have no rule, and keep their values. Use `register`.
@@ -96,13 +96,13 @@ def apply(model: nnx.Module, fn: InitFn | Patterns, rngs: Source, *, only: Globs
             number of names. The first pattern that fits a parameter counts, and None keeps its values.
         rngs: as for `reset_parameters`.
         only: a pattern such as `"head"` or `"blocks.*.kernel"` for the parameters to draw, or for
-            modules around them, a filter such as `nnx.Param`, or several of these.
+            modules around them. It may be a filter such as `nnx.Param`, or a list of patterns and filters.
 
     Raises:
         TypeError: `fn` returns something else.
-        ValueError: `fn` names what the module lacks or has a pattern that is never the first to fit,
-            nothing matches `only`, or a TorchGenerator meets a model whose attributes Flax sorted.
-            The model is unchanged.
+        ValueError: `fn` names what the module lacks, a pattern is never the first to fit, or nothing
+            matches `only`. Also if a TorchGenerator meets a model whose attributes Flax sorted. The
+            model is unchanged.
 
     Example:
         >>> model = nnx.Sequential(nnx.Linear(2, 3, rngs=nnx.Rngs(0)), nnx.relu)
@@ -189,11 +189,12 @@ def load(
 
     Args:
         model: the model, with attributes named as in torch.
-        state: torch's `state_dict()` (a dict of arrays), the path of a safetensors file or of the index of a sharded
-            checkpoint, a folder with one of these, or several paths. A file of `torch.save` that ends in .bin, .pt,
-            .pth or .ckpt is read by torch with `weights_only=True`. A `jaxinit.Recipe` is drawn with `rngs`.
-        rename: what torch's names become, as a function, as a dict of new names by old ones, or as pairs of a regular
-            expression and what replaces it. No name changes by default.
+        state: torch's `state_dict()`, which is a dict of arrays, or a path, or several paths. A path leads to a
+            safetensors file, to the index of a sharded checkpoint, or to a folder with one of these. A file of
+            `torch.save` that ends in .bin, .pt, .pth or .ckpt is read by torch with `weights_only=True`. A
+            `jaxinit.Recipe` is drawn with `rngs`.
+        rename: what torch's names become: a function, a dict of new names by old ones, or pairs of a regular
+            expression and what replaces it. By default no name changes.
         only: a shell pattern or several, of paths of parameters or names of tensors, or filters of Flax such as
             `nnx.Param`. Nothing else is loaded.
         ignore: the same for what is not loaded.

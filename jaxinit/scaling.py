@@ -52,8 +52,8 @@ def fixup(init: Init, branches: int, layers: int) -> Init:
 
         x = init(...) * branches ** (-1 / (2 * layers - 2))
 
-    Fixup also starts the last layer of each branch and the classifier at `jaxinit.zeros()`, adds scalar biases of 0 and
-    gives each branch a scalar multiplier of 1.
+    Fixup also starts the last layer of each branch and the classifier at `jaxinit.zeros()`. It adds scalar biases of 0,
+    and gives each branch a scalar multiplier of 1.
 
     Args:
         init: an initializer for networks without residual branches, such as

@@ -105,8 +105,7 @@ def port(**options: Any) -> int:
     """Compare a model of Flax or Equinox with the torch model that it was ported from.
 
     TORCH_BUILD and FLAX_BUILD name functions, as in my_package.models:build. The first returns a torch module. The
-    second takes nnx.Rngs and returns an NNX model, or takes a key and returns an Equinox model, or takes nothing and
-    returns a Linen module.
+    second takes nnx.Rngs for an NNX model, a key for an Equinox model, or nothing for a Linen module.
     """
     from .porting.commands import port
 

@@ -87,9 +87,9 @@ def assert_conforms(
         dtype: the dtype of each array, floating and real.
         seed: the seed of the keys, a fresh one by default.
         false_alarm: the probability that a conforming `init` fails.
-        miss: the probability that a deviation passes. Its size is 0.5% of a standard deviation for
-            the mean, 1% for the scale of a normal, 2e-5 of the width for the bounds of a uniform, and
-            0.01 for the distribution function.
+        miss: the probability that a deviation passes. Its size for the mean is 0.5% of a standard
+            deviation, and for the scale of a normal 1%. For the bounds of a uniform it is 2e-5 of
+            the width, and for the distribution function 0.01.
 
     Raises:
         AssertionError: a claim does not hold. The message has one line for each.

@@ -18,10 +18,10 @@ def compare(
 ) -> "Comparison":
     """Return a table of the parameters of two models: how far their numbers are apart, or else their distributions.
 
-    Beside a model whose layers have rules, a dict of torch's tensors or a checkpoint is matched as `load` matches it:
-    by torch's names, transposed, split and summed. Any other two are matched by path, where torch's and Flax's names of
-    a parameter, as `weight` and `kernel`, are one. Numbers that differ have one distribution where the distribution
-    functions F_n and G_m of n and m entries are so near that chance alone exceeds the bound with probability alpha::
+    Beside a model whose layers have rules, torch's tensors and checkpoints are matched as in `load`: by torch's names,
+    transposed, split and summed. Any other two are matched by path, where torch's and Flax's names of a parameter, as
+    `weight` and `kernel`, are one. F_n and G_m are the distribution functions of n and m entries. If both have one
+    distribution, chance exceeds this bound with probability alpha at most::
 
         max |F_n(x) - G_m(x)| <= sqrt(log(4 / alpha) / (2 * n)) + sqrt(log(4 / alpha) / (2 * m))
 

@@ -13,16 +13,16 @@ def describe(
 ) -> "Description":
     """Return a table of a model's arrays: what each may be drawn from, and whether that is torch's default.
 
-    If a rule of `jaxinit.nnx`, `linen` or `equinox` knows the layer of an array, the entries are compared with the
-    distribution that torch draws them from. Where they do not agree, or no rule knows the layer, the table names the
-    initializers that chance does not rule out. The entries agree where the distribution functions F of the default and
-    F_n of n entries are so near that chance alone exceeds the bound with probability alpha::
+    If `jaxinit.nnx`, `linen` or `equinox` has a rule for the layer, the entries are compared with torch's distribution
+    for them. Where they do not agree, or there is no rule, the table names the initializers that chance does not rule
+    out. F is the distribution function of the default, and F_n that of n entries. If the entries agree,
+    chance exceeds this bound with probability alpha at most::
 
         max |F_n(x) - F(x)| <= sqrt(log(2 / alpha) / (2 * n))
 
     Args:
-        model: an NNX module, Linen's variables, an Equinox module, a pair of such a module and its state, any tree of
-            arrays, a dict of arrays such as torch's `state_dict()`, or the path of a checkpoint that `load` reads.
+        model: an NNX module, Linen's variables, or an Equinox module or a pair of one and its state. Also any tree of
+            arrays, a dict such as torch's `state_dict()`, or the path of a checkpoint that `load` reads.
         module: the Linen module whose variables `model` is. Without it, no rule knows their layers.
         *inputs: as for `module.init`.
         layout: where torch's axes lie in arrays that no rule knows, to read fans off them. The default is

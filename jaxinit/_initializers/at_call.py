@@ -29,8 +29,8 @@ class at_call:
 
     Raises:
         TypeError: `init` is not an initializer of jaxinit, or `layout` neither a Layout nor a text.
-        ValueError: the call names an axis twice, or one that the shape lacks, or leaves the last axis
-            without a name and there is no `layout`.
+        ValueError: the call names an axis twice, or one that the shape lacks. Also if it leaves the
+            last axis without a name and there is no `layout`.
 
     Example:
         >>> init = jaxinit.at_call(jaxinit.orthogonal(), layout=jaxinit.Layout(1, 2, batch_axis=0))

@@ -110,9 +110,8 @@ class Initializer(_Value, abc.ABC):
         """Draw an array.
 
         Args:
-            key: one PRNG key, typed or legacy, or `nnx.Rngs`, whose stream `params` gives one, or a
-                TorchGenerator, which gives the numbers of torch for torch's array. Constants
-                do not use it.
+            key: one PRNG key, typed or legacy. `nnx.Rngs` gives a key of its stream `params`. A
+                TorchGenerator gives the numbers of torch for torch's array. Constants use no key.
             shape: the shape of your array, with axes as the layout says.
             dtype: the dtype of the result, by default the initializer's own.
             out_sharding: how the result is laid out, on explicit or automatic mesh axes.

@@ -162,8 +162,8 @@ class TorchGenerator(SequentialSource):
             dtype: float32, float64, float16 or bfloat16.
 
         Raises:
-            ValueError: an argument is NaN, `mean` or `std` is infinite, `std <= 0`, `a > b`, the
-                window is one that torch cannot draw from, or `dtype` is another or does not reach so far.
+            ValueError: an argument is NaN, `mean` or `std` is infinite, `std <= 0` or `a > b`. Also if
+                torch cannot draw from the window, or `dtype` is another or does not reach so far.
 
         Example:
             >>> jaxinit.TorchGenerator(0).trunc_normal(0, 0.02, -0.04, 0.04, (2,))
