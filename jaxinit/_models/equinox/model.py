@@ -88,7 +88,7 @@ class EquinoxModel(verbs.Model):
         for path, index in self.tree.counts.items():
             for name in STATISTICS:
                 own = (*path, name)
-                values[own] = norms.unbiased(self._norms[path], values[own], self.tree.leaves[index])
+                values[own] = norms.debiased(self._norms[path], values[own], self.tree.leaves[index])
         return values
 
     def filtered(self, chosen: Any) -> list[Path]:

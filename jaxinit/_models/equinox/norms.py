@@ -18,10 +18,12 @@ def count(layer: eqx.nn.BatchNorm, is_loaded: bool) -> int | bool:
     """
     if layer.mode == "ema":
         return not is_loaded
-    return math.ceil(-60 * math.log(2) / math.log(layer.momentum)) if is_loaded and 0 < layer.momentum < 1 else 0
+    if not is_loaded or not 0 < layer.momentum < 1:
+        return 0
+    return min(math.ceil(-60 * math.log(2) / math.log(layer.momentum)), 2**30)  # a 32-bit integer
 
 
-def unbiased(layer: eqx.nn.BatchNorm, statistic: Any, count: Any) -> Any:
+def debiased(layer: eqx.nn.BatchNorm, statistic: Any, count: Any) -> Any:
     """Return a running statistic as the layer computes with it."""
     if layer.mode == "ema":
         return statistic

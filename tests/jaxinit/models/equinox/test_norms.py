@@ -38,7 +38,7 @@ def evaluated(model: Any, x: torch.Tensor) -> Any:
 
 @pytest.mark.parametrize("mode", ["batch", "ema"])
 def test_running_statistics_of_torch_last_when_training_goes_on(mode: str) -> None:
-    """Equinox keeps the variance of the batch, torch the one of the population: n / (n - 1) times as much."""
+    """Equinox follows the variance of a batch, and torch the unbiased one: n / (n - 1) times as much."""
     with jax.enable_x64(True):
         theirs: Any = filled(torch.nn.BatchNorm1d(6).double())
         model, _ = jaxinit.equinox.load(batch_norm(mode), theirs.state_dict())
