@@ -100,8 +100,10 @@ def is_state_dict(value: Any) -> bool:
     return is_dict and all(isinstance(name, str) and is_numeric(each) for name, each in value.items())
 
 
-def leaves(tree: Any) -> dict[str, Any]:
+def leaves(tree: Any, argument: str = "model") -> dict[str, Any]:
     """Return the arrays among the leaves of a tree by path, joined by dots. Functions and other leaves are left out.
+
+    The errors name the argument that the tree is.
 
     Raises:
         TypeError: no leaf is an array.
@@ -120,10 +122,10 @@ def leaves(tree: Any) -> dict[str, Any]:
         if not is_numeric(leaf):
             continue
         if name in found:
-            raise ValueError(f"`model` must give every array a path of its own, got {name!r} twice")
+            raise ValueError(f"`{argument}` must give every array a path of its own, got {name!r} twice")
         found[name] = leaf
     if not found:
-        raise TypeError(f"`model` must hold arrays of numbers, got {type(tree).__name__} without one")
+        raise TypeError(f"`{argument}` must hold arrays of numbers, got {type(tree).__name__} without one")
     return found
 
 

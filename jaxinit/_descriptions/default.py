@@ -30,14 +30,14 @@ def looks_at_places(init: Any) -> bool:
     return init is not None and not isinstance(init, Elementwise)
 
 
-def judged(init: Any, layers: np.ndarray, shape: tuple[int, ...], rate: float) -> Verdict:
+def judged(init: Any, layers: np.ndarray, shape: tuple[int, ...], rate: float, sample: Sample | None = None) -> Verdict:
     """Compare layers, stacked along the first axis, with the initializer of an array of `shape`.
 
-    Of the layers of an elementwise initializer, entries may have been left out.
+    Of the layers of an elementwise initializer, entries may have been left out. `sample` has the entries of the layers.
     """
     match init:
         case Elementwise():
-            return _drawn_from(init.distribution(shape), layers, rate)
+            return _drawn_from(init.distribution(shape), sample or Sample.of(layers), rate)
         case concatenated(inits=inits) if layers.shape[-1] % len(inits) == 0:
             part = (*shape[:-1], shape[-1] // len(inits))
             each = [
@@ -62,12 +62,12 @@ def _both(*verdicts: Verdict) -> Verdict:
     return Verdict(agrees, max(each.detectable for each in verdicts))
 
 
-def _drawn_from(distribution: Distribution, layers: np.ndarray, rate: float) -> Verdict:
-    if np.iscomplexobj(layers):
+def _drawn_from(distribution: Distribution, sample: Sample, rate: float) -> Verdict:
+    if sample.is_complex:
         return Verdict(None)
-    sample, own = Sample.of(layers), rate / fit.TESTS
-    agrees = not (sample.nan or sample.infinite) and fit.misfit(sample, distribution, own) <= 1
-    return Verdict(agrees or not layers.size, fit.detectable(sample.size, distribution, own))
+    own, has_strays = rate / fit.TESTS, bool(sample.nan or sample.infinite)
+    agrees = not has_strays and (not sample.size or fit.misfit(sample, distribution, own) <= 1)
+    return Verdict(agrees, fit.detectable(sample.size, distribution, own))
 
 
 def _layout(init: Initializer) -> Any:

@@ -136,7 +136,7 @@ def _row(named: Named, layout: Layout, rate: float) -> Row:
     shape = tuple(named.array.shape)
     array = np.asarray(named.array if default.looks_at_places(named.default) else part(named.array))
     sample = Sample.of(array)
-    verdict = default.Verdict(None) if named.default is None else _judged(named, array, rate)
+    verdict = _judged(named, array, sample, rate)
     found = _drawn_from(named, array, sample, verdict, layout, rate / fit.TESTS)
     is_whole = bool(found) and (found[0].distribution is None or sample.is_constant)
     (mean, std), (low, high) = sample.moments, sample.ends
@@ -148,8 +148,10 @@ def _row(named: Named, layout: Layout, rate: float) -> Row:
     )  # fmt: skip
 
 
-def _judged(named: Named, array: np.ndarray, rate: float) -> default.Verdict:
-    return default.judged(named.default, _layers(named, array), named.layer_shape, rate)
+def _judged(named: Named, array: np.ndarray, sample: Sample, rate: float) -> default.Verdict:
+    if named.default is None:
+        return default.Verdict(None)
+    return default.judged(named.default, _layers(named, array), named.layer_shape, rate, sample)
 
 
 def _layers(named: Named, array: np.ndarray) -> np.ndarray:

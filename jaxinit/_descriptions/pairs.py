@@ -52,7 +52,7 @@ def paired(
             return _loaded(view, a, rename, transposed).turned()
     if transposed is not None:
         raise ValueError(f"`transposed` is for a model beside torch's tensors, got {transposed!r}")
-    return _by_name(_named(a, views[0]), _named(b, views[1]), rename)
+    return _by_name(_named(a, views[0], "a"), _named(b, views[1], "b"), rename)
 
 
 def _is_torchs(value: Any) -> bool:
@@ -80,10 +80,10 @@ def _listed(names: list[str]) -> str:
     return " + ".join(names if len(names) < 4 else [names[0], "...", names[-1]])
 
 
-def _named(value: Any, view: Any) -> dict[str, Any]:
+def _named(value: Any, view: Any, argument: str) -> dict[str, Any]:
     if view is not None:
         return {dotted(path): array for path, array in view.values().items()}
-    return dict(checkpoint.read(value)) if _is_torchs(value) else leaves(value)
+    return dict(checkpoint.read(value)) if _is_torchs(value) else leaves(value, argument)
 
 
 def _by_name(first: dict[str, Any], second: dict[str, Any], rename: Rename | None) -> Pairs:

@@ -43,19 +43,21 @@ class Sample:
     """The dtype of the array. That of `finite` may be wider."""
     nan: int
     infinite: int
+    is_complex: bool
+    """Whether the array is complex. Then the real and imaginary parts are entries here."""
 
     @classmethod
     def of(cls, array: np.ndarray) -> "Sample":
-        """Return the sample of an array. A complex entry counts as two."""
-        flat = array.reshape(-1)
-        flat = flat.view(flat.real.dtype) if np.iscomplexobj(flat) else flat
+        """Return the sample of an array."""
+        flat, is_complex = array.reshape(-1), np.iscomplexobj(array)
+        flat = flat.view(flat.real.dtype) if is_complex else flat
         # NumPy sorts and searches float32 much faster than bfloat16.
         values = flat.astype(np.float32) if flat.dtype.itemsize < 4 or flat.dtype.kind == "b" else flat
         is_finite = np.isfinite(values)
         if is_finite.all():
-            return cls(values, flat.dtype, 0, 0)
+            return cls(values, flat.dtype, 0, 0, is_complex)
         nan = int(np.isnan(values).sum())
-        return cls(values[is_finite], flat.dtype, nan, int(values.size - is_finite.sum()) - nan)
+        return cls(values[is_finite], flat.dtype, nan, int(values.size - is_finite.sum()) - nan, is_complex)
 
     @property
     def size(self) -> int:
