@@ -184,7 +184,7 @@ def _wrong(array: np.ndarray, sample: Sample, agrees: bool | None, is_whole: boo
     for count, word in ((sample.nan, "NaN"), (sample.infinite, "infinite")):
         if count:
             yield f"{count} {word}"
-    if sample.dtype.kind in "iub":
+    if not sample.is_floating:
         if array.ndim:  # a scalar counts, as BatchNorm's num_batches_tracked
             yield f"{array.dtype}, not floating"
     elif sample.is_narrow():

@@ -44,7 +44,7 @@ def misfit(sample: Sample, distribution: Distribution, rate: float) -> float:
     if isinstance(distribution, Constant):
         value = float(np.asarray(distribution.value.real).astype(sample.dtype))
         return 0.0 if sample.ends == (value, value) else math.inf
-    if not sample.size or sample.dtype.kind not in "fV":
+    if not sample.size or not sample.is_floating:
         return math.inf
     worst = 0.0
     with np.errstate(over="ignore"):

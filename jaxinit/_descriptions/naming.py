@@ -110,7 +110,7 @@ def candidates(array: np.ndarray, sample: Sample, shape: Shape, layout: Layout, 
     """
     if whole := as_a_whole(array, sample, layout, rate):
         return [whole]
-    if sample.is_constant or not sample.size or sample.nan or sample.infinite or sample.dtype.kind not in "fV":
+    if sample.is_constant or not sample.size or sample.nan or sample.infinite or not sample.is_floating:
         return []
     usual, suggested = (
         _rated(_usual(shape, layout), sample, rate),
@@ -201,7 +201,7 @@ def as_a_whole(array: np.ndarray, sample: Sample, layout: Layout, rate: float) -
         for init in (eye(layout=layout), dirac(layout=layout)):
             if is_drawn_alike(init, array):
                 return Candidate(call(init), None)
-    gain = orthogonal_gain(array, layout, rate)
+    gain = orthogonal_gain(array, layout, rate) if sample.is_floating else None
     return None if gain is None else Candidate(call(orthogonal(float(f"{gain:.4g}"))), None)
 
 
@@ -214,7 +214,7 @@ def is_drawn_alike(init: Initializer, array: np.ndarray) -> bool:
 
 def orthogonal_gain(array: np.ndarray, layout: Layout, rate: float) -> float | None:
     """Return the length of rows or columns at right angles, if chance does not explain them, or None."""
-    if array.dtype.kind in "iub" or array.ndim < 2:
+    if array.ndim < 2:
         return None
     with contextlib.suppress(ValueError), np.errstate(over="ignore", invalid="ignore"):
         matrix = layout.to_torch(array)

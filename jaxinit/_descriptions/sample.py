@@ -60,6 +60,10 @@ class Sample:
         return cls(values[is_finite], flat.dtype, nan, int(values.size - is_finite.sum()) - nan, is_complex)
 
     @property
+    def is_floating(self) -> bool:
+        return jnp.issubdtype(self.dtype, jnp.floating)
+
+    @property
     def size(self) -> int:
         return self.finite.size
 

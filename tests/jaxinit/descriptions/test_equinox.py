@@ -27,7 +27,7 @@ class Net(eqx.Module):
         self.linear = eqx.nn.Linear(40, 50, key=one)
         self.up = eqx.nn.ConvTranspose2d(4, 60, 2, key=two)
         self.norm = eqx.nn.BatchNorm(16, "batch", mode="batch")
-        self.lstm = eqx.nn.LSTMCell(20, 30, key=three)
+        self.lstm = eqx.nn.LSTMCell(20, 90, key=three)
 
 
 def marks(model: Any) -> dict[str, bool | None]:
