@@ -1,6 +1,5 @@
-"""Rules of depth and width: the numbers of their papers, and of the packages that their authors published."""
+"""Rules of depth and width: the numbers of their papers, and of their published code. other_models has mup."""
 
-import importlib
 import math
 import pickle
 from typing import Any
@@ -14,7 +13,7 @@ import jaxinit
 from jaxinit import FLAX, TORCH, Layout, TorchGenerator, scaling
 from jaxinit._initializers.text import from_text
 from jaxinit._models.correspondence import with_layout
-from jaxinit.distributions import Constant, Normal, TruncatedNormal, Uniform
+from jaxinit.distributions import Constant, Normal
 
 KEY = jax.random.key(0)
 UNTYPED: Any = scaling
@@ -73,61 +72,6 @@ def test_mup_is_table_8_of_its_paper(role: str) -> None:
     assert init.distribution(base) == Normal(0.0, 0.3)
     variance = 0.3**2 * (base[0] / wide[0] if role == "hidden" else 1)
     assert math.isclose(init.distribution(wide).std ** 2, variance, rel_tol=1e-14)
-
-
-SHAPES = {  # of torch, with the base of each axis that grows
-    "input": ((256, 10), (64, None)),
-    "hidden": ((256, 96), (64, 32)),
-    "output": ((10, 256), (None, 64)),
-    "hidden convolution": ((256, 96, 3, 5), (64, 32, None, None)),
-    "as the base": ((64, 32), (64, 32)),
-}
-CALLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "normal": ("normal_", {"std": 0.3}),
-    "uniform": ("uniform_", {"a": -0.3, "b": 0.3}),
-    "trunc_normal": ("trunc_normal_", {"std": 0.3, "a": -0.5, "b": 0.5}),
-    "xavier_normal": ("xavier_normal_", {"gain": 2.0}),
-    "xavier_uniform": ("xavier_uniform_", {"gain": 2.0}),
-    "kaiming_normal": ("kaiming_normal_", {"mode": "fan_in", "nonlinearity": "relu"}),
-    "kaiming_normal, fan_out": ("kaiming_normal_", {"mode": "fan_out"}),
-    "kaiming_uniform": ("kaiming_uniform_", {"a": 5**0.5}),
-}
-
-
-def drawn(function: Any, tensor: torch.Tensor, **arguments: Any) -> torch.Tensor:
-    """Return what a function of torch's style draws after the seed 0."""
-    torch.manual_seed(0)
-    result: torch.Tensor = function(tensor, **arguments)
-    return result
-
-
-def unscaled(distribution: Any, tensor: torch.Tensor) -> tuple[float, torch.Tensor]:
-    """Return the scale of a distribution around 0, and torch's draws from it at scale 1."""
-    match distribution:
-        case Normal(_, std):
-            return std, drawn(torch.nn.init.normal_, tensor)
-        case Uniform(low, high):
-            return high, drawn(torch.nn.init.uniform_, tensor, a=low / high, b=1.0)
-        case TruncatedNormal(_, std, low, high):
-            return std, drawn(torch.nn.init.trunc_normal_, tensor, a=low / std, b=high / std)
-    raise TypeError(distribution)
-
-
-@pytest.mark.parametrize("axes", SHAPES)
-@pytest.mark.parametrize("call", CALLS)
-def test_mup_has_the_scale_of_the_package_mup(call: str, axes: str) -> None:
-    """Draws of one seed differ by the ratio of their scales, which is then known to 12 digits."""
-    package: Any = pytest.importorskip("mup", reason="the authors' package: pip install mup")
-    (shape, base), (name, arguments) = SHAPES[axes], CALLS[call]
-    tensor: Any = torch.empty(shape, dtype=torch.float64)
-    tensor.infshape = package.InfShape([package.InfDim(own, size) for own, size in zip(base, shape, strict=True)])
-    theirs = drawn(getattr(importlib.import_module("mup.init"), name), tensor, **arguments)
-
-    base_shape = [own or size for own, size in zip(base, shape, strict=True)]
-    inner = getattr(jaxinit, name.removesuffix("_"))(**arguments)
-    distribution = scaling.mup(inner, base_shape, layout=TORCH).distribution(shape)
-    scale, unit = unscaled(distribution, torch.empty(shape, dtype=torch.float64))
-    np.testing.assert_allclose(theirs.numpy(), unit.numpy() * scale, rtol=1e-12, atol=1e-13)
 
 
 def test_mup_counts_the_fans_of_its_layout() -> None:

@@ -1,10 +1,7 @@
-"""Normals cut off at numbers of standard deviations: what timm and JAX mean by a truncated normal."""
+"""Normals cut off at numbers of standard deviations, as JAX means by a truncated normal. other_models has timm."""
 
-import importlib.util
 import math
 import pickle
-import runpy
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-import torch
 
 import jaxinit
 from jaxinit import FLAX, TORCH, Layout, TorchGenerator
@@ -43,52 +39,6 @@ def assert_quantiles(init: Any, drawn: np.ndarray, uniform: np.ndarray) -> None:
 
 def erf(sigmas: float) -> float:
     return math.erf(sigmas / math.sqrt(2))
-
-
-def timm() -> dict[str, Any]:
-    """Return timm's initializers, which need torch alone. The whole of timm needs torchvision."""
-    found = importlib.util.find_spec("timm")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("the reference implementation: pip install timm")
-    return runpy.run_path(f"{found.submodule_search_locations[0]}/layers/weight_init.py")
-
-
-@pytest.mark.parametrize(
-    ("init", "lower", "upper", "call"),
-    [
-        (truncated(jaxinit.normal(std=0.02)), -2, 2, lambda timm, t: timm["trunc_normal_tf_"](t, std=0.02)),
-        (
-            truncated(jaxinit.normal(0.3, 0.5), -1, 3),
-            -1,
-            3,
-            lambda timm, t: timm["trunc_normal_tf_"](t, mean=0.3, std=0.5, a=-1.0, b=3.0),
-        ),
-        (with_layout(LECUN, TORCH), -2, 2, lambda timm, t: timm["lecun_normal_"](t)),
-        (
-            with_layout(0.5 * GLOROT, TORCH),
-            -2,
-            2,
-            lambda timm, t: timm["variance_scaling_"](t, 0.25, mode="fan_avg", distribution="truncated_normal"),
-        ),
-        (
-            truncated(jaxinit.kaiming_normal(mode="fan_out", nonlinearity="relu", layout=TORCH), keep_std=True),
-            -2,
-            2,
-            lambda timm, t: timm["variance_scaling_"](t, 2.0, mode="fan_out", distribution="truncated_normal"),
-        ),
-    ],
-    ids=["trunc_normal_tf_", "trunc_normal_tf_ with bounds", "lecun_normal_", "glorot", "he"],
-)
-def test_timm_draws_the_same_distribution(
-    init: Any, lower: float, upper: float, call: Callable[..., Any], seed: int
-) -> None:
-    """timm draws a uniform number and takes its quantile."""
-    tensor, uniform = torch.empty(SHAPE, dtype=torch.float64), torch.empty(SHAPE, dtype=torch.float64)
-    torch.manual_seed(seed)
-    call(timm(), tensor)
-    torch.manual_seed(seed)
-    uniform.uniform_(erf(lower), erf(upper))
-    assert_quantiles(init, tensor.numpy(), uniform.numpy())
 
 
 @pytest.mark.parametrize(
