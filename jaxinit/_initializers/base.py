@@ -2,18 +2,18 @@
 
 import abc
 import dataclasses
-import functools
 import math
 import typing
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self, TypeVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
 from jax.typing import DTypeLike
 
 from jaxinit import _arguments
+from jaxinit._initializers.other_styles import Kind, in_this_style, is_shape
 from jaxinit._sampling.sharding import OutSharding, device_put
 from jaxinit._sampling.source import Array, Source, Stream, as_source
 from jaxinit.distributions import Distribution
@@ -28,30 +28,7 @@ class _Value:
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
 
 
-Call = TypeVar("Call", bound=Callable[..., Any])
-
-
-def _in_this_style(call: Call) -> Call:
-    """Refuse the calls of other frameworks, and name the adapter for each."""
-
-    @functools.wraps(call)
-    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if len(args) > 4 or kwargs.keys() & {"in_axis", "out_axis"}:
-            raise TypeError(
-                "an initializer is called with key, shape, dtype and out_sharding, got `in_axis` or `out_axis` too; "
-                "pass jaxinit.at_call(init) to callers that name axes"
-            )
-        if not (args or "key" in kwargs) or (args and isinstance(args[0], tuple | list)):
-            raise TypeError(
-                f"`key` must be a JAX PRNG key such as jax.random.key(0), got {args[0] if args else 'none'}; pass "
-                "jaxinit.keras.initializer(init) to Keras and jaxinit.haiku.initializer(init) to Haiku, which pass none"
-            )
-        return call(self, *args, **kwargs)
-
-    return called  # type: ignore[return-value]  # has the same signature
-
-
-class Initializer(_Value, abc.ABC):
+class Initializer(_Value, metaclass=Kind):
     """Draw arrays by JAX's `Initializer` protocol: the base class, an immutable value.
 
     The same key, shape and dtype give the same array eagerly, under `jit` and `vmap`, and on
@@ -93,13 +70,18 @@ class Initializer(_Value, abc.ABC):
                     f"`{cls._namespace}.{cls.__name__}` builds an initializer and takes no key; "
                     f"did you mean `{cls.__name__}()`?"
                 )
+        if args and is_shape(args[0]):
+            raise TypeError(
+                f"`{cls._namespace}.{cls.__name__}` builds an initializer and takes no shape, got {args[0]}; "
+                f"in Haiku, pass jaxinit.haiku.initializer({cls._namespace}.{cls.__name__}())"
+            )
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
         if self.dtype is not None:
             self._canonical(dtype=None if self.dtype is float else _arguments.parse_dtype(self.dtype))
 
-    @_in_this_style
+    @in_this_style
     def __call__(
         self,
         key: jax.Array | Source | Stream,

@@ -44,6 +44,25 @@ def test_a_call_of_another_style_names_the_adapter() -> None:
             call()
 
 
+@pytest.mark.parametrize("layer", ["MultiHeadAttention", "GroupQueryAttention"])
+def test_attention_of_keras_names_the_adapter(layer: str) -> None:
+    attention = getattr(keras.layers, layer)(4, 4, 2, kernel_initializer=jaxinit.normal())
+    message = r"'normal' has no attribute 'from_config'; pass jaxinit.keras.initializer\(init\) to Keras"
+    with pytest.raises(AttributeError, match=message):
+        attention.build((1, 3, 8), (1, 3, 8))
+    with pytest.raises(AttributeError, match=r"type object 'normal' has no attribute 'config'$"):
+        UNTYPED.normal.config  # noqa: B018  # an attribute is looked up
+
+
+def test_a_factory_that_haiku_calls_names_the_adapter() -> None:
+    message = (
+        r"`jaxinit.kaiming_normal` builds an initializer and takes no shape, got \[3, 4\]; "
+        r"in Haiku, pass jaxinit.haiku.initializer\(jaxinit.kaiming_normal\(\)\)"
+    )
+    with pytest.raises(TypeError, match=message):
+        HAIKU.transform(lambda: HAIKU.Linear(4, w_init=UNTYPED.kaiming_normal)(jnp.ones((1, 3)))).init(KEY)
+
+
 @pytest.mark.parametrize("init", VALUES, ids=repr)
 def test_its_text_gives_the_initializer(init: jaxinit.Initializer) -> None:
     assert from_text(repr(init)) == init
