@@ -122,7 +122,7 @@ def _drawn(part: Part, values: np.ndarray, torch_draws: TorchDraws, rates: Rates
     else:
         same, about = _like(values, expected, rates), told(expected)
     detectable = 0.0 if expected and expected.kind == "constant" else Kolmogorov().detectable(values.size, rates)
-    port = about if same else _described(values)
+    port = about if same else _described(values) + _default_of_flax(values, part)
     return Drawn(part.path, part.name, part.tensors, part.where.shape, about, port, same, values.size, detectable)
 
 
@@ -205,6 +205,14 @@ def _described(values: np.ndarray) -> str:
             mean = 0.0 if abs(found.mean) < 5 * found.std / math.sqrt(values.size) else found.mean
             return f"N({mean:.2g}, {found.std:.2g})"
     return f"entries with mean {found.mean:.3g}, std {found.std:.3g}, from {found.low:.3g} to {found.high:.3g}"
+
+
+def _default_of_flax(values: np.ndarray, part: Part) -> str:
+    """Return words that name Flax's default, which has the variance 1 / fan_in, if the entries are like it."""
+    shape, name = part.where.shape, part.path.rpartition(".")[2]
+    fans = [math.prod(shape[:axis]) for axis in range(1, len(shape))] if name == "kernel" else shape[-1:]
+    is_like = name in ("kernel", "embedding") and any(abs(values.std() * math.sqrt(fan) - 1) < 0.03 for fan in fans)
+    return ", Flax's default" if is_like else ""
 
 
 def findings(drawn: Sequence[Drawn]) -> Iterator[Finding]:

@@ -87,11 +87,18 @@ class PortReport:
 
     @property
     def summary(self) -> list[Finding]:
-        """Return the findings, one for all that are alike and whose paths differ only in the numbers of blocks."""
+        """Return the findings, one for all that are alike.
+
+        Alike are findings whose paths differ only in the numbers of blocks, and parameters that are drawn from one
+        distribution in torch and from one kind of distribution in the port.
+        """
         alike: dict[tuple[str, str], list[Finding]] = {}
         for finding in self.findings:
             block = re.sub(r"(?<![^._])\d+(?![^.])", "", finding.path)
-            rule = re.sub("`[^`]*`", "", finding.message).split(", yours ")[0]
+            rule = re.sub("`[^`]*`", "", finding.message)
+            torch, is_drawn, port = rule.partition(", yours ")
+            if is_drawn:
+                block, rule = "", f"{torch} {re.sub(r'-?[0-9.]+', '', port)}"
             alike.setdefault((block, rule), []).append(finding)
         return [_with_count(found) for found in alike.values()]
 
@@ -113,7 +120,7 @@ class PortReport:
                 f"The port starts as its torch model: {count} parameters are drawn from the same distributions{agree}"
             )
         number, alike = len(self.findings), len(self.summary)
-        kinds = f", {alike} without repeated blocks" if alike < number else ""
+        kinds = f", of {alike} sorts" if alike < number else ""
         return f"The port differs from its torch model in {number} place{'s' * (number > 1)}{kinds}"
 
     def as_json(self) -> dict[str, Any]:
@@ -133,5 +140,7 @@ class PortReport:
 
 def _with_count(alike: Sequence[Finding]) -> Finding:
     """Return the first of several findings, with the number of the others."""
-    others = f". {len(alike) - 1} more like it in other blocks" if alike[1:] else ""
-    return dataclasses.replace(alike[0], message=f"{alike[0].message}{others}")
+    if not alike[1:]:
+        return alike[0]
+    where = "other parameters" if ", yours " in alike[0].message else "other blocks"
+    return dataclasses.replace(alike[0], message=f"{alike[0].message}. {len(alike) - 1} more like it in {where}")

@@ -95,8 +95,9 @@ def findings(outputs: Sequence[Output], is_loaded: bool) -> Iterator[Finding]:
     if not is_loaded:
         off += ". The parameters without a counterpart were not loaded"
     if before is None or not math.isnan(before.difference):
-        between = f". `{before.path}` before it agrees, so look between the two" if before else ""
-        yield Finding(first.path, "output", f"{where}: {off}{between}")
+        cause = "in it or between the two" if first.path else "after it"
+        agrees = f". `{before.path}` before it agrees, so the cause lies {cause}" if before else ""
+        yield Finding(first.path, "output", f"{where}: {off}{agrees}")
     else:
         skipped = f"`{before.path}` comes before it in torch, and the port does not call it"
         yield Finding(before.path, "output", f"{where}: {off}. {skipped}")

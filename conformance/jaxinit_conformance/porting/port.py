@@ -173,4 +173,5 @@ _RATES = RATES.over(2)  # draws and signals
 
 
 def _versions(package: str) -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("jaxinit", "torch", "jax", package)}
+    installed = {name: metadata.version(name) for name in ("torch", "jax", package)}
+    return {"jaxinit": jaxinit.__version__, **installed}

@@ -7,7 +7,7 @@ sources if it is a sum, as a recurrent bias is.
 import dataclasses
 import difflib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,24 +111,47 @@ def _unexpected(unexpected: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
 
 
 def module_pairs(matching: Matching) -> dict[str, str]:
-    """Return the paths of the port's modules by torch's names, for modules whose parameters correspond."""
-    users: dict[str, set[str]] = {}
-    for path, tensors in matching.tensors.items():
-        for name in tensors:
-            users.setdefault(name, set()).add(_above(path))
-    found: dict[str, set[str]] = {}
-    for name, paths in users.items():
-        if len(paths) == 1:
-            _climb(found, next(iter(paths)), _above(name))
-    paths_of = {name: next(iter(paths)) for name, paths in found.items() if len(paths) == 1}
-    return {name: path for name, path in paths_of.items() if list(paths_of.values()).count(path) == 1}
+    """Return the paths of the port's modules by torch's names: of modules that hold the same tensors.
+
+    Several modules, one within the other, hold the same tensors if one of them adds none. The innermost ones
+    correspond, and those around them if there are as many on both sides.
+    """
+    in_torch = _holders({name: (name,) for own in matching.tensors.values() for name in own})
+    in_port = {
+        held: [path for path in paths if not _is_list(path, matching.tensors)]
+        for held, paths in _holders(matching.tensors).items()
+    }
+    found: dict[str, str] = {}
+    for tensors, names in in_torch.items():
+        paths = in_port.get(tensors, [])
+        if _is_nested(names) and _is_nested(paths):
+            same = len(names) if len(names) == len(paths) else 1
+            found |= dict(zip(names[:same], paths[:same], strict=False))
+    return found
 
 
-def _climb(found: dict[str, set[str]], path: str, name: str) -> None:
-    """Note a module and the modules around it, as long as both have one."""
-    while path and name:
-        found.setdefault(name, set()).add(path)
-        path, name = _above(path), _above(name)
+def _holders(tensors: Mapping[str, tuple[str, ...]]) -> dict[frozenset[str], list[str]]:
+    """Return the modules that hold each set of tensors, the innermost first."""
+    held: dict[str, set[str]] = {}
+    for path, own in tensors.items():
+        module = _above(path)
+        while module:
+            held.setdefault(module, set()).update(own)
+            module = _above(module)
+    found: dict[frozenset[str], list[str]] = {}
+    for module in sorted(held, key=lambda name: -name.count(".")):
+        found.setdefault(frozenset(held[module]), []).append(module)
+    return found
+
+
+def _is_list(module: str, paths: Iterable[str]) -> bool:
+    """Return whether a module of the port is a list, which has no output of its own."""
+    inside = (path.removeprefix(f"{module}.") for path in paths if path.startswith(f"{module}."))
+    return all(path.partition(".")[0].isdigit() for path in inside)
+
+
+def _is_nested(modules: Sequence[str]) -> bool:
+    return all(inner.startswith(f"{outer}.") for inner, outer in itertools.pairwise(modules))
 
 
 def _above(name: str) -> str:

@@ -27,7 +27,74 @@ def test_a_report_names_blocks_alike_once() -> None:
         "`blocks.0.fc2.bias`: absent",
         "off",
     ]
-    assert report.verdict.endswith("in 5 places, 3 without repeated blocks")
+    assert report.verdict.endswith("in 5 places, of 3 sorts")
+
+
+def test_a_report_names_parameters_drawn_alike_once() -> None:
+    def message(path: str, torch_draws: str, std: float) -> str:
+        return f"`{path}`: torch draws {torch_draws}, yours a normal cut at {-2 * std} and {2 * std}, Flax's default"
+
+    drawn = {"up": ("N(0, 0.02)", 0.1), "down": ("N(0, 0.02)", 0.05), "scaled": ("N(0, 0.004)", 0.1)}
+    found = [Finding(path, "distribution", message(path, *numbers)) for path, numbers in drawn.items()]
+    summary = PortReport({}, 0, tuple(found), (), {}, (), ()).summary
+    assert [finding.path for finding in summary] == ["up", "scaled"]
+    assert summary[0].message.endswith("Flax's default. 1 more like it in other parameters")
+
+
+def test_a_module_corresponds_to_the_one_with_the_same_tensors() -> None:
+    """torch's module `mlp` holds two of the four layers that the port has in its block."""
+
+    class TorchBlock(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.attention = torch.nn.LayerNorm(8), torch.nn.Linear(8, 8)
+            layers = {"fc1": torch.nn.Linear(8, 8), "fc2": torch.nn.Linear(8, 8)}
+            self.mlp = torch.nn.Sequential(collections.OrderedDict(layers))
+
+        def forward(self, x: Any) -> Any:
+            return x + self.mlp(self.attention(self.norm(x)))
+
+    class TorchNet(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks, self.head = torch.nn.ModuleList([TorchBlock()]), torch.nn.Linear(8, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.blocks[0](x))
+
+    class Block(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.norm = nnx.LayerNorm(8, epsilon=1e-5, rngs=rngs)
+            self.attention, self.fc1, self.fc2 = (
+                nnx.Linear(8, 8, rngs=rngs, **jaxinit.defaults.linear(8)) for _ in range(3)
+            )
+
+        def __call__(self, x: Any) -> Any:
+            return x + self.fc2(self.fc1(self.attention(self.norm(x))))
+
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.blocks = nnx.List([Block(rngs)])
+            self.head = nnx.Linear(8, 3, rngs=rngs, **jaxinit.defaults.linear(8))
+
+        def __call__(self, x: Any) -> Any:
+            return self.head(self.blocks[0](x))
+
+    report = jaxinit_conformance.port(TorchNet, Net, np.ones((2, 8), np.float32), rename=[("mlp.", "")])
+    assert report.conforms, report.findings
+    paths = [output.path for output in report.outputs]
+    assert paths == [*(f"blocks.0.{name}" for name in ("norm", "attention", "fc1", "fc2")), "blocks.0", "head", ""]
+
+
+def test_flaxs_default_is_named() -> None:
+    def torch_build() -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Embedding(60, 16), torch.nn.Linear(16, 40, bias=False))
+
+    def flax_build(rngs: nnx.Rngs) -> nnx.Module:
+        return nnx.Sequential(nnx.Embed(60, 16, rngs=rngs), nnx.Linear(16, 40, use_bias=False, rngs=rngs))
+
+    findings = jaxinit_conformance.port(torch_build, flax_build).findings
+    assert [finding.message.endswith(", Flax's default") for finding in findings] == [True, True]
 
 
 def test_a_report_begins_with_several_kinds() -> None:
