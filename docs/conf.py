@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import os
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.writers.html5 import HTML5Translator
 
 import jaxinit
@@ -60,14 +62,22 @@ def mathml(writer: HTML5Translator, node: nodes.math | nodes.math_block) -> None
     raise nodes.SkipNode
 
 
-def say_where(app: Sphinx, exception: Exception | None) -> None:
-    if exception is None:
-        print(f"The site is in {Path(app.outdir) / 'index.html'}")
+LOADED_FROM_ELSEWHERE = re.compile(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="(?:https?:)?//[^"]*')
+
+
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Refuse a page that would load something from another host, and print where the site is."""
+    if exception is not None:
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        if found := LOADED_FROM_ELSEWHERE.search(page.read_text()):
+            raise ExtensionError(f"{page} must load nothing from another host, got {found.group()}")
+    print(f"The site is in {Path(app.outdir) / 'index.html'}")
 
 
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", draw)
-    app.connect("build-finished", say_where)
+    app.connect("build-finished", finish)
     app.connect("autodoc-process-signature", signature)
     app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))
 
