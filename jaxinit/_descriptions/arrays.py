@@ -48,7 +48,7 @@ def named_arrays(
     if (view := view_of(model, module, inputs, kwargs)) is not None:
         return [*_of_view(view)], layout or (TORCH if _is_equinox(model) else FLAX)
     if isinstance(model, str | os.PathLike) or is_state_dict(model):
-        arrays = checkpoint.read(model)
+        arrays = read(model)
         is_torchs = any(name.rpartition(".")[2] == "weight" for name in arrays)
         return [Named(name, array) for name, array in arrays.items()], layout or (TORCH if is_torchs else FLAX)
     return [Named(*item) for item in leaves(model).items()], layout or FLAX
@@ -92,6 +92,14 @@ def _of_view(view: Any) -> Iterator[Named]:
         dotted = ".".join(path)
         given = getattr(modules.get(path[:-1]), f"{path[-1]}_init", None)
         yield Named(dotted, array, defaults.get(dotted), given, view.stacks.places.get(path))
+
+
+def read(value: Any, argument: str = "model") -> dict[str, np.ndarray]:
+    """Return the arrays of a dict or a checkpoint as `load` reads them. The errors name the argument that it is."""
+    try:
+        return checkpoint.read(value)
+    except (ImportError, TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`state`", f"`{argument}`", 1)) from None
 
 
 def is_state_dict(value: Any) -> bool:

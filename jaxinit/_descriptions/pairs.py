@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxinit._descriptions.arrays import is_state_dict, leaves, own_view, view_of
-from jaxinit._models.loading import checkpoint
+from jaxinit._descriptions.arrays import is_state_dict, leaves, own_view, read, view_of
 from jaxinit._models.loading.selection import Globs, Rename, renamed
 from jaxinit._models.matching import dotted
 from jaxinit.layouts import FLAX
@@ -47,9 +46,9 @@ def paired(
         raise TypeError(f"`module` must be the module of `a` or `b`, got {module!r} with two checkpoints")
     match views:
         case [view, None] if view is not None and _is_torchs(b):
-            return _loaded(view, b, rename, transposed)
+            return _loaded(view, read(b, "b"), rename, transposed)
         case [None, view] if view is not None and _is_torchs(a):
-            return _loaded(view, a, rename, transposed).turned()
+            return _loaded(view, read(a, "a"), rename, transposed).turned()
     if transposed is not None:
         raise ValueError(f"`transposed` is for a model beside torch's tensors, got {transposed!r}")
     return _by_name(_named(a, views[0], "a"), _named(b, views[1], "b"), rename)
@@ -83,7 +82,7 @@ def _listed(names: list[str]) -> str:
 def _named(value: Any, view: Any, argument: str) -> dict[str, Any]:
     if view is not None:
         return {dotted(path): array for path, array in view.values().items()}
-    return dict(checkpoint.read(value)) if _is_torchs(value) else leaves(value, argument)
+    return dict(read(value, argument)) if _is_torchs(value) else leaves(value, argument)
 
 
 def _by_name(first: dict[str, Any], second: dict[str, Any], rename: Rename | None) -> Pairs:

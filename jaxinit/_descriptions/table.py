@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 _WIDE = 32
-"""A longer cell may be folded in a console."""
+"""A longer cell may be folded."""
 _MARK = "red"
 
 
@@ -89,8 +89,13 @@ def _html_row(line: Line) -> str:
 
 
 def _html_cells(tag: str, cells: Sequence[str]) -> str:
-    style = "text-align:left;padding:2px 1em 2px 0"
-    return "".join(f"<{tag} style='{style}'>{html.escape(printable(cell))}</{tag}>" for cell in cells)
+    return "".join(f"<{tag} style='{_html_style(cell)}'>{html.escape(printable(cell))}</{tag}>" for cell in cells)
+
+
+def _html_style(cell: str) -> str:
+    """Return the style of a cell, of which a long one is folded at spaces."""
+    folded = f";white-space:normal;min-width:{_WIDE // 2}em" if len(cell) > _WIDE else ""
+    return f"text-align:left;vertical-align:top;padding:2px 1em 2px 0{folded}"
 
 
 def printable(text: str) -> str:

@@ -54,6 +54,14 @@ def test_a_checkpoint_is_described_by_its_path(tmp_path: Path) -> None:
         assert paths(path) == ["fc.weight"]
 
 
+def test_a_checkpoint_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^`model` must be a folder with one checkpoint, got .* with none$"):
+        jaxinit.describe(tmp_path)
+    np.savez(tmp_path / "x.npz", a=np.ones(1))
+    with pytest.raises(ValueError, match=r"^`model` must be a file of safetensors, or of torch\.save"):
+        jaxinit.describe(tmp_path / "x.npz")
+
+
 def test_a_model_without_parameters_has_no_rows() -> None:
     class Empty(nnx.Module):
         pass

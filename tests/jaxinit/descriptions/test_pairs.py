@@ -41,7 +41,7 @@ def state(torch_seed: None) -> dict[str, torch.Tensor]:
 
 
 def loaded(state: Any) -> Net:
-    model = Net(nnx.Rngs(0))
+    model = jaxinit.nnx.init(Net, nnx.Rngs(0))
     jaxinit.nnx.load(model, state)
     return model
 
@@ -74,13 +74,13 @@ def test_one_entry_that_differs_is_seen(state: Any) -> None:
 def test_what_is_missing_left_over_or_of_another_shape_is_told(state: Any) -> None:
     del state["conv.bias"]
     state |= {"extra": torch.ones(2), "fc.weight": torch.ones(8, 9)}
-    found = jaxinit.compare(Net(nnx.Rngs(0)), state)
+    found = jaxinit.compare(jaxinit.nnx.init(Net, nnx.Rngs(0)), state)
     assert found.missing == ("conv.bias", "fc.kernel")
     assert found.unexpected == ("extra",)
     assert found.problems == ("fc.weight must have shape (8, 8), got (8, 9)",)
     assert not found.same
     assert "fc.weight must have shape (8, 8), got (8, 9)" in str(found).splitlines()
-    turned = jaxinit.compare(state, Net(nnx.Rngs(0)))
+    turned = jaxinit.compare(state, jaxinit.nnx.init(Net, nnx.Rngs(0)))
     assert (turned.missing, turned.unexpected) == (found.unexpected, found.missing)
 
 
@@ -183,3 +183,12 @@ def test_what_holds_no_array_is_refused(argument: str) -> None:
     sides: dict[str, Any] = {"a": {"weight": np.ones(1)}, "b": {"weight": np.ones(1)}, argument: None}
     with pytest.raises(TypeError, match=rf"^`{argument}` must hold arrays of numbers, got NoneType without one$"):
         jaxinit.compare(**sides)
+
+
+@pytest.mark.parametrize("argument", ["a", "b"])
+def test_a_checkpoint_that_cannot_be_read_is_told_by_its_argument(argument: str, tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"")
+    for beside in (nnx.Linear(2, 3, rngs=nnx.Rngs(0)), {"weight": np.ones(1)}):
+        sides: dict[str, Any] = {"a": beside, "b": beside, argument: tmp_path / "x.safetensors"}
+        with pytest.raises(ValueError, match=rf"^`{argument}` must be a file of safetensors, or of torch\.save"):
+            jaxinit.compare(**sides)
