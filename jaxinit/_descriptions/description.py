@@ -134,7 +134,7 @@ def described(arrays: Sequence[Named], layout: Layout) -> Description:
 
 def _row(named: Named, layout: Layout, rate: float) -> Row:
     shape = tuple(named.array.shape)
-    array = np.asarray(named.array if default.looks_at_places(named.default) else part(named.array))
+    array = np.asarray(named.array) if default.looks_at_places(named.default) else part(named.array)
     sample = Sample.of(array)
     verdict = _judged(named, array, sample, rate)
     found = _drawn_from(named, array, sample, verdict, layout, rate / fit.TESTS)

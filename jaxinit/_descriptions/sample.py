@@ -5,6 +5,7 @@ import functools
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -18,20 +19,36 @@ _COLUMNS = 12
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def part(array: Any) -> Any:
-    """Return a JAX or NumPy array, or evenly spaced indices of one with many entries. Index 0 is always there.
+def part(array: Any) -> np.ndarray:
+    """Return a JAX or NumPy array on the host, or evenly spaced indices of one with many entries.
+
+    Index 0 is always there. Of an array on several devices with many entries, a part of each shard of this process is
+    there, and the result is a vector.
 
     Example:
         >>> from jaxinit._descriptions.sample import part
         >>> part(np.zeros((3, 5))).shape, part(np.zeros((4096, 1024), np.int8)).shape
         ((3, 5), (1024, 1024))
     """
+    is_here = not isinstance(array, jax.Array) or array.is_fully_addressable or array.is_fully_replicated
+    if is_here and array.size <= _MOST:
+        return np.asarray(array)
+    # JAX could slice on the device, but not an array of one device where a mesh of several is set (jax 0.10).
+    each = {str(shard.index): shard.data for shard in getattr(array, "addressable_shards", ())}
+    parts = [_spaced(np.asarray(shard), _MOST // len(each)) for shard in each.values()]
+    if len(parts) > 1:
+        return np.concatenate([spaced.reshape(-1) for spaced in parts])
+    return parts[0] if parts else _spaced(np.asarray(array), _MOST)
+
+
+def _spaced(array: np.ndarray, most: int) -> np.ndarray:
+    """Return evenly spaced indices along each axis, so many that `most` entries are left."""
     steps, sizes = [1] * array.ndim, list(array.shape)
-    while math.prod(sizes) > _MOST:
+    while math.prod(sizes) > most:
         axis = max(range(array.ndim), key=sizes.__getitem__)
         steps[axis] *= 2
         sizes[axis] = -(-array.shape[axis] // steps[axis])
-    return array if sizes == list(array.shape) else array[tuple(slice(None, None, step) for step in steps)]
+    return array[tuple(slice(None, None, step) for step in steps)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

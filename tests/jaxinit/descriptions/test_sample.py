@@ -2,10 +2,12 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxinit._descriptions.sample import Sample, part
 
@@ -64,3 +66,20 @@ def test_of_many_entries_evenly_spaced_ones_are_used(shape: tuple[int, ...]) -> 
     assert used.size > 2**20 / 2.1 or used.shape == shape
     assert used.ndim == len(shape)
     assert used.flat[0] == 0
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+@pytest.mark.parametrize("axes", [("x", "y"), (None, "y"), (None, None)])
+def test_of_many_entries_on_several_devices_a_part_of_each_shard_is_used(
+    kind: AxisType, axes: tuple[str | None, str | None]
+) -> None:
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(kind, kind))
+    sharding = NamedSharding(mesh, PartitionSpec(*axes))
+    large = jax.device_put(jnp.arange(2.0**21).reshape(2048, 1024), sharding)
+    with jax.set_mesh(mesh):
+        used = part(large)
+    assert used.size == 2**20
+    assert np.unique(used).size == used.size
+    np.testing.assert_allclose(used.mean(), 2.0**20, rtol=0.01)
+    small = jax.device_put(jnp.arange(64.0).reshape(8, 8), sharding)
+    np.testing.assert_array_equal(part(small), np.arange(64.0).reshape(8, 8))
