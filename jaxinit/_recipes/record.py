@@ -30,6 +30,7 @@ def record(build: Callable[[], Any], *, constants: Literal["refuse", "allow"] = 
         TypeError: `build` does not return a torch module.
         ValueError: some parameters are not initialized, or in a way that a recipe cannot express. The message
             names them and the calls.
+        ImportError: torch is not installed.
 
     Example:
         >>> print(jaxinit.record(lambda: torch.nn.LayerNorm(8)))
@@ -43,7 +44,12 @@ def record(build: Callable[[], Any], *, constants: Literal["refuse", "allow"] = 
     _arguments.choice("constants", constants, ("refuse", "allow"))
     if not callable(build):
         raise TypeError(f"`build` must be a function that returns a torch module, got {build!r}")
-    from jaxinit._recipes.recording import run
+    try:
+        from jaxinit._recipes.recording import run
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError("`record` needs torch. Install it with: pip install 'jaxinit[torch]'") from None
 
     nodes, entries = run.run(build)
     if wrong := _inexpressible(nodes, entries):

@@ -166,8 +166,8 @@ sys.meta_path.insert(0, Missing())
 import jaxinit
 print(hasattr(jaxinit, name), name in dir(jaxinit))
 try:
-    getattr(jaxinit, name)
-except AttributeError as error:
+    getattr(jaxinit, name)(lambda: None)
+except (AttributeError, ImportError) as error:
     print(error)
 """
 
@@ -193,3 +193,10 @@ def test_only_the_parts_of_a_framework_import_it() -> None:
         public = {"flax": {"nnx.py", "linen.py"}, "equinox": {"equinox.py"}}[framework]
         folder = pathlib.Path("_models", framework)
         assert not {path for path in users if str(path) not in public and path.parent != folder}
+
+
+def test_without_torch_a_recording_says_what_it_needs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, "record", "torch"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "`record` needs torch. Install it with: pip install 'jaxinit[torch]'"
