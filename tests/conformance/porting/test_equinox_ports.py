@@ -27,7 +27,7 @@ from .ports.vit import TorchViT
     ("torch_build", "equinox_build", "inputs", "options"),
     [
         (TorchViT, lambda key: jaxinit.equinox.init(vit.ViT, key), PATCHES, {"seed": 0}),
-        (TorchResNet, resnet.build, IMAGES, {}),
+        (TorchResNet, resnet.build, IMAGES, {"seed": 0}),
         (TorchStack, lambda key: jaxinit.equinox.init(scanned.Stack, key), SEQUENCES, {"seed": 0}),
         (TorchAgent, policy.build, OBSERVATIONS, {}),
         (TorchGPT2, gpt2.build, INPUTS, {"transposed": TRANSPOSED, "rename": gpt2.RENAME}),

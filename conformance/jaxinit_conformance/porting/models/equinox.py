@@ -6,7 +6,7 @@ in the program, outside of all `jax.vmap` in the model, and become outputs of th
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -39,8 +39,14 @@ class EquinoxModel:
         return model
 
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
+        """Return the model that `build` makes with torch's generator, or torch's defaults if `build` needs a key."""
+        state, build = generator.get_state(), cast(Callable[[Any], Any], self._build)
         with without_warnings():
-            return jaxinit.equinox.init(self._build, generator)
+            try:
+                return build(generator)
+            except TypeError:  # what JAX says of a key that is none
+                generator.set_state(state)
+                return jaxinit.equinox.init(self._build, generator)
 
     def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
         return jaxinit.equinox.load(model, state, strict=False, **self._options)
