@@ -49,7 +49,7 @@ def test_bonsais_vit_keeps_flaxs_kernels_and_has_another_gelu() -> None:
     report = compared(VIT, ports.ViT, ports.VIT_NAMES, is_right=False)
     kernels, token, output, signal = report.summary
     assert "torch draws N(0, 0.02), yours a normal cut at" in kernels.message
-    assert kernels.message.endswith("Flax's default. 7 more like it in other parameters")
+    assert kernels.message.endswith("(Flax's default). 7 more like it in other parameters")
     assert token.message.startswith("`pos_embeddings.cls_token`: torch draws N(0, 0.02) truncated to [-2, 2], yours N(")
     assert output.message.startswith("`layers.0.linear2` is the first module that differs")
     assert output.message.endswith("`layers.0.linear1` before it agrees, so the cause lies in it or between the two")

@@ -212,7 +212,7 @@ def _default_of_flax(values: np.ndarray, part: Part) -> str:
     shape, name = part.where.shape, part.path.rpartition(".")[2]
     fans = [math.prod(shape[:axis]) for axis in range(1, len(shape))] if name == "kernel" else shape[-1:]
     is_like = name in ("kernel", "embedding") and any(abs(values.std() * math.sqrt(fan) - 1) < 0.03 for fan in fans)
-    return ", Flax's default" if is_like else ""
+    return " (Flax's default)" if is_like else ""
 
 
 def findings(drawn: Sequence[Drawn]) -> Iterator[Finding]:

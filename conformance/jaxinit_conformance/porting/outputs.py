@@ -48,7 +48,11 @@ def compare(
     def run(own: Arrays) -> Any:
         return port.run(port.with_arrays(loaded, own), *inputs.flax(wide=True))
 
-    unit = max(UNITS["f32"] if casts.found else 0.0, _unit(run, arrays))
+    try:
+        unit = max(UNITS["f32"] if casts.found else 0.0, _unit(run, arrays))
+    except TypeError as error:
+        rule = "the port must also compute in float64, in which outputs are compared"
+        raise TypeError(f"{rule}. Leave `inputs` away to compare what is drawn alone. It raised: {error}") from error
     output, inner = compile_unoptimized(run, arrays)(arrays)
     pairs = module_pairs(matching)
     names = [name for name in wide[1] if name in pairs]

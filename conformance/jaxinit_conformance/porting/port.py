@@ -55,7 +55,7 @@ def port(
         The report, with `.conforms`, `.findings` and `.save(folder)`.
 
     Raises:
-        TypeError: a function returns no model.
+        TypeError: a function returns no model, or the port does not compute in float64.
         ValueError: no parameter of the port has a counterpart, or `inputs` are missing for Linen.
 
     Example:

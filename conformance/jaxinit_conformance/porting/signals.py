@@ -53,7 +53,8 @@ def _in_torch(module: torch.nn.Module, matching: Matching, inputs: Inputs) -> di
     module = module.eval().double()
     output, inner = torch_model.run(module, *inputs.torch(wide=True))
     pairs, whole = module_pairs(matching), _whole(matching)
-    weights = {path: module.get_parameter(name) for path, name in whole.items()}
+    every = {path: module.get_parameter(name) for path, name in whole.items()}
+    weights = {path: weight for path, weight in every.items() if weight.requires_grad}
     loss = (output**2).mean() / 2
     grads = torch.autograd.grad(loss, list(weights.values()), allow_unused=True) if weights else ()
     return {

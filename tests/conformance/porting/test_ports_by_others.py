@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 
@@ -94,7 +95,7 @@ def test_flaxs_default_is_named() -> None:
         return nnx.Sequential(nnx.Embed(60, 16, rngs=rngs), nnx.Linear(16, 40, use_bias=False, rngs=rngs))
 
     findings = jaxinit_conformance.port(torch_build, flax_build).findings
-    assert [finding.message.endswith(", Flax's default") for finding in findings] == [True, True]
+    assert [finding.message.endswith(" (Flax's default)") for finding in findings] == [True, True]
 
 
 def test_a_report_begins_with_several_kinds() -> None:
@@ -150,6 +151,45 @@ def test_layers_that_torch_changes_in_place_are_compared() -> None:
         return torch.nn.Sequential(collections.OrderedDict(layers))
 
     jaxinit_conformance.assert_ported(torch_build, Net, np.ones((2, 8), np.float32))
+
+
+def test_weights_that_torch_does_not_train_have_no_gradients() -> None:
+    """As the positions of Whisper's encoder."""
+
+    def torch_build() -> torch.nn.Module:
+        layers = {"embed": torch.nn.Embedding(5, 8), "fc": torch.nn.Linear(8, 8)}
+        layers["embed"].weight.requires_grad_(False)
+        return torch.nn.Sequential(collections.OrderedDict(layers))
+
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.embed = nnx.Embed(5, 8, embedding_init=jaxinit.normal(), rngs=rngs)
+            self.fc = nnx.Linear(8, 8, rngs=rngs, **jaxinit.defaults.linear(8))
+
+        def __call__(self, x: Any) -> Any:
+            return self.fc(self.embed(x))
+
+    report = jaxinit_conformance.port(torch_build, Net, np.arange(5))
+    assert report.conforms, report.findings
+    gradients = {signal.path for signal in report.signals if signal.quantity == "gradients"}
+    assert gradients == {"fc.kernel"}
+
+
+def test_a_port_that_fails_in_float64_is_told_so() -> None:
+    """As one whose cache is float32."""
+
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.fc = nnx.Linear(8, 8, rngs=rngs)
+
+        def __call__(self, x: Any) -> Any:
+            return jax.lax.dynamic_update_slice(jnp.zeros((2, 8), jnp.float32), self.fc(x), (0, 0))
+
+    def torch_build() -> torch.nn.Module:
+        return torch.nn.Sequential(collections.OrderedDict(fc=torch.nn.Linear(8, 8)))
+
+    with pytest.raises(TypeError, match=r"the port must also compute in float64, .* It raised: lax\.dynamic_update"):
+        jaxinit_conformance.port(torch_build, Net, np.ones((2, 8), np.float32))
 
 
 def test_another_name_is_suggested() -> None:
