@@ -97,12 +97,10 @@ def _split(path: str, array: np.ndarray, codes: Mapping[str, float], matched: Ma
 
 def expected(part: Part, tensors: Mapping[str, Recorded]) -> Expected:
     """Return the distribution of the entries of a part, by the calls of torch."""
-    first, *others = (tensors[name].expected for name in part.sources)
-    if not others:
-        return first
-    if len(others) == 1 and others[0] == first and first.kind == "uniform":
-        return Expected("triangular", 2 * first.low, 2 * first.scale, 2 * first.low, 2 * first.high)
-    raise LookupError(f"no distribution is known for the sum of {', '.join(part.sources)}")
+    found = Expected.of_sum([tensors[name].expected for name in part.sources])
+    if found is None:
+        raise LookupError(f"no distribution is known for the sum of {', '.join(part.sources)}")
+    return found
 
 
 class Drawn:

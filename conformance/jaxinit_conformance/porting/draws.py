@@ -100,13 +100,7 @@ class TorchDraws:
     def expected(self, part: Part) -> Expected | None:
         """Return the distribution of an entry of a part, or None if torch draws the entries differently."""
         stated = [self._distributions.get(name) for name in part.tensors]
-        match stated:
-            case [one] if one is not None:
-                return Expected.stated(one)
-            case [one, other] if one is not None and one == other and one.kind == "uniform":
-                low, high = one.support
-                return Expected("triangular", 2 * low, 2 * (high - low), 2 * low, 2 * high)
-        return None
+        return None if None in stated else Expected.of_sum([Expected.stated(each) for each in stated])
 
     @functools.cached_property
     def samples(self) -> list[Arrays]:

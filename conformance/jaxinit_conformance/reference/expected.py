@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import ml_dtypes
@@ -30,6 +30,16 @@ class Expected:
         if distribution.kind in ("uniform", "triangular", "constant"):
             return cls(distribution.kind, low, high - low, low, high)
         return cls("normal", distribution.mean, distribution.std)
+
+    @classmethod
+    def of_sum(cls, parts: "Sequence[Expected]") -> "Expected | None":
+        """Return the distribution of a sum of independent entries: of one, or of two of the same uniform."""
+        match parts:
+            case [one]:
+                return one
+            case [one, other] if one == other and one.kind == "uniform":
+                return cls("triangular", 2 * one.low, 2 * one.scale, 2 * one.low, 2 * one.high)
+        return None
 
     def distance(self, other: "Expected | None") -> float:
         """Return the difference to another distribution as a share of the scale, or infinity for another kind."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxinit
 
@@ -50,6 +51,15 @@ def test_a_key_draws_a_recipe() -> None:
     model, key = nnx.Linear(3, 2, rngs=nnx.Rngs(0)), jax.random.key(1)
     jaxinit.nnx.load(model, RECIPE, rngs=key)
     np.testing.assert_array_equal(model.kernel[...], RECIPE.sample(key)["weight"].T)
+
+
+def test_a_sharded_model_stays_sharded() -> None:
+    sharding = NamedSharding(jax.make_mesh((2,), ("x",), axis_types=(AxisType.Auto,)), PartitionSpec(None, "x"))
+    model = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    model.kernel[...] = jax.device_put(model.kernel[...], sharding)
+    jaxinit.nnx.load(model, RECIPE, rngs=jax.random.key(1))
+    assert model.kernel[...].sharding == sharding
+    np.testing.assert_array_equal(model.kernel[...], RECIPE.sample(jax.random.key(1))["weight"].T)
 
 
 def test_a_recipe_needs_numbers_and_a_state_has_its_own(state: dict[str, np.ndarray]) -> None:
