@@ -1,10 +1,14 @@
 """The result of a comparison of a port with its torch model."""
 
+import collections
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
+
+_MANY = 10
+_WITHOUT_COUNTERPART = {"missing": "of torch's tensors", "unexpected": "parameters of the port"}
 
 Kind = Literal["missing", "unexpected", "distribution", "seed", "output", "signal"]
 
@@ -90,8 +94,10 @@ class PortReport:
         """Return the findings, one for all that are alike.
 
         Alike are findings whose paths differ only in the numbers of blocks, and parameters that are drawn from one
-        distribution in torch and from one kind of distribution in the port.
+        distribution in torch and from one kind of distribution in the port. Where many parameters have no counterpart,
+        their names differ, and all of them are alike.
         """
+        kinds = collections.Counter(finding.kind for finding in self.findings)
         alike: dict[tuple[str, str], list[Finding]] = {}
         for finding in self.findings:
             block = re.sub(r"(?<![^._])\d+(?![^.])", "", finding.path)
@@ -99,6 +105,8 @@ class PortReport:
             torch, is_drawn, port = rule.partition(", yours ")
             if is_drawn:
                 block, rule = "", f"{torch} {re.sub(r'-?[0-9.]+', '', port)}"
+            if finding.kind in _WITHOUT_COUNTERPART and kinds[finding.kind] > _MANY:
+                block, rule = "", finding.kind
             alike.setdefault((block, rule), []).append(finding)
         return [_with_count(found) for found in alike.values()]
 
@@ -142,5 +150,8 @@ def _with_count(alike: Sequence[Finding]) -> Finding:
     """Return the first of several findings, with the number of the others."""
     if not alike[1:]:
         return alike[0]
-    where = "other parameters" if ", yours " in alike[0].message else "other blocks"
-    return dataclasses.replace(alike[0], message=f"{alike[0].message}. {len(alike) - 1} more like it in {where}")
+    first, kind = alike[0], alike[0].kind
+    more = "more like it in other parameters" if ", yours " in first.message else "more like it in other blocks"
+    if kind in _WITHOUT_COUNTERPART and len(alike) > _MANY:
+        more = f"more {_WITHOUT_COUNTERPART[kind]} have no counterpart. If the names differ, tell them with `rename`"
+    return dataclasses.replace(first, message=f"{first.message}. {len(alike) - 1} {more}")

@@ -31,6 +31,14 @@ def test_a_report_names_blocks_alike_once() -> None:
     assert report.verdict.endswith("in 5 places, of 3 sorts")
 
 
+def test_a_report_asks_for_names_where_many_differ() -> None:
+    found = [Finding(f"layer{i}.{name}", "missing", "absent") for i in range(4) for name in ("a", "b", "c")]
+    (finding,) = PortReport({}, 0, tuple(found), (), {}, (), ()).summary
+    assert finding.message == (
+        "absent. 11 more of torch's tensors have no counterpart. If the names differ, tell them with `rename`"
+    )
+
+
 def test_a_report_names_parameters_drawn_alike_once() -> None:
     def message(path: str, torch_draws: str, std: float) -> str:
         return f"`{path}`: torch draws {torch_draws}, yours a normal cut at {-2 * std} and {2 * std}, Flax's default"
