@@ -15,7 +15,7 @@ from torch.nn import init as torch_init
 
 import jaxinit
 
-SECONDS = 3.0  # for each row
+SECONDS = 2.0  # for each row
 ELEMENTWISE = {
     "uniform": jax_init.uniform(1.0),
     "normal": jax_init.normal(1.0),
