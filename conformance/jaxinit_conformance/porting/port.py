@@ -173,5 +173,4 @@ _RATES = RATES.over(2)  # draws and signals
 
 
 def _versions(package: str) -> dict[str, str]:
-    installed = {name: metadata.version(name) for name in ("torch", "jax", package)}
-    return {"jaxinit": jaxinit.__version__, **installed}
+    return {name: metadata.version(name) for name in ("jaxinit", "torch", "jax", package)}
