@@ -32,7 +32,8 @@ class initializer(keras.initializers.Initializer):  # type: ignore[misc]  # Kera
     Args:
         init: an initializer, or its text.
         seed: an integer, or None for one that follows `keras.utils.set_random_seed`. Each call draws anew. Attention
-            copies the initializer for each of its weights, so an integer gives those of one shape the same numbers.
+            and Bidirectional copy the initializer for each of their parts, as they copy those of Keras. So an integer
+            gives query and key, or both directions, the same numbers. Leave the seed None there.
 
     Raises:
         TypeError: `init` is not an initializer of jaxinit, or `seed` not an integer.

@@ -49,6 +49,16 @@ def test_layers_that_share_an_initializer_have_their_own_numbers() -> None:
     assert not np.intersect1d(query, value).size
 
 
+@pytest.mark.parametrize("seed", [0, None])
+def test_copies_of_an_integer_seed_draw_the_same(seed: int | None) -> None:
+    init = jaxinit.keras.initializer(jaxinit.normal(), seed)
+    layer = keras.layers.Bidirectional(keras.layers.LSTM(3, kernel_initializer=init))
+    with jax.numpy_rank_promotion("allow"):  # which Keras relies on
+        layer.build((None, 2, 8))
+    forward, backward = (each.cell.kernel.value for each in (layer.forward_layer, layer.backward_layer))
+    assert bool((forward == backward).all()) is (seed is not None)
+
+
 def test_kerass_transposed_convolution_has_torchs_fans() -> None:
     init = jaxinit.keras.initializer(jaxinit.kaiming_uniform(), seed=0)
     layer = keras.layers.Conv1DTranspose(6, 3, kernel_initializer=init)
