@@ -35,7 +35,7 @@ def compare(
         **kwargs: as for `module.init`.
 
     Returns:
-        A value that prints as a table. `rows` has the same as data: `name`, `other`, `shapes`, `dtypes`, `verdict`,
+        A value that prints as a table. `rows` has the same as data, in `name`, `other`, `shapes`, `dtypes`, `verdict`,
         `difference`, `distance`, `ratio` and what is `detectable`. `missing` has the names that only `a` has,
         `unexpected` those that only `b` has, and `problems` what else does not fit. `equal` says that all parameters
         are equal to the bit, and `same` that no difference of their distributions was found.

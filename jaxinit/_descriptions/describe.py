@@ -30,8 +30,8 @@ def describe(
         **kwargs: as for `module.init`.
 
     Returns:
-        A value that prints as a table, in a terminal, with rich and in a notebook. `rows` has the same as data: `path`,
-        `shape`, `dtype`, `mean`, `std`, `low`, `high`, `drawn_from`, `distribution`, `default`, `is_default`,
+        A value that prints as a table, in a terminal, with rich and in a notebook. `rows` has the same as data, in
+        `path`, `shape`, `dtype`, `mean`, `std`, `low`, `high`, `drawn_from`, `distribution`, `default`, `is_default`,
         `detectable`, `used` and `wrong`. Of an array with more than 2**20 entries, `used` entries are looked at.
 
     Raises:
