@@ -11,7 +11,7 @@ from jaxinit.distributions import Constant, Distribution, Normal, Random, Triang
 FALSE_ALARM = 1e-11
 
 
-def _cdf_of(distribution: Random) -> Callable[[np.ndarray], np.ndarray]:
+def cdf_of(distribution: Random) -> Callable[[np.ndarray], np.ndarray]:
     low, high = distribution.support
     match distribution:
         case Normal(mean, std):
@@ -33,7 +33,7 @@ def assert_drawn(values: np.ndarray, distribution: Distribution) -> None:
     assert (values <= high).all()
     if isinstance(distribution, Constant):
         return
-    assert stats.kstest(values.ravel(), _cdf_of(distribution)).pvalue > FALSE_ALARM
+    assert stats.kstest(values.ravel(), cdf_of(distribution)).pvalue > FALSE_ALARM
     # Two draws are alike with chance 2^-24, that of the coarsest kernel. Pairs are all but independent.
     repeated = values.size - np.unique(values).size
     assert repeated <= stats.poisson.isf(FALSE_ALARM, values.size * (values.size - 1) / 2 * 2.0**-24)
