@@ -1,5 +1,6 @@
 """The parameters of an Equinox model, and what follows from them: counts of batches, norms of weights."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -134,9 +135,12 @@ class EquinoxModel(verbs.Model):
         for node in self._of(eqx.nn.SpectralNorm):
             weight, *vectors = map(node.at, (node.module.weight_name, *norms.vectors(node.module)))
             if weight in arrays and all(path in arrays for path in vectors):
-                u, v = (arrays[path] for path in vectors)
-                found = norms.iterated(arrays[weight], u, v, node.module.eps)
-                yield from zip(vectors, found, strict=True)
+                iterated = functools.partial(norms.iterated, eps=node.module.eps)
+                for _ in self.stacks.places[weight].stacked_axes:
+                    iterated = jax.vmap(iterated)
+                fronts = (self.stacks.places[path].to_front(arrays[path]) for path in (weight, *vectors))
+                for path, vector in zip(vectors, iterated(*fronts), strict=True):
+                    yield path, self.stacks.places[path].restored(vector)
 
     def filled(self, arrays: verbs.Arrays, *, is_loaded: bool = False, build: Callable[[], Any] | None = None) -> Any:
         """Return the model with `arrays` at their paths, and the others unchanged or as `build` makes them.
@@ -144,26 +148,31 @@ class EquinoxModel(verbs.Model):
         Counts of batches of BatchNorm are those of a new model, or of one that has seen many batches if `is_loaded`.
         """
         new = {self.tree.found[path].index: array for path, array in arrays.items()}
+        new |= dict(self._counts(arrays, is_loaded))
+        new = {index: self._laid_out(array, index) for index, array in new.items()}
+        return self.tree.filled(new if build is None else new | self._others(build, new))
+
+    def _counts(self, arrays: verbs.Arrays, is_loaded: bool) -> Iterator[tuple[int, jax.Array]]:
+        """Yield the count of batches of each BatchNorm whose statistics are set."""
         for path, index in self.tree.counts.items():
             if any((*path, name) in arrays for name in STATISTICS):
                 old = self.tree.leaves[index]
-                new[index] = jnp.full(old.shape, norms.count(self._norms[path], is_loaded), old.dtype)
-        for index, array in new.items():
-            old = self.tree.leaves[index]
-            new[index] = array if isinstance(old, jax.ShapeDtypeStruct) else laid_out_like(array, old)
-        rest = [
-            index
-            for index, leaf in enumerate(self.tree.leaves)
-            if isinstance(leaf, jax.ShapeDtypeStruct) and index not in new
-        ]
-        if build is not None and rest:
+                yield index, jnp.full(old.shape, norms.count(self._norms[path], is_loaded), old.dtype)
 
-            def others() -> list[jax.Array]:
-                leaves = jax.tree.leaves(build())
-                return [leaves[index] for index in rest]
+    def _laid_out(self, array: jax.Array, index: int) -> jax.Array:
+        old = self.tree.leaves[index]
+        return array if isinstance(old, jax.ShapeDtypeStruct) else laid_out_like(array, old)
 
-            new |= zip(rest, jax.jit(others)(), strict=True)
-        return self.tree.filled(new)
+    def _others(self, build: Callable[[], Any], new: Mapping[int, jax.Array]) -> dict[int, jax.Array]:
+        """Return those arrays of an abstract model that are not new. XLA leaves out what computes the new ones."""
+        leaves = enumerate(self.tree.leaves)
+        rest = [index for index, leaf in leaves if isinstance(leaf, jax.ShapeDtypeStruct) and index not in new]
+
+        def others() -> list[jax.Array]:
+            built = jax.tree.leaves(build())
+            return [built[index] for index in rest]
+
+        return dict(zip(rest, jax.jit(others)(), strict=True)) if rest else {}
 
 
 def _is_array(leaf: Any) -> bool:

@@ -177,6 +177,28 @@ def test_a_model_is_torchs_from_torchs_seed(seed: int) -> None:
 
 
 @as_on_avx2
+def test_apply_draws_torchs_numbers_module_by_module(seed: int) -> None:
+    def init_weights(module: eqx.Module) -> Any:
+        if isinstance(module, eqx.nn.Linear | eqx.nn.Conv):
+            return {"weight": jaxinit.xavier_normal(), "bias": jaxinit.normal(std=0.01)}
+        return None
+
+    def torch_init_weights(module: torch.nn.Module) -> None:
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
+            torch.nn.init.xavier_normal_(module.weight)
+            assert module.bias is not None
+            torch.nn.init.normal_(module.bias, std=0.01)
+
+    model = jaxinit.equinox.apply(WITH_STATE(Block)(KEY), init_weights, generator := TorchGenerator(seed))
+    theirs = TorchBlock()
+    expected = torch.manual_seed(seed)
+    theirs.apply(torch_init_weights)
+    assert_same_state(generator, expected)
+    for name, array in jaxinit.equinox.state_dict(model, names=list(theirs.state_dict())).items():
+        np.testing.assert_array_equal(array, theirs.state_dict()[name].numpy(), err_msg=name)
+
+
+@as_on_avx2
 def test_an_order_of_torchs_names(seed: int) -> None:
     class Layers(eqx.Module):
         layers: dict[str, eqx.nn.Linear]

@@ -163,6 +163,21 @@ def test_a_new_spectral_norm_divides_by_the_largest_singular_value() -> None:
         assert abs(u @ weight @ v / np.linalg.norm(weight, 2) - 1) < 0.05
 
 
+def test_each_layer_of_a_stack_has_vectors_and_statistics_of_its_own() -> None:
+    keys = jax.random.split(KEY, 5)
+    model, state = jaxinit.equinox.reset_parameters(eqx.filter_vmap(WITH_STATE(SpectralNormed))(keys), KEY)
+    for u, v, weight in zip(*state.get(model.first.uv_index), model.first.layer.weight, strict=True):
+        assert abs(u @ weight @ v / np.linalg.norm(weight, 2) - 1) < 0.05
+    ensemble = eqx.filter_vmap(lambda _: batch_norm("batch"))(keys)
+    theirs = torch.nn.ModuleList(filled(torch.nn.BatchNorm1d(6)) for _ in keys)
+    ensemble, _ = jaxinit.equinox.load(ensemble, theirs.state_dict())
+    x = torch.randn(8, 6, 5)
+    with jax.numpy_dtype_promotion("standard"):  # BatchNorm raises its momentum to the count
+        outputs = eqx.filter_vmap(lambda layer, state: evaluated((layer, state), x))(*ensemble)
+    for own, layer in zip(outputs, theirs, strict=True):
+        np.testing.assert_allclose(own, layer.eval()(x).detach(), rtol=0, atol=1e-5)
+
+
 @as_on_avx2
 def test_spectral_norm_is_torchs_from_torchs_seed(seed: int) -> None:
     model = jaxinit.equinox.init(WITH_STATE(SpectralNormed), generator := TorchGenerator(seed))
