@@ -178,7 +178,9 @@ def told(expected: Expected) -> str:
 def _sampled(part: Part, first: np.ndarray, second: np.ndarray) -> str:
     """Return what torch draws, and which entries it does not draw, such as a row of padding."""
     fixed = first == second
-    if fixed.all() or not fixed.any():
+    if fixed.all():
+        return f"the same entries each time, from {first.min():.3g} to {first.max():.3g}"
+    if not fixed.any():
         return _described(first)
     where = np.argwhere(part.where)[fixed][0].tolist()
     constant = _described(first[fixed])

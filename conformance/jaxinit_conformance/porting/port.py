@@ -37,7 +37,8 @@ def port(
 
     Parameters are matched as `jaxinit.nnx.load` matches them. Each is drawn from many keys and tested
     against torch's distribution, at the error rates of the suite. With torch's weights, outputs are
-    compared module by module in float64, and new models by the size of activations and gradients.
+    compared module by module in float64, and new models by the size of activations and gradients. A port
+    that fails in float64 is compared in float32.
 
     Args:
         torch_build: called without arguments. Return the torch module.
@@ -55,7 +56,7 @@ def port(
         The report, with `.conforms`, `.findings` and `.save(folder)`.
 
     Raises:
-        TypeError: a function returns no model, or the port does not compute in float64.
+        TypeError: a function returns no model.
         ValueError: no parameter of the port has a counterpart, or `inputs` are missing for Linen.
 
     Example:
@@ -123,9 +124,12 @@ class _Comparison:
         signal: tuple[Signal, ...] = ()
         if self.inputs is not None:
             models = drawing.models(signals.SEEDS)
-            with _wide():
-                outside = outputs.compare(module, self.port, wide, matching, self.inputs)
-                signal = self._signals(wide, models, matching, self.inputs)
+            try:
+                with _wide():
+                    outside, signal = self._runs(module, wide, matching, models, self.inputs, wide=True)
+            except TypeError:  # the port mixes its own float32 or int32 arrays with wide ones
+                with jax.numpy_dtype_promotion("standard"):
+                    outside, signal = self._runs(module, model, matching, models, self.inputs, wide=False)
         torch_draws = draws.TorchDraws(jaxinit.record(self.build), functools.partial(self._loaded, wide), for_torch)
         drawn = draws.compare(drawing, torch_draws, matching.parts, _RATES)
         replayed, problem = self._replayed(module, model, matching, seed or 0)
@@ -145,11 +149,21 @@ class _Comparison:
             arrays = self.port.arrays(self.port.load(model, state)[0])
             return {path: np.asarray(array) for path, array in arrays.items()}
 
-    def _signals(self, wide: Any, models: Sequence[Arrays], matching: Matching, inputs: Inputs) -> tuple[Signal, ...]:
-        """Compare the models that the port draws with as many of torch, all from new seeds."""
-        modules = [torch_model.built(self.build, suite.fresh_seed()) for _ in models]
-        arrays = [{path: jnp.float64(array) for path, array in each.items()} for each in models]
-        return signals.compare(modules, self.port, wide, arrays, matching, inputs, _RATES)
+    def _runs(
+        self,
+        module: torch.nn.Module,
+        model: Any,
+        matching: Matching,
+        drawn: Sequence[Arrays],
+        inputs: Inputs,
+        wide: bool,
+    ) -> tuple[tuple[Output, ...], tuple[Signal, ...]]:
+        """Compare outputs, and the signals of the models that the port draws with those of as many of torch."""
+        outside = outputs.compare(module, self.port, model, matching, inputs, wide)
+        modules = [torch_model.built(self.build, suite.fresh_seed()) for _ in drawn]
+        as_dtype = jnp.float64 if wide else jnp.asarray
+        arrays = [{path: as_dtype(array) for path, array in each.items()} for each in drawn]
+        return outside, signals.compare(modules, self.port, model, arrays, matching, inputs, wide, _RATES)
 
     def _replayed(
         self, module: torch.nn.Module, model: Any, matching: Matching, seed: int

@@ -17,7 +17,7 @@ from ..modules.pairs.compile import compile_unoptimized
 from ..statistics.tests import Rates, TwoMeans
 from . import torch_model
 from .finding import Finding, Signal
-from .inputs import Inputs
+from .inputs import Call, Inputs
 from .models.model import Arrays, PortModel
 from .sources import Matching, module_pairs
 
@@ -36,14 +36,16 @@ def compare(
     arrays: Sequence[Arrays],
     matching: Matching,
     inputs: Inputs,
+    wide: bool,
     rates: Rates,
 ) -> tuple[Signal, ...]:
     """Return the mean signals of new models, in the order in which torch computes them.
 
-    `arrays` are those of the new models of the port, and each replaces the arrays of `model`.
+    `arrays` are those of the new models of the port, and each replaces the arrays of `model`. The inputs of the port
+    are float64 if it is `wide`.
     """
     in_torch = [_in_torch(module, matching, inputs) for module in modules]
-    measure = compile_unoptimized(lambda own: _in_flax(port, model, own, matching, inputs), arrays[0])
+    measure = compile_unoptimized(lambda own: _in_flax(port, model, own, matching, inputs.flax(wide)), arrays[0])
     in_flax = [measure(own) for own in arrays]
     quantities = ("activations", "gradients")
     return tuple(each for name in quantities for each in _signals(name, in_torch, in_flax, rates))
@@ -63,11 +65,11 @@ def _in_torch(module: torch.nn.Module, matching: Matching, inputs: Inputs) -> di
     }
 
 
-def _in_flax(port: PortModel, model: Any, arrays: Arrays, matching: Matching, inputs: Inputs) -> Any:
+def _in_flax(port: PortModel, model: Any, arrays: Arrays, matching: Matching, call: Call) -> Any:
     paths, weights = set(module_pairs(matching).values()), _whole(matching)
 
     def loss(arrays: Any) -> Any:
-        output, inner = port.run(port.with_arrays(model, arrays), *inputs.flax(wide=True))
+        output, inner = port.run(port.with_arrays(model, arrays), *call)
         return (output**2).mean() / 2, {path: jnp.log(jnp.std(inner[path])) for path in paths if path in inner}
 
     grads, activations = jax.grad(loss, has_aux=True)(arrays)
