@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 Call = tuple[tuple[Any, ...], Mapping[str, Any]]
@@ -28,7 +29,9 @@ class Inputs:
         return _cast(self.torch_call, np.float64 if wide else np.float32)
 
     def flax(self, wide: bool) -> Call:
-        return _cast(self.flax_call, np.float64 if wide else np.float32)
+        """Return the call of the port. Integers have the width that JAX has now."""
+        args, kwargs = _cast(self.flax_call, np.float64 if wide else np.float32)
+        return tuple(map(_canonical, args)), {name: _canonical(value) for name, value in kwargs.items()}
 
 
 def _call(inputs: Any) -> Call:
@@ -51,3 +54,8 @@ def _cast(call: Call, dtype: Any) -> Call:
 def _as(value: Any, dtype: Any) -> Any:
     floating = isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
     return value.astype(dtype) if floating else value
+
+
+def _canonical(value: Any) -> Any:
+    integers = isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.integer)
+    return value.astype(jax.dtypes.canonicalize_dtype(value.dtype)) if integers else value

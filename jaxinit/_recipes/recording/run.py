@@ -71,6 +71,7 @@ def _recorded(build: Callable[[], Any]) -> tuple[list[Node], list[Entry]]:
         warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")
         recorder = Recorder()
         stack.enter_context(torch_calls.noted(recorder.note))
+        stack.enter_context(torch_calls.data_may_be_set())
         with recorder:
             model = _built(build)
         recorder.draws.require_one_stream(lambda: "`build` returned")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import parameter
 from torch.nn.utils import parametrizations
 from torch.utils._python_dispatch import _disable_current_modes
@@ -24,6 +25,7 @@ _NOTED = (
     parametrizations._is_orthogonal,
     parametrizations._make_orthogonal,
 )
+_DATA: Any = torch.Tensor.data
 _CALLS: dict[str, Callable[..., Any]] = {}
 
 
@@ -77,6 +79,28 @@ def _lazy(own: types.FunctionType, *args: Any, **kwargs: Any) -> Any:
     """Return a parameter of unknown shape. It is a real tensor: torch makes no subclass of a fake one."""
     with _disable_current_modes():
         return own(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def data_may_be_set() -> Iterator[None]:
+    """Let `parameter.data = tensor` put a fake tensor where a real one was, and a real one where a fake one was."""
+    kinds: tuple[Any, ...] = (FakeTensor, torch.nn.Parameter)
+    for kind in kinds:
+        kind.data = property(_DATA.__get__, _set_data)
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            del kind.data
+
+
+def _set_data(tensor: torch.Tensor, value: torch.Tensor) -> None:
+    if isinstance(value, FakeTensor) and not isinstance(tensor, FakeTensor):
+        torch.utils.swap_tensors(tensor, torch.nn.Parameter(value, tensor.requires_grad))
+        return
+    if isinstance(tensor, FakeTensor) and not isinstance(value, FakeTensor):
+        value = torch.empty_like(value).copy_(value)
+    _DATA.__set__(tensor, value)
 
 
 def _materialize(_: types.FunctionType, lazy: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:

@@ -253,3 +253,16 @@ def orthogonal_parametrizations(m: nn.Module) -> None:
     m.drawn = nn.Linear(6, 6)
     nn.init.orthogonal_(m.drawn.weight)
     nn.utils.parametrizations.orthogonal(m.drawn)
+
+
+@model
+def set_as_data(m: nn.Module) -> None:
+    """`data` becomes another tensor: a constant in place of a draw, and a draw in place of a constant."""
+    m.drawn, m.constant, m.same = nn.Linear(4, 4), nn.Parameter(torch.zeros(5)), nn.Linear(4, 3)
+    m.drawn.weight.data = torch.eye(4) * 2
+    m.drawn.bias.data = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    m.drawn.bias.data[0] = 7.0
+    m.constant.data = torch.randn(6)
+    m.constant.data.mul_(0.5)
+    m.same.weight.data = torch.rand(3, 4)
+    m.same.bias.data = m.drawn.weight.data[:3, 0].clone()
