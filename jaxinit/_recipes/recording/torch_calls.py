@@ -83,20 +83,20 @@ def _lazy(own: types.FunctionType, *args: Any, **kwargs: Any) -> Any:
 
 @contextlib.contextmanager
 def data_may_be_set() -> Iterator[None]:
-    """Let `parameter.data = tensor` put a fake tensor where a real one was, and a real one where a fake one was."""
-    kinds: tuple[Any, ...] = (FakeTensor, torch.nn.Parameter)
-    for kind in kinds:
-        kind.data = property(_DATA.__get__, _set_data)
+    """Let `tensor.data = other` put a fake tensor where a real one was, and a real one where a fake one was."""
+    kind: Any = torch.Tensor  # `data` is of its base class
+    kind.data = property(_DATA.__get__, _set_data)
     try:
         yield
     finally:
-        for kind in kinds:
-            del kind.data
+        del kind.data
 
 
 def _set_data(tensor: torch.Tensor, value: torch.Tensor) -> None:
     if isinstance(value, FakeTensor) and not isinstance(tensor, FakeTensor):
-        torch.utils.swap_tensors(tensor, torch.nn.Parameter(value, tensor.requires_grad))
+        is_parameter = isinstance(tensor, torch.nn.Parameter)
+        new = torch.nn.Parameter(value, tensor.requires_grad) if is_parameter else value.detach()
+        torch.utils.swap_tensors(tensor, new)
         return
     if isinstance(tensor, FakeTensor) and not isinstance(value, FakeTensor):
         value = torch.empty_like(value).copy_(value)

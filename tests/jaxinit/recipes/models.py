@@ -265,4 +265,7 @@ def set_as_data(m: nn.Module) -> None:
     m.constant.data = torch.randn(6)
     m.constant.data.mul_(0.5)
     m.same.weight.data = torch.rand(3, 4)
+    buffer = torch.zeros(3)
+    m.register_buffer("buffer", buffer)
+    buffer.data = torch.rand(3)
     m.same.bias.data = m.drawn.weight.data[:3, 0].clone()
