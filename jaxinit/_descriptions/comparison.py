@@ -138,7 +138,8 @@ def _row(pair: Pair, rate: float) -> Row:
     difference = _difference(a, b)
     if difference == 0 or not a.size:
         return Row(*known, "equal values", difference)
-    return _by_distribution(Row(*known, "differs", difference), *_alike(part(a), part(b)), rate)
+    row = _by_distribution(Row(*known, "differs", difference), *_alike(part(a), part(b)), rate)
+    return dataclasses.replace(row, verdict="differs") if _differ_outside_of_parts(a, b, row.verdict) else row
 
 
 def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
@@ -157,7 +158,18 @@ def _difference(a: np.ndarray, b: np.ndarray) -> float:
     steps = range(0, flat.size, 2**20)
     with np.errstate(invalid="ignore", over="ignore"):
         chunks = ((flat[i : i + 2**20].astype(wide), other[i : i + 2**20].astype(wide)) for i in steps)
-        return float(max(np.where(one == two, 0.0, np.abs(one - two)).max() for one, two in chunks))
+        # Python's max would lose a NaN, which NumPy's keeps.
+        return float(np.max([np.where(one == two, 0.0, np.abs(one - two)).max() for one, two in chunks]))
+
+
+def _differ_outside_of_parts(a: np.ndarray, b: np.ndarray, verdict: Verdict) -> bool:
+    """Return whether one array alone holds NaN, or two with the same constant in all entries looked at have others."""
+    if (a != a).any() != (b != b).any():
+        return True
+    if verdict != "equal values":
+        return False
+    one, other = _alike(a, b) if a.shape == b.shape else map(np.sort, _alike(a, b))
+    return not np.array_equal(one, other, equal_nan=True)
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,13 +189,12 @@ def _by_distribution(row: Row, a: np.ndarray, b: np.ndarray, rate: float) -> Row
     first, second = Sample.of(a), Sample.of(b)
     size = min(first.size, second.size)
     if not size or a.size == 1:
-        verdict: Verdict = "differs" if size and a.size > 1 else "too few entries to tell"
-        return dataclasses.replace(row, verdict=_told_by_nan(first, second) or verdict)
+        return dataclasses.replace(row, verdict=_told_by_nan(first, second) or "too few entries to tell")
     sizes = first.ordered.size, second.ordered.size
     limit, drift = (sum(fit.distance_limit(each, own / 2) for each in sizes) for own in (rate, fit.MISS))
     detectable = limit + drift
     distance, scales = _distance(first, second), _Scales.of(first, second, rate)
-    verdict = "differs" if distance > limit or scales.differ else "same distribution"
+    verdict: Verdict = "differs" if distance > limit or scales.differ else "same distribution"
     if verdict != "differs" and detectable >= 1:
         verdict = "too few entries to tell"
     told = _told_by_nan(first, second) or _told_by_constants(first, second)

@@ -86,6 +86,31 @@ def test_nan_on_one_side_differs(rng: np.random.Generator) -> None:
     assert _row(values, np.where(values < 0, np.nan, values)).verdict == "differs"
 
 
+@pytest.mark.parametrize("place", [0, 2**20 - 1, 2**20, 2**20 + 9])
+@pytest.mark.parametrize("value", [math.nan, 1.0])
+@pytest.mark.parametrize("shape", [(-1,), (2, -1)])
+def test_one_other_entry_of_a_large_array_is_seen(place: int, value: float, shape: tuple[int, ...]) -> None:
+    """Only half of the entries are looked at for the distributions."""
+    a = np.zeros(2**20 + 10, np.float32)
+    b = a.copy()
+    b[place] = value
+    row = _row(a, b.reshape(shape))
+    assert row.verdict == "differs"
+    assert row.difference == 1.0 or math.isnan(row.difference)
+
+
+def test_nan_at_other_places_is_no_equal_value() -> None:
+    a, b = np.array([1.0, math.nan]), np.array([math.nan, 1.0])
+    assert _row(a, b).verdict == "differs"
+    assert _row(a, b.reshape(2, 1)).verdict == "equal values"
+
+
+def test_one_nan_among_many_random_entries_is_seen(rng: np.random.Generator) -> None:
+    a, b = (rng.normal(size=2**20 + 10).astype(np.float32) for _ in range(2))
+    b[-1] = math.nan
+    assert _row(a, b).verdict == "differs"
+
+
 def test_many_entries_are_compared_in_part(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample, "_MOST", 5000)
     row = _row(rng.normal(size=20_000), rng.normal(size=20_000))
