@@ -31,7 +31,7 @@ test-newest: ## the same with the newest Python here, and nothing pinned
 	else $(MAKE) --no-print-directory .venv-newest/test && .venv-newest/bin/python -m pytest --numprocesses 2 --dist loadfile; fi
 
 other-models: .venv/models ## record models of transformers, timm and torchvision, and compare them with ports
-	$(BIN)/python -m pytest --numprocesses 2 other_models
+	$(BIN)/python -m pytest --numprocesses 2 tests/other_models
 
 lint: .venv/lint ## format check, lint and strict types, by two checkers on the program of a user
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Rules of depth and width: the numbers of their papers, and of their published code. other_models has mup."""
+"""Rules of depth and width: the numbers of their papers, and of their published code. tests/other_models has mup."""
 
 import math
 import pickle

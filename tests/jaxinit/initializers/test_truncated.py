@@ -1,4 +1,4 @@
-"""Normals cut off at numbers of standard deviations, as JAX means by a truncated normal. other_models has timm."""
+"""Normals cut off at numbers of standard deviations, as in JAX. Those of timm are in tests/other_models."""
 
 import math
 import pickle

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from other_models import timm, torchvision, transformers
+from tests.other_models import timm, torchvision, transformers
 
 Build = Callable[[], torch.nn.Module]
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}

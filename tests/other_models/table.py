@@ -1,6 +1,6 @@
 """The table of docs/background/recorded_models.md: models that others wrote, and how much of each a recipe gives.
 
-Run: python -m other_models.table
+Run: python -m tests.other_models.table
 """
 
 import re
@@ -15,9 +15,9 @@ import torch
 
 import jaxinit
 from jaxinit.distributions import Normal, TruncatedNormal, Uniform
-from other_models.models import MODELS, Build
+from tests.other_models.models import MODELS, Build
 
-PAGE = Path(__file__).parents[1] / "docs" / "background" / "recorded_models.md"
+PAGE = Path(__file__).parents[2] / "docs" / "background" / "recorded_models.md"
 COLUMNS = (
     "model",
     "one distribution",

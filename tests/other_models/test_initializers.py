@@ -13,8 +13,8 @@ from jaxinit import TORCH, scaling
 from jaxinit._models.correspondence import with_layout
 from jaxinit.composed import truncated
 from jaxinit.distributions import Normal, TruncatedNormal, Uniform
-from other_models import timm
 from tests.jaxinit.initializers.test_truncated import GLOROT, LECUN, SHAPE, assert_quantiles, erf
+from tests.other_models import timm
 
 layers: Any = timm.layers.weight_init
 

@@ -13,9 +13,9 @@ import scipy.stats
 import jaxinit
 from jaxinit._sampling.source import KeySource
 from jaxinit.distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
-from other_models.models import MODELS
-from other_models.table import LARGEST, measured, rows_of_docs
 from tests.jaxinit.torch_generator.torch_streams import as_on_avx2
+from tests.other_models.models import MODELS
+from tests.other_models.table import LARGEST, measured, rows_of_docs
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 FALSE_ALARM = 1e-9

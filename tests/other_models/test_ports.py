@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import jaxinit_conformance
-from other_models import ports
-from other_models.models import SIZES, of_transformers
+from tests.other_models import ports
+from tests.other_models.models import SIZES, of_transformers
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, ports.IMAGE, ports.IMAGE)).astype(np.float32)
