@@ -131,4 +131,4 @@ def table(seed: int) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(PAGE.read_text().partition(HEAD)[0] + table(suite.fresh_seed()))
+    PAGE.write_text(PAGE.read_text().rpartition(HEAD)[0] + table(suite.fresh_seed()))

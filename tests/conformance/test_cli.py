@@ -181,7 +181,6 @@ def test_help_needs_no_extra(command: str) -> None:
         ("scipy", ["calibrate"]),
         ("safetensors", ["describe", "x.npz"]),
         ("rich", ["describe", "x.npz"]),
-        ("scipy", ["compare", "x.npz", "y.npz"]),
     ],
 )
 def test_a_missing_extra_exits_2_and_one_line_says_what_installs_it(

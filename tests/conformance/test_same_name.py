@@ -10,7 +10,7 @@ SCRIPT = runpy.run_path(str(Path(__file__).parent.parent.parent / "docs" / "scri
 
 def written(target: str) -> dict[str, str]:
     """A column of the page, by call."""
-    _, head, table = SCRIPT["PAGE"].read_text().partition(SCRIPT["HEAD"])
+    _, head, table = SCRIPT["PAGE"].read_text().rpartition(SCRIPT["HEAD"])
     heads, _, *lines = ([part.strip() for part in line.split("|")] for line in f"{head}{table}".splitlines())
     return {line[1]: line[heads.index(target)] for line in lines}
 
