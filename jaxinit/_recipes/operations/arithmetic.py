@@ -3,6 +3,7 @@
 Names and arguments are those of torch's operator library. A function gets the namespace of its arrays first.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,13 +75,20 @@ def softplus(xp: Any, a: Any, beta: float = 1, threshold: float = 20) -> Any:
     return xp.where(a * beta > threshold, a, xp.log1p(xp.exp(xp.minimum(a * beta, threshold))) / beta)
 
 
+def _squared(a: Any) -> Any:
+    """Return |a|^2."""
+    return a.real * a.real + a.imag * a.imag if jnp.iscomplexobj(a) else a * a
+
+
 def vector_norm(xp: Any, a: Any, ord: float | None = 2, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A002
-    """Return `(sum |a|^ord)^(1 / ord)`, or the greatest |a|."""
+    """Return `(sum |a|^ord)^(1 / ord)`, the greatest or least |a|, or for the order 0 the number of nonzeros."""
     order = 2 if ord is None else ord
-    if order == float("inf"):
-        return xp.max(xp.abs(a), axis=_axis(dim), keepdims=keepdim)
+    if math.isinf(order):
+        return (xp.max if order > 0 else xp.min)(xp.abs(a), axis=_axis(dim), keepdims=keepdim)
+    if order == 0:
+        return xp.sum(a != 0, axis=_axis(dim), keepdims=keepdim)
     if order == 2:
-        return xp.sqrt(xp.sum(a * a, axis=_axis(dim), keepdims=keepdim))
+        return xp.sqrt(xp.sum(_squared(a), axis=_axis(dim), keepdims=keepdim))
     return xp.sum(xp.abs(a) ** order, axis=_axis(dim), keepdims=keepdim) ** (1 / order)
 
 
@@ -96,7 +104,7 @@ def var(xp: Any, a: Any, dim: Any = None, correction: float | None = 1, keepdim:
     """Return the variance, divided by the number of entries less `correction`."""
     spread = a - xp.mean(a, axis=_axis(dim), keepdims=True)
     count = a.size // xp.mean(a, axis=_axis(dim)).size
-    return xp.sum(spread * spread, axis=_axis(dim), keepdims=keepdim) / max(
+    return xp.sum(_squared(spread), axis=_axis(dim), keepdims=keepdim) / max(
         count - (1 if correction is None else correction), 0
     )
 

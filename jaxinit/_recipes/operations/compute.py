@@ -61,4 +61,7 @@ def _of_rank(args: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
 def _cast(args: Any, real: np.dtype) -> Any:
     if isinstance(args, tuple):
         return tuple(_cast(each, real) for each in args)
-    return args.astype(real) if isinstance(args, (np.ndarray, jax.Array)) else args
+    if not isinstance(args, (np.ndarray, jax.Array)):
+        return args
+    # Of complex numbers, an operation with real results needs both parts.
+    return args if jnp.iscomplexobj(args) and not jnp.issubdtype(real, jnp.complexfloating) else args.astype(real)

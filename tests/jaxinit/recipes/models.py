@@ -206,6 +206,10 @@ def more_arithmetic(m: nn.Module) -> None:
     m.sum = nn.Parameter(torch.zeros(5).addcmul_(torch.randn(5), torch.rand(5), value=0.5))
     m.ratio = nn.Parameter(torch.ones(5).addcdiv_(torch.randn(5), torch.rand(5) + 1))
     m.logit, m.softmax = nn.Parameter(torch.logit(torch.rand(5))), nn.Parameter(torch.softmax(torch.randn(5, 3), -1))
+    m.moduli, drawn = nn.Parameter(torch.randn(5, dtype=torch.cfloat).abs()), torch.randn(4, 5, dtype=torch.cfloat)
+    m.lengths, m.spreads = nn.Parameter(torch.linalg.vector_norm(drawn, dim=1)), nn.Parameter(drawn.std(1))
+    norms = [torch.linalg.vector_norm(torch.randn(4, 5), order, dim=1) for order in (0, 1, 3, math.inf, -math.inf)]
+    m.norms = nn.Parameter(torch.stack(norms))
     m.running = nn.Parameter(torch.cumsum(torch.rand(4, 5), 1))
     m.steps = nn.Parameter((torch.rand(5) * 10).round())
     m.standard = nn.Parameter(torch.randn(6, 4))
