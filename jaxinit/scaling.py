@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 from jaxinit import _arguments
-from jaxinit._initializers.base import Elementwise, Initializer, WithLayout
+from jaxinit._initializers.base import Elementwise, Initializer, WithLayout, require_initializer
 from jaxinit._initializers.derived import Derived
 from jaxinit.distributions import Distribution, affine
 from jaxinit.layouts import FLAX, View
@@ -32,7 +32,7 @@ def gpt2_residual(init: Init, layers: int) -> Init:
         The initializer for the output projections of attention and MLP, both named `c_proj` in GPT-2.
 
     Raises:
-        TypeError: `layers` is not an integer.
+        TypeError: `init` is not an initializer of jaxinit, or `layers` not an integer.
         ValueError: `layers` is less than 1.
 
     Example:
@@ -44,6 +44,7 @@ def gpt2_residual(init: Init, layers: int) -> Init:
 
     Source: Radford et al., Language Models are Unsupervised Multitask Learners, 2019, section 2.3.
     """
+    require_initializer("init", init)
     return init / math.sqrt(2 * _arguments.size("layers", layers, least=1))
 
 
@@ -65,7 +66,7 @@ def fixup(init: Init, branches: int, layers: int) -> Init:
         The initializer for the layers of the branches but the last ones.
 
     Raises:
-        TypeError: `branches` or `layers` is not an integer.
+        TypeError: `init` is not an initializer of jaxinit, or `branches` or `layers` not an integer.
         ValueError: `branches` is less than 1, or `layers` less than 2.
 
     Example:
@@ -75,6 +76,7 @@ def fixup(init: Init, branches: int, layers: int) -> Init:
 
     Source: Zhang et al., Fixup Initialization, 2019, https://arxiv.org/abs/1901.09321, section 3.
     """
+    require_initializer("init", init)
     branches, layers = _arguments.size("branches", branches, least=1), _arguments.size("layers", layers, least=2)
     return init * math.pow(branches, -1 / (2 * layers - 2))
 

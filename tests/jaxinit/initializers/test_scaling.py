@@ -155,3 +155,11 @@ def test_mup_of_nothing_is_nothing() -> None:
 def test_mistakes_are_refused(call: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         call()
+
+
+@pytest.mark.parametrize("init", [0.02, jaxinit.normal, jax.nn.initializers.normal()])
+def test_only_initializers_of_jaxinit_are_scaled(init: Any) -> None:
+    with pytest.raises(TypeError, match=r"^`init` must be an initializer such as jaxinit\.normal\(\), got "):
+        jaxinit.scaling.gpt2_residual(init, layers=8)
+    with pytest.raises(TypeError, match=r"^`init` must be an initializer such as jaxinit\.normal\(\), got "):
+        jaxinit.scaling.fixup(init, branches=8, layers=2)
