@@ -1,5 +1,6 @@
 """The arrays of a model by path, and what is known of each."""
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -123,9 +124,11 @@ def leaves(tree: Any, argument: str = "model") -> dict[str, Any]:
         ['layers.0.kernel']
     """
     found: dict[str, Any] = {}
-    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        # NNX and Linen box an array. The name leaves the box out.
-        is_box = len(path) > 1 and getattr(path[-1], "name", None) == "value"
+    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
+    siblings = collections.Counter(path[:-1] for path, _ in paths)
+    for path, leaf in paths:
+        # NNX and Linen box an array, which is alone in its box. The name leaves the box out.
+        is_box = len(path) > 1 and getattr(path[-1], "name", None) == "value" and siblings[path[:-1]] == 1
         name = jax.tree_util.keystr(path[:-1] if is_box else path, simple=True, separator=".")
         if not is_numeric(leaf):
             continue

@@ -1,5 +1,6 @@
 """The arrays of a model by path, whatever the model is."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from flax import nnx
 
 import jaxinit
 from jaxinit._descriptions.arrays import leaves
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class Attention:
+    query: Any
+    value: Any
 
 
 class Boxed(nn.Module):
@@ -35,6 +43,8 @@ def test_names_are_paths() -> None:
     assert sorted(paths(variables)) == ["params.Dense_0.bias", "params.Dense_0.kernel"]
     assert sorted(paths(variables, Boxed(), x)) == ["Dense_0.bias", "Dense_0.kernel"]
     assert paths({"a": {"value": np.ones(1)}}) == ["a.value"]
+    assert paths({"a": Attention(np.ones(1), [np.ones(1)])}) == ["a.query", "a.value.0"]
+    assert paths({"a": Attention(np.ones(1), np.ones(1))}) == ["a.query", "a.value"]
 
 
 def test_leaves_that_are_no_arrays_are_left_out() -> None:
