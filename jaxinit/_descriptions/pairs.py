@@ -41,13 +41,17 @@ def paired(
     a: Any, b: Any, module: Any, inputs: Any, kwargs: Any, rename: Rename | None, transposed: Globs | None
 ) -> Pairs:
     """Return the parameters of two models. A model with rules and torch's tensors are matched as `load` does."""
-    views = [None if _is_torchs(each) else own_view(each) or view_of(each, module, inputs, kwargs) for each in (a, b)]
-    if module is not None and views == [None, None]:
-        raise TypeError(f"`module` must be the module of `a` or `b`, got {module!r} with two checkpoints")
+    own = [None if _is_torchs(each) else own_view(each) for each in (a, b)]
+    if module is not None and all(_is_torchs(each) or view for each, view in zip((a, b), own, strict=True)):
+        raise TypeError(f"`module` must be the module of `a` or `b`, got {module!r} with variables of no module")
+    views = [
+        None if _is_torchs(each) else view or view_of(each, module, inputs, kwargs)
+        for each, view in zip((a, b), own, strict=True)
+    ]
     match views:
-        case [view, None] if view is not None and _is_torchs(b):
+        case [view, None] if view is not None and _is_torchs(b) and not (rename is None and _has_paths_of(view, b)):
             return _loaded(view, read(b, "b"), rename, transposed)
-        case [None, view] if view is not None and _is_torchs(a):
+        case [None, view] if view is not None and _is_torchs(a) and not (rename is None and _has_paths_of(view, a)):
             return _loaded(view, read(a, "a"), rename, transposed).turned()
     if transposed is not None:
         raise ValueError(f"`transposed` is for a model beside torch's tensors, got {transposed!r}")
@@ -56,6 +60,12 @@ def paired(
 
 def _is_torchs(value: Any) -> bool:
     return isinstance(value, str | os.PathLike) or is_state_dict(value)
+
+
+def _has_paths_of(view: Any, state: Any) -> bool:
+    """Return whether a dict has the paths of a model that does not have torch's names, as `nnx.state` of one layer."""
+    is_dict = not view.has_torchs_names and not isinstance(state, str | os.PathLike)
+    return is_dict and {dotted(path) for path in view.values()} == {*state}
 
 
 def _loaded(view: Any, state: Any, rename: Rename | None, transposed: Globs | None) -> Pairs:

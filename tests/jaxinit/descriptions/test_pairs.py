@@ -165,6 +165,21 @@ def test_a_module_without_variables_is_refused() -> None:
         jaxinit.compare(state, state, nn.Dense(3), jnp.ones((1, 2)))
 
 
+def test_two_nnx_models_have_no_linen_module() -> None:
+    layer = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+    for other in (layer, {"weight": np.ones((3, 2), np.float32)}):
+        with pytest.raises(TypeError, match=r"^`module` must be the module of `a` or `b`, got Dense\("):
+            jaxinit.compare(layer, other, nn.Dense(3), jnp.ones((1, 2)))
+
+
+def test_a_flat_dict_with_names_of_flax_is_compared_by_path() -> None:
+    layer = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+    state = {"kernel": np.asarray(layer.kernel[...]), "bias": np.zeros(3, np.float32)}
+    for other in (state, nnx.state(layer)):
+        assert jaxinit.compare(layer, other).equal
+        assert jaxinit.compare(other, layer).equal
+
+
 def test_transposed_needs_a_model_with_rules() -> None:
     tree = {"weight": np.ones((3, 2))}
     with pytest.raises(ValueError, match=r"^`transposed` is for a model beside torch's tensors, got '\*'$"):
