@@ -162,7 +162,7 @@ class mup(Derived):
 
     Args:
         init: draws the weights of the base model. It has a `distribution`.
-        base_shape: the shape of this weight in the base model.
+        base_shape: the shape of this weight in the base model. Axes that stack weights may be left out.
         layout: which axes of your array are torch's, by default those of `init`.
         dtype: dtype when the call names none.
 
@@ -188,16 +188,23 @@ class mup(Derived):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._canonical(base_shape=_arguments.dimensions(self.base_shape))
-        if 0 in self._base.shape:
+        if 0 in self.base_shape:
             raise ValueError(f"`base_shape` must not have a size of 0, got {self.base_shape}")
+        if self.layout.batch_axis == ():
+            self.layout.view(tuple(self.base_shape))  # which refuses what has too few axes
 
-    @property
-    def _base(self) -> View:
-        base: View = self.layout.view(tuple(self.base_shape))
+    def _base(self, own: View) -> View:
+        """Return the weight of the base model, with axes of size 1 where `own` stacks weights and it does not."""
+        shape = list(self.base_shape)
+        if len(shape) == len(own.shape) - len(own.roles.batch):
+            for axis in sorted(own.roles.batch):
+                shape.insert(axis, 1)
+        base: View = self.layout.view(tuple(shape))
         return base
 
     def _distribution(self, view: View) -> Distribution:
-        base, own = self._base, self.layout.view(view.shape)
+        own = self.layout.view(view.shape)
+        base = self._base(own)
         if own.weight[2:] != base.weight[2:]:
             raise ValueError(
                 f"`shape` must have the spatial sizes of `base_shape` {self.base_shape} for {self.layout}, "

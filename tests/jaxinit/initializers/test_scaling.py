@@ -14,6 +14,7 @@ import jaxinit
 from jaxinit import FLAX, TORCH, Layout, TorchGenerator, scaling
 from jaxinit._initializers.text import from_text
 from jaxinit._models.correspondence import with_layout
+from jaxinit._models.stacks import for_stack
 from jaxinit.distributions import Constant, Normal
 
 KEY = jax.random.key(0)
@@ -84,6 +85,22 @@ def test_mup_counts_the_fans_of_its_layout() -> None:
     )
     experts = jaxinit.at_call(scaling.mup(jaxinit.normal(), (8, 64, 32)))(KEY, (8, 256, 64), None, 1, 2)
     np.testing.assert_array_equal(experts, jaxinit.normal(std=0.5)(KEY, (8, 256, 64)))
+
+
+@pytest.mark.parametrize("inner", [jaxinit.normal(std=0.02), jaxinit.kaiming_normal(nonlinearity="linear")])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_mup_of_stacked_weights_is_that_of_one(inner: Any, axis: int) -> None:
+    one, shape = 0.5 * scaling.mup(inner, (64, 32)), (256, 128)
+    layout = Layout(*(i for i in range(3) if i != axis), batch_axis=axis)
+    stack, base = [*shape], [64, 32]
+    stack.insert(axis, 7)
+    base.insert(axis, 3)
+    assert with_layout(one, layout).distribution(stack) == one.distribution(shape)
+    whole = scaling.mup(with_layout(inner, layout), base, layout=layout)
+    assert (0.5 * whole).distribution(stack) == one.distribution(shape)
+    stacked = for_stack(one, 2, 1)(KEY, (3, 256, 128))
+    assert math.isclose(float(stacked.std()), one.distribution(shape).std, rel_tol=0.05)
+    assert jaxinit.at_call(one)(KEY, (3, 256, 128), None, -2, -1).shape == (3, 256, 128)
 
 
 def test_apply_gives_mup_the_layout_of_the_layer() -> None:
