@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxinit._descriptions import fit, table
 from jaxinit._descriptions.pairs import Pair, Pairs
-from jaxinit._descriptions.sample import Sample, part
+from jaxinit._descriptions.sample import Sample, part, real_parts
 
 Verdict = Literal["equal", "equal values", "same distribution", "differs", "too few entries to tell", "sizes differ"]
 _TESTS = 2
@@ -174,8 +174,7 @@ def _differ_outside_of_parts(a: np.ndarray, b: np.ndarray, verdict: Verdict) -> 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the entries of both as float64, rounded to the dtype with fewer digits."""
-    parts = [values.reshape(-1) for values in (a, b)]
-    parts = [values.view(values.real.dtype) if np.iscomplexobj(values) else values for values in parts]
+    parts = [real_parts(values) for values in (a, b)]
     floating = [values.dtype for values in parts if jnp.issubdtype(values.dtype, jnp.floating)]
     if len(floating) == 2:
         coarser = min(floating, key=lambda dtype: int(jnp.finfo(dtype).nmant))

@@ -51,6 +51,12 @@ def _spaced(array: np.ndarray, most: int) -> np.ndarray:
     return array[tuple(slice(None, None, step) for step in steps)]
 
 
+def real_parts(array: np.ndarray) -> np.ndarray:
+    """Return the entries as a vector, of complex ones the real and the imaginary part."""
+    flat = array.reshape(-1)
+    return np.ascontiguousarray(flat).view(flat.real.dtype) if np.iscomplexobj(flat) else flat
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sample:
     """Represent the finite entries of an array."""
@@ -66,8 +72,8 @@ class Sample:
     @classmethod
     def of(cls, array: np.ndarray) -> "Sample":
         """Return the sample of an array."""
-        flat, is_complex = array.reshape(-1), np.iscomplexobj(array)
-        flat = flat.view(flat.real.dtype) if is_complex else flat
+        is_complex = np.iscomplexobj(array)
+        flat = real_parts(array)
         # NumPy sorts and searches float32 much faster than bfloat16.
         values = flat.astype(np.float32) if flat.dtype.itemsize < 4 or flat.dtype.kind == "b" else flat
         is_finite = np.isfinite(values)

@@ -32,6 +32,14 @@ def test_what_is_not_finite_is_counted_and_left_out() -> None:
     assert (sample.nan, sample.infinite, sample.moments) == (1, 2, (2.0, 1.0))
 
 
+def test_both_parts_of_complex_entries_count_wherever_they_lie() -> None:
+    array = np.array([1 + 2j, 9 + 9j, 3 + 4j, 9 + 9j], np.complex64)[::2]
+    sample = Sample.of(array)
+    assert (sample.is_complex, sample.dtype, [*sample.finite]) == (True, np.float32, [1, 2, 3, 4])
+    large = np.zeros(2**20 + 2, np.complex64)
+    assert Sample.of(part(large)).size == large.size
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int16", "bool"])
 def test_distinct_counts_values_not_bits(dtype: str) -> None:
     assert Sample.of(np.array([0.0, -0.0, 1.0, 1.0]).astype(jnp.dtype(dtype))).distinct == 2
