@@ -21,7 +21,7 @@ Init = Any
 
 
 class TargetError(Exception):
-    """Represent the target cannot be tested."""
+    """Signal that the target cannot be tested."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,7 +32,7 @@ _DTYPES = {
 
 
 class WeightsError(CannotRun):
-    """Represent the file has no weights that can be read."""
+    """Signal that the file has no weights that can be read."""
 
 
 def read(path: Path) -> Weights:

@@ -15,7 +15,7 @@ _REAL = {"complex64": "float32", "complex128": "float64"}
 
 
 class NotRecorded(ValueError):  # noqa: N818  # raised as the ValueError that `record` documents
-    """Represent the constructor does what no recipe can express."""
+    """Signal that the constructor does what no recipe can express."""
 
 
 @dataclasses.dataclass
