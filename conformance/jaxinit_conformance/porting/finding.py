@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ class Output:
     """Represent a module of both models, and how far its outputs are apart, as a share of torch's largest.
 
     The difference is NaN where the port computes without calling the module, or with another number of entries.
-    It is infinite where the output of the whole model has another number of entries.
+    It is infinite where one output alone is NaN or infinite.
     """
 
     path: str
@@ -54,7 +55,9 @@ class Output:
 
     @property
     def same(self) -> bool:
-        return not self.difference > self.tolerance
+        """Return whether no difference is seen. Of the whole model, whose path is empty, an output must be there."""
+        is_unseen = math.isnan(self.difference)
+        return bool(self.path) if is_unseen else self.difference <= self.tolerance
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,6 @@ narrower dtype inside differs by rounding. Torch's own difference between float3
 """
 
 import copy
-import dataclasses
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -56,8 +55,7 @@ def compare(
     pairs = module_pairs(matching)
     names = [name for name in exact[1] if name in pairs]
     rows = [_row(pairs[name], name, inner.get(pairs[name]), exact[1][name], narrow[1][name], unit) for name in names]
-    whole = _row("", "", output, exact[0], narrow[0], unit)
-    return (*rows, dataclasses.replace(whole, difference=math.inf) if math.isnan(whole.difference) else whole)
+    return (*rows, _row("", "", output, exact[0], narrow[0], unit))
 
 
 def _unit(function: Callable[..., Any], arrays: Arrays) -> float:
@@ -69,13 +67,21 @@ def _unit(function: Callable[..., Any], arrays: Arrays) -> float:
 def _row(path: str, name: str, port: Any, wide: Any, narrow: Any, unit: float) -> Output:
     """Return how far two outputs are apart. A difference is at most rounding if a model casts to a narrower dtype."""
     theirs = wide.double().numpy()
-    largest = float(np.abs(theirs).max(initial=0.0)) or 1.0
-    rounding = float(np.abs(narrow.double().numpy() - theirs).max(initial=0.0)) / largest
+    largest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0)) or 1.0
+    rounding = _distance(narrow.double().numpy(), theirs) / largest
+    rounding = rounding if math.isfinite(rounding) else 0.0  # float32 overflows where float64 does not
     difference = math.nan
     if port is not None and np.size(port) == theirs.size:
         arranged = _arranged(np.asarray(port, np.float64), theirs.shape)
-        difference = min(float(np.abs(each - theirs).max(initial=0.0)) for each in arranged) / largest
+        difference = min(_distance(each, theirs) for each in arranged) / largest
     return Output(path, name, difference, max(EXACT, ROUNDINGS * unit * max(1.0, rounding / UNITS["f32"])))
+
+
+def _distance(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Return the largest difference, infinite where one alone is NaN or infinite, as the scores that a mask hides."""
+    with np.errstate(invalid="ignore"):
+        is_same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+        return float(np.nan_to_num(np.where(is_same, 0.0, np.abs(ours - theirs)), nan=math.inf).max(initial=0.0))
 
 
 def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
@@ -87,14 +93,17 @@ def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]
 
 def findings(outputs: Sequence[Output], is_loaded: bool) -> Iterator[Finding]:
     """Yield the first module whose output differs, or the module before it that the port does not call."""
-    if outputs and math.isinf(outputs[-1].difference):
+    wrong = [index for index, row in enumerate(outputs) if not row.same]
+    if outputs and math.isnan(outputs[-1].difference):
         yield Finding("", "output", "the whole model gives an output with another number of entries than torch's")
-    wrong = [index for index, row in enumerate(outputs) if not row.same and math.isfinite(row.difference)]
+        wrong = [index for index in wrong if outputs[index].path]
     if not wrong:
         return
     first, before = outputs[wrong[0]], outputs[wrong[0] - 1] if wrong[0] else None
     where = f"`{first.path}` is the first module that differs" if first.path else "the whole model differs"
     off = f"with torch's weights its output is off by {first.difference:.2g} of its largest value"
+    if math.isinf(first.difference):
+        off = "with torch's weights its output is NaN or infinite where torch's is not, or the other way round"
     if not is_loaded:
         off += ". The parameters without a counterpart were not loaded"
     if before is None or not math.isnan(before.difference):

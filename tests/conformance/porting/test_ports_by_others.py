@@ -2,12 +2,14 @@
 
 import collections
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 
@@ -239,4 +241,29 @@ def test_an_output_of_another_size_is_found(tmp_path: Path) -> None:
     report = jaxinit_conformance.port(torch_build, Net, np.ones((2, 8), np.float32))
     assert "another number of entries" in report.findings[0].message
     report.save(tmp_path)
-    assert json.loads((tmp_path / "port.json").read_text())["outputs"][-1]["difference"] == "inf"
+    assert json.loads((tmp_path / "port.json").read_text())["outputs"][-1]["difference"] == "nan"
+    assert not report.outputs[-1].same
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_infinite_outputs_must_be_torchs(is_right: bool) -> None:
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.fc, self.head = (nnx.Linear(8, 8, rngs=rngs, **jaxinit.defaults.linear(8)) for _ in range(2))
+
+        def __call__(self, x: Any) -> Any:
+            hidden = jnp.where(self.fc(x) > 0, self.fc(x), 0.0 if is_right else math.nan)
+            return jnp.where(jnp.arange(8) < 4, self.head(hidden), -math.inf)
+
+    class TorchNet(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.head = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.fc(x).relu()).masked_fill(torch.arange(8) >= 4, -math.inf)
+
+    report = jaxinit_conformance.port(TorchNet, Net, np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8))
+    found = [finding for finding in report.findings if finding.kind == "output"]
+    assert [finding.path for finding in found] == ([] if is_right else ["head"])
+    assert all("NaN or infinite where torch's is not" in finding.message for finding in found)
