@@ -7,6 +7,7 @@ where F is the standard normal's cdf. It is recognised too.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,8 +31,31 @@ def distributions(nodes: Sequence[Node]) -> list[Distribution | None]:
     """Return the distribution of the entries of each node, or None where they are not all drawn from one."""
     found: list[Distribution | None] = []
     for node in nodes:
-        found.append(_of(node, found))
+        inputs = [(found[index], nodes[index].dtype) for index in node.inputs]
+        found.append(_in_kind(node.dtype, _of(node, found), inputs))
     return found
+
+
+def _in_kind(
+    dtype: str, distribution: Distribution | None, inputs: Sequence[tuple[Distribution | None, str]]
+) -> Distribution | None:
+    """Return the distribution, or None where random entries become integers, complex, or the real part of complex."""
+    kind = _kind(dtype)
+    if isinstance(distribution, Constant):
+        return distribution if kind in ("floating", "complex") else _whole(distribution.value, kind)
+    changed = (own for each, own in inputs if each is not None and not isinstance(each, Constant))
+    return None if any(_kind(own) != kind for own in changed) else distribution
+
+
+def _kind(dtype: str) -> str:
+    return "floating" if dtype.startswith(("float", "bfloat")) else re.sub(r"\d+$", "", dtype)
+
+
+def _whole(value: Any, kind: str) -> Distribution | None:
+    """Return a constant as torch casts it to an integer or a boolean, or None where that is not defined."""
+    if isinstance(value, complex) or not math.isfinite(value):
+        return None
+    return Constant(bool(value) if kind == "bool" else int(value))
 
 
 def _of(node: Node, found: Found) -> Distribution | None:

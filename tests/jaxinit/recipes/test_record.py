@@ -89,6 +89,34 @@ def test_distributions_are_exact() -> None:
     assert found["orthogonal"] is found["sparse"] is found["eye"] is None
 
 
+@pytest.mark.parametrize(
+    ("drawn", "distribution"),
+    [
+        (lambda: (torch.rand(50) * 10).long().float(), None),
+        (lambda: (torch.rand(50) * 10).long().div(3, rounding_mode="trunc").float(), None),
+        (lambda: torch.rand(50).to(torch.cfloat), None),
+        (lambda: torch.randn(50).to(torch.cfloat) * 2, None),
+        (lambda: torch.full((50,), 2.7).long().float(), Constant(2.0)),
+        (lambda: torch.rand(50).half().float() * 10, Uniform(0.0, 10.0)),
+        (lambda: torch.randn(50, dtype=torch.cfloat) * 2, Normal(0.0, 2.0)),
+    ],
+)
+def test_numbers_of_another_kind_have_another_distribution(drawn: Any, distribution: Any, seed: int) -> None:
+    def build() -> torch.nn.Module:
+        module = torch.nn.Module()
+        module.weight = torch.nn.Parameter(drawn())
+        return module
+
+    found = jaxinit.record(build)
+    assert found.parameters[0].distribution == distribution
+    if distribution is None:
+        for source in (jax.random.key(seed), jaxinit.TorchGenerator(seed)):
+            weight = np.asarray(found.sample(source)["weight"])
+            assert not weight.imag.any()
+            assert np.iscomplexobj(weight) or (weight == np.trunc(weight)).all()
+            assert np.unique(weight).size > 2
+
+
 def test_a_truncated_normal_by_erfinv_is_recognised() -> None:
     found = distributions("truncated_by_erfinv")
     for name, expected in {
