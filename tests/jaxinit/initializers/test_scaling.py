@@ -91,12 +91,15 @@ def test_mup_counts_the_fans_of_its_layout() -> None:
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_mup_of_stacked_weights_is_that_of_one(inner: Any, axis: int) -> None:
     one, shape = 0.5 * scaling.mup(inner, (64, 32)), (256, 128)
-    layout = Layout(*(i for i in range(3) if i != axis), batch_axis=axis)
+    inputs, outputs = (i for i in range(3) if i != axis)
+    layout = Layout(inputs, outputs, batch_axis=axis)
     stack, base = [*shape], [64, 32]
     stack.insert(axis, 7)
     base.insert(axis, 3)
-    assert with_layout(one, layout).distribution(stack) == one.distribution(shape)
-    whole = scaling.mup(with_layout(inner, layout), base, layout=layout)
+    laid_out: Any = with_layout(one, layout)
+    assert laid_out.distribution(stack) == one.distribution(shape)
+    laid_out = with_layout(inner, layout)
+    whole = scaling.mup(laid_out, base, layout=layout)
     assert (0.5 * whole).distribution(stack) == one.distribution(shape)
     stacked = for_stack(one, 2, 1)(KEY, (3, 256, 128))
     assert math.isclose(float(stacked.std()), one.distribution(shape).std, rel_tol=0.05)
