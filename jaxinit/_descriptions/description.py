@@ -36,7 +36,10 @@ class Row:
     is_default: bool | None
     """Whether the entries agree with torch's default."""
     detectable: float
-    """Another scale is found with probability 1 - 1e-6 if it differs from the default's by this share or more."""
+    """Another scale is found with probability 1 - 1e-6 if it differs from the default's by this share or more.
+
+    It is infinite for a default without a test of the scale.
+    """
     used: int
     """The number of entries that were looked at."""
     wrong: tuple[str, ...]
@@ -86,7 +89,7 @@ class Description(table.Printed):
         judged = [row for row in self.rows if row.is_default is not None]
         if judged:
             yield f"A `no` is wrong with probability {fit.FALSE_ALARM:g} at most, in all rows together."
-        random = sorted((row for row in judged if row.detectable), key=lambda row: row.detectable)
+        random = sorted((row for row in judged if 0 < row.detectable < math.inf), key=lambda row: row.detectable)
         if random:
             off = dict.fromkeys(f"{_percent(row.detectable)} in {row.path}" for row in (random[0], random[-1]))
             yield f"A scale that is off by {' or by '.join(off)} is found with the same certainty."

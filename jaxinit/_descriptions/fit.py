@@ -56,10 +56,7 @@ def misfit(sample: Sample, distribution: Distribution, rate: float) -> float:
 
 
 def _scale(sample: Sample, distribution: Random, rate: float) -> float:
-    if (
-        isinstance(distribution, TruncatedNormal)
-        and abs(distribution.mean - distribution.loc) > 1e-9 * distribution.std
-    ):
+    if _is_skewed(distribution):
         return 0.0  # its tails may be heavier than a normal's
     mean, std = sample.moments
     spread = math.hypot(std, mean - distribution.mean)
@@ -71,6 +68,12 @@ def _scale(sample: Sample, distribution: Random, rate: float) -> float:
     # Rounding adds a variance of its own.
     slack = 2 * max(float(grid.eps), float(grid.smallest_subnormal) / distribution.std) ** 2
     return max(off / (limits.above + slack), -off / (limits.below + slack))
+
+
+def _is_skewed(distribution: Distribution) -> bool:
+    if not isinstance(distribution, TruncatedNormal):
+        return False
+    return abs(distribution.mean - distribution.loc) > 1e-9 * distribution.std
 
 
 def _ends(sample: Sample, distribution: Random, rate: float) -> float:
@@ -146,6 +149,8 @@ class _Limits:
 def detectable(size: int, distribution: Distribution, rate: float) -> float:
     """Return the share by which another scale must differ so that it is found with probability 1 - MISS.
 
+    It is infinite where no test is of the scale: without entries, and for normals cut at one side more than the other.
+
     Example:
         >>> from jaxinit._descriptions.fit import detectable
         >>> from jaxinit.distributions import Constant, Normal, Uniform
@@ -154,7 +159,7 @@ def detectable(size: int, distribution: Distribution, rate: float) -> float:
     """
     if distribution.kind == "constant":
         return 0.0
-    if not size:
+    if not size or _is_skewed(distribution):
         return math.inf
     if distribution.kind == "uniform":
         # A wider one is found as soon as one entry is outside, a narrower one by where the extremes end.
