@@ -25,7 +25,8 @@ class initializer(keras.initializers.Initializer):  # type: ignore[misc]  # Kera
     - Embedding: torch's own array.
     - Dense, convolutions, recurrent layers: `jaxinit.FLAX`. For transposed convolutions its fans are torch's.
 
-    Weights of other layers with more than two axes need a layout that names the axes.
+    Weights of other layers with more than two axes need a layout that names the axes. Give a layer of yours an
+    initializer of its own. One that a layer of Keras has used keeps the layout for weights of the same shape.
 
     A file that Keras saves holds the text of `init`. It loads once `jaxinit.keras` is imported.
 
