@@ -152,7 +152,7 @@ def test_readme_names_the_command(command: str) -> None:
 
 
 def test_the_table_of_differences_has_the_rows_that_its_script_measures() -> None:
-    rows = runpy.run_path(str(ROOT / "benchmarks" / "differences.py"))["rows"]()
+    rows = runpy.run_path(str(ROOT / "benchmarks" / "for_docs" / "differences.py"))["rows"]()
     page = (ROOT / "docs" / "background" / "same_name.md").read_text()
     table = page.partition("## Look up what a call draws")[2].partition("\n## ")[0]
     assert re.findall(r"^\| (.+?) \|", table, re.MULTILINE) == ["call", *(row.call for row in rows)]

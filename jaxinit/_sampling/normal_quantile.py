@@ -17,7 +17,7 @@ import numpy as np
 # lowest order first. Relative errors: float32 below 3.2e-8 for s <= 4.7 and 1.1e-7 for s <= 5.7,
 # float64 below 1.6e-16 for s <= 7.5. Around CENTER the coefficients hardly cancel.
 # The variable and the ratio z / x are those of Giles, Approximating the erfinv function,
-# 2011. benchmarks/normal_quantile.py fits these coefficients again.
+# 2011. benchmarks/for_docs/normal_quantile.py fits these coefficients again.
 CENTER = 1.5
 RATIOS = {
     jnp.dtype("float32"): (

@@ -32,7 +32,7 @@ def untempered(words: np.ndarray) -> np.ndarray:
 
 @as_on_avx2
 def test_polynomials_are_torchs(seed: int) -> None:
-    """For a random half percent of all arguments, and their ends. benchmarks/torch_generator.py tries all."""
+    """For a random half percent of all arguments, and their ends. benchmarks/for_docs/torch_generator.py tries all."""
     points = np.random.default_rng(seed).integers(0, 2**24, 270 * 304)
     quadrants = np.arange(9)[:, None] * 2**21 + np.arange(-16, 16)
     points[: quadrants.size] = np.clip(quadrants, 0, 2**24 - 1).ravel()

@@ -6,7 +6,7 @@ Each the best of some rounds.
 
 Equal: arrays, and numbers in them, that are torch's to the bit.
 
-Run: python benchmarks/torch_models.py [rounds]
+Run: python benchmarks/for_docs/torch_models.py [rounds]
 """
 
 import sys

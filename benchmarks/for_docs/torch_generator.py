@@ -3,7 +3,7 @@
 Of 4 million numbers, for each level of instructions that torch can be told to use. With
 `all`, each of the 2**24 arguments of log, cos and sin is tried too, which takes a minute.
 
-Run: python benchmarks/torch_generator.py [all]
+Run: python benchmarks/for_docs/torch_generator.py [all]
 """
 
 import os
