@@ -15,7 +15,7 @@ from typing import Any
 import cold_models
 import turns
 
-ROUNDS = 3
+ROUNDS = 2
 # The contenders of each way to build a model. Flax stands for the layers' own defaults under jit.
 WAYS = {
     "NNX eager": ("jaxinit", "jax.nn", "free"),

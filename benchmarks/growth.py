@@ -10,13 +10,12 @@ import cold_start
 import turns
 
 DEPTHS = (4, 40)
-ROUNDS = 2
 WAYS = ("NNX eager", "NNX jit", "NNX init", "Linen init")
 
 
 def main() -> None:
     is_quick = turns.arguments().quick
-    depths, rounds = ((1, 2), 1) if is_quick else (DEPTHS, ROUNDS)
+    depths, rounds = ((1, 2), 1) if is_quick else (DEPTHS, cold_start.ROUNDS)
     rows, figures = [], {}
     for way in WAYS:
         children = [{"model": "transformer", "way": way, "library": "jaxinit", "depth": depth} for depth in depths]
