@@ -20,23 +20,25 @@ Rule = Callable[[Shapes, Any], Layer | None]
 """From the shapes of a layer's parameters and the layer, or None if torch has no such module."""
 
 
-def _vector(path: str, tensor: str) -> Parameter:
-    return Parameter(path, ((Block(tensor),),))
+def vector(path: str, tensor: str, keeps_axes: bool = False) -> Parameter:
+    """Return a parameter that is one of torch's vectors."""
+    return Parameter(path, ((Block(tensor),),), keeps_axes=keeps_axes)
 
 
 def _weight(path: str, layout: Layout, tensor: str = "weight", is_flipped: bool = False) -> Parameter:
     return Parameter(path, ((Block(tensor),),), layout, is_flipped)
 
 
-def _affine(torch: str, own: Affine, kernel: Parameter) -> Layer:
+def affine(torch: str, own: Affine, kernel: Parameter) -> Layer:
+    """Return the layer of a weight and a bias, which torch draws in this order."""
     draws = Tensor("weight", own["kernel_init"]), Tensor("bias", own["bias_init"])
-    return Layer(torch, draws, (kernel, _vector("bias", "bias")))
+    return Layer(torch, draws, (kernel, vector("bias", "bias")))
 
 
 def linear(shapes: Shapes, _: Any) -> Layer:
     """Match `kernel` (in, out)."""
     features, _ = shapes["kernel"]
-    return _affine("Linear", defaults.linear(features), _weight("kernel", FLAX))
+    return affine("Linear", defaults.linear(features), _weight("kernel", FLAX))
 
 
 def _count(axes: Any) -> int:
@@ -49,7 +51,7 @@ def linear_general(shapes: Shapes, layer: Any) -> Layer:
     ends = tuple(range(-out - _count(layer.axis), -out)), tuple(range(-out, 0))
     layout = Layout(*ends, batch_axis=tuple(range(len(shapes["kernel"]) - len(ends[0]) - out)))
     features = layout.torch_shape(shapes["kernel"])[-1]
-    return _affine("Linear", defaults.linear(features), _weight("kernel", layout))
+    return affine("Linear", defaults.linear(features), _weight("kernel", layout))
 
 
 def einsum(shapes: Shapes, layer: Any) -> Layer | None:
@@ -70,13 +72,13 @@ def einsum(shapes: Shapes, layer: Any) -> Layer | None:
     own = tuple(axis for axis in range(rank) if axis - rank not in (*into, *out))
     layout = Layout(into, out, own)
     features = layout.torch_shape(shapes["kernel"])[-1]
-    return _affine("Linear", defaults.linear(features), _weight("kernel", layout))
+    return affine("Linear", defaults.linear(features), _weight("kernel", layout))
 
 
 def conv(shapes: Shapes, _: Any) -> Layer:
     """Match `kernel` (*spatial, in / groups, out)."""
     *spatial, features, _ = shapes["kernel"]
-    return _affine(f"Conv{len(spatial)}d", defaults.conv(features, spatial), _weight("kernel", FLAX))
+    return affine(f"Conv{len(spatial)}d", defaults.conv(features, spatial), _weight("kernel", FLAX))
 
 
 def conv_transpose(shapes: Shapes, layer: Any) -> Layer:
@@ -84,7 +86,7 @@ def conv_transpose(shapes: Shapes, layer: Any) -> Layer:
     spatial, is_torchs = shapes["kernel"][:-2], layer.transpose_kernel
     own = defaults.conv_transpose(shapes["kernel"][-2 if is_torchs else -1], spatial, transpose_kernel=is_torchs)
     kernel = _weight("kernel", FLAX if is_torchs else FLAX_CONV_TRANSPOSE, is_flipped=not is_torchs)
-    return _affine(f"ConvTranspose{len(spatial)}d", own, kernel)
+    return affine(f"ConvTranspose{len(spatial)}d", own, kernel)
 
 
 def embed(_: Shapes, layer: Any) -> Layer:
@@ -104,36 +106,29 @@ def _norm(torch: str, own: Norm | Scale) -> Rule:
     inits: dict[str, Any] = {"bias_init": zeros(), "mean_init": zeros(), "var_init": ones(), **own}
     draws = tuple(Tensor(tensor, inits[f"{path}_init"]) for path, tensor in pairs.items())
     keeps_axes = torch in ("LayerNorm", "RMSNorm")
-    vectors = (dataclasses.replace(_vector(*pair), keeps_axes=keeps_axes) for pair in pairs.items())
+    vectors = (dataclasses.replace(vector(*pair), keeps_axes=keeps_axes) for pair in pairs.items())
     layer = Layer(torch, draws, tuple(vectors))
     return lambda *_: layer
 
 
 def prelu(_: Shapes, __: Any) -> Layer:
-    """Match `negative_slope`, a scalar."""
+    """Match `negative_slope`, a scalar or one for each channel."""
     slope = constant(defaults.prelu()["negative_slope_init"])
-    return Layer("PReLU", (Tensor("weight", slope),), (_vector("negative_slope", "weight"),))
+    return Layer("PReLU", (Tensor("weight", slope),), (vector("negative_slope", "weight"),))
 
 
 _PER_HEAD = Layout(in_axis=-3, out_axis=(-2, -1))
 _FROM_HEADS = Layout(in_axis=(-3, -2), out_axis=-1)
 
 
-def attention(shapes: Shapes, _: Any) -> Layer | None:
-    """Match `query`, `key`, `value` (in, heads, head_dim) and `out` (heads, head_dim, out).
+def attention_draws(size: int, kdim: int, vdim: int) -> tuple[tuple[Tensor, ...], list[Block]]:
+    """Return what torch's attention draws, and the blocks of it that query, key and value are.
 
     torch packs the three into one tensor if their inputs have the same size.
     """
-    size, heads, head_dim = shapes["query.kernel"]
-    (kdim, *key), (vdim, *value) = (shapes[f"{part}.kernel"] for part in ("key", "value"))
-    if not size == heads * head_dim == shapes["out.kernel"][-1] or not [heads, head_dim] == key == value:
-        return None
     own = defaults.multihead_attention(size, kdim, vdim)
-    parts = "query", "key", "value"
     is_packed = kdim == vdim == size
-    blocks = [
-        Block("in_proj_weight", i) if is_packed else Block(f"{part[0]}_proj_weight") for i, part in enumerate(parts)
-    ]
+    blocks = [Block("in_proj_weight", i) if is_packed else Block(f"{part}_proj_weight") for i, part in enumerate("qkv")]
     weights = dict.fromkeys(block.tensor for block in blocks)
     draws = (
         Tensor("out_proj.weight", own["out_kernel_init"]),
@@ -142,15 +137,26 @@ def attention(shapes: Shapes, _: Any) -> Layer | None:
         Tensor("in_proj_bias", own["bias_init"], 3),
         Tensor("out_proj.bias", own["out_bias_init"]),
     )
+    return draws, blocks
+
+
+def attention(shapes: Shapes, _: Any) -> Layer | None:
+    """Match `query`, `key`, `value` (in, heads, head_dim) and `out` (heads, head_dim, out)."""
+    size, heads, head_dim = shapes["query.kernel"]
+    (kdim, *key), (vdim, *value) = (shapes[f"{part}.kernel"] for part in ("key", "value"))
+    if not size == heads * head_dim == shapes["out.kernel"][-1] or not [heads, head_dim] == key == value:
+        return None
+    parts = "query", "key", "value"
+    draws, blocks = attention_draws(size, kdim, vdim)
     parameters = (
         *(Parameter(f"{part}.kernel", ((block,),), _PER_HEAD) for part, block in zip(parts, blocks, strict=True)),
         *(Parameter(f"{part}.bias", ((Block("in_proj_bias", i),),)) for i, part in enumerate(parts)),
         _weight("out.kernel", _FROM_HEADS, "out_proj.weight"),
-        _vector("out.bias", "out_proj.bias"),
+        vector("out.bias", "out_proj.bias"),
     )
     # Hugging Face has a Linear for each part.
     apart = {
-        part: _affine("Linear", defaults.linear(features), _weight("kernel", layout))
+        part: affine("Linear", defaults.linear(features), _weight("kernel", layout))
         for part, features, layout in zip(
             (*parts, "out"), (size, kdim, vdim, size), (_PER_HEAD, _PER_HEAD, _PER_HEAD, _FROM_HEADS), strict=True
         )

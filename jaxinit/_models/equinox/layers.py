@@ -11,13 +11,13 @@ from typing import Any
 import equinox as eqx
 
 from jaxinit import defaults
-from jaxinit._initializers.elementwise import constant, normal, ones, zeros
+from jaxinit._initializers.elementwise import normal, ones, zeros
 from jaxinit._models.correspondence import Block, Layer, Parameter, Shapes, Tensor
 from jaxinit._models.equinox.groups import InGroups
 from jaxinit._models.equinox.norms import vectors
 from jaxinit._models.matching import Initializers, Rule
 from jaxinit._models.rules import Rules
-from jaxinit.defaults.keywords import Affine
+from jaxinit._models.torch_modules import affine, attention_draws, prelu, vector
 from jaxinit.layouts import TORCH, Layout
 
 TRANSPOSED = Layout(in_axis=0, out_axis=1)
@@ -28,25 +28,16 @@ def _weight(path: str, tensor: str = "weight", **given: Any) -> Parameter:
     return Parameter(path, ((Block(tensor),),), **{"layout": TORCH, **given})
 
 
-def _vector(path: str, tensor: str, keeps_axes: bool = False) -> Parameter:
-    return Parameter(path, ((Block(tensor),),), keeps_axes=keeps_axes)
-
-
-def _affine(torch: str, own: Affine, weight: Parameter) -> Layer:
-    draws = Tensor("weight", own["kernel_init"]), Tensor("bias", own["bias_init"])
-    return Layer(torch, draws, (weight, _vector("bias", "bias")))
-
-
 def linear(_: Shapes, layer: Any) -> Layer:
     """Match `weight` (out, in)."""
     features = 1 if layer.in_features == "scalar" else layer.in_features
-    return _affine("Linear", defaults.linear(features, layout=TORCH), _weight("weight"))
+    return affine("Linear", defaults.linear(features, layout=TORCH), _weight("weight"))
 
 
 def conv(_: Shapes, layer: Any) -> Layer:
     """Match `weight` (out, in / groups, *kernel_size) and `bias` (out, 1, ...)."""
     own = defaults.conv(layer.in_channels, layer.kernel_size, layer.groups)
-    return _affine(f"Conv{layer.num_spatial_dims}d", own, _weight("weight"))
+    return affine(f"Conv{layer.num_spatial_dims}d", own, _weight("weight"))
 
 
 def conv_transpose(_: Shapes, layer: Any) -> Layer:
@@ -54,7 +45,7 @@ def conv_transpose(_: Shapes, layer: Any) -> Layer:
     own = defaults.conv_transpose(layer.out_channels, layer.kernel_size, layer.groups)
     layout = TRANSPOSED if layer.groups == 1 else InGroups(groups=layer.groups)
     weight = _weight("weight", layout=layout, is_flipped=True)
-    return _affine(f"ConvTranspose{layer.num_spatial_dims}d", own, weight)
+    return affine(f"ConvTranspose{layer.num_spatial_dims}d", own, weight)
 
 
 def embedding(*_: Any) -> Layer:
@@ -68,46 +59,25 @@ def _norm(torch: str, *statistics: str) -> Rule:
     names = ("weight", "bias", *statistics)
     keeps_axes = torch in ("LayerNorm", "RMSNorm")
     draws = tuple(Tensor(name, inits[name]) for name in names)
-    layer = Layer(torch, draws, tuple(_vector(name, name, keeps_axes) for name in names))
+    layer = Layer(torch, draws, tuple(vector(name, name, keeps_axes) for name in names))
     return lambda *_: layer
-
-
-def prelu(*_: Any) -> Layer:
-    """Match `negative_slope`, a scalar or one for each channel."""
-    slope = constant(defaults.prelu()["negative_slope_init"])
-    return Layer("PReLU", (Tensor("weight", slope),), (_vector("negative_slope", "weight"),))
 
 
 PARTS = ("query_proj", "key_proj", "value_proj", "output_proj")
 
 
 def attention(shapes: Shapes, layer: Any) -> Layer | None:
-    """Match the weights (out, in) and biases of four Linears, if torch has attention of such sizes.
-
-    torch packs query, key and value into one tensor if their inputs have the same size.
-    """
+    """Match the weights (out, in) and biases of four Linears, if torch has attention of such sizes."""
     size, kdim, vdim = layer.query_size, layer.key_size, layer.value_size
     if not size == layer.output_size == layer.num_heads * layer.qk_size == layer.num_heads * layer.vo_size:
         return None
     *inputs, output = PARTS
-    own = defaults.multihead_attention(size, kdim, vdim)
-    is_packed = kdim == vdim == size
-    blocks = [
-        Block("in_proj_weight", i) if is_packed else Block(f"{part[0]}_proj_weight") for i, part in enumerate(inputs)
-    ]
-    weights = dict.fromkeys(block.tensor for block in blocks)
-    draws = (
-        Tensor("out_proj.weight", own["out_kernel_init"]),
-        Tensor("out_proj.bias", defaults.linear(size)["bias_init"]),  # drawn as in any Linear, then set to 0
-        *(Tensor(name, own["kernel_init"], len(blocks) // len(weights)) for name in weights),
-        Tensor("in_proj_bias", own["bias_init"], 3),
-        Tensor("out_proj.bias", own["out_bias_init"]),
-    )
+    draws, blocks = attention_draws(size, kdim, vdim)
     parameters = (
         *(Parameter(f"{part}.weight", ((block,),), TORCH) for part, block in zip(inputs, blocks, strict=True)),
         *(Parameter(f"{part}.bias", ((Block("in_proj_bias", i),),)) for i, part in enumerate(inputs)),
         _weight(f"{output}.weight", "out_proj.weight"),
-        _vector(f"{output}.bias", "out_proj.bias"),
+        vector(f"{output}.bias", "out_proj.bias"),
     )
     apart = {part: linear(shapes, getattr(layer, part)) for part in PARTS}  # Hugging Face has a Linear for each part
     advice = "Build the layer with use_query_bias=True, use_key_bias=True and use_value_bias=True"
