@@ -1,7 +1,7 @@
-"""Forward hooks for NNX models."""
+"""Forward hooks for models of NNX and Equinox."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flax import nnx
@@ -11,21 +11,19 @@ Note = Callable[[str, nnx.Module, Any], None]
 
 
 @contextlib.contextmanager
-def noted(model: nnx.Module, note: Note) -> Iterator[None]:
-    """Call `note` after each call of a module of the model. The path of the model itself is empty.
+def hooked(modules: Iterable[tuple[str, Any]], hook: Callable[[str, Any, Any], Any]) -> Iterator[None]:
+    """Return from each call of one of the modules what `hook` returns for its path, itself and its output.
 
-    NNX has no forward hooks (flax 0.12), so `__call__` of the classes is replaced for as long.
+    Neither framework has forward hooks (flax 0.12, equinox 0.13). So `__call__` of the classes is replaced for as long.
     """
-    modules = [(path, each) for path, each in nnx.iter_graph(model) if isinstance(each, nnx.Module)]
-    paths = {id(each): ".".join(map(str, path)) for path, each in modules}
-    kinds = {type(each): type(each).__call__ for _, each in modules if callable(each)}
+    known = list(modules)
+    paths = {id(module): path for path, module in known}
+    kinds = {type(module): type(module).__call__ for _, module in known if callable(module)}
 
-    def noting(call: Callable[..., Any]) -> Callable[..., Any]:
+    def hooking(call: Callable[..., Any]) -> Callable[..., Any]:
         def called(module: Any, *args: Any, **kwargs: Any) -> Any:
             output = call(module, *args, **kwargs)
-            if id(module) in paths:
-                note(paths[id(module)], module, output)
-            return output
+            return hook(paths[id(module)], module, output) if id(module) in paths else output
 
         return called
 
@@ -33,5 +31,18 @@ def noted(model: nnx.Module, note: Note) -> Iterator[None]:
         for kind, call in kinds.items():
             own = vars(kind).get("__call__")
             stack.callback(*((setattr, kind, "__call__", own) if own else (delattr, kind, "__call__")))
-            kind.__call__ = noting(call)  # type: ignore[method-assign]  # in place of a hook
+            kind.__call__ = hooking(call)
+        yield
+
+
+@contextlib.contextmanager
+def noted(model: nnx.Module, note: Note) -> Iterator[None]:
+    """Call `note` after each call of a module of the model. The path of the model itself is empty."""
+
+    def hook(path: str, module: nnx.Module, output: Any) -> Any:
+        note(path, module, output)
+        return output
+
+    modules = ((path, each) for path, each in nnx.iter_graph(model) if isinstance(each, nnx.Module))
+    with hooked(((".".join(map(str, path)), each) for path, each in modules), hook):
         yield

@@ -4,7 +4,6 @@ Equinox has no hooks. So each call of a module marks its output with a name whil
 in the program, outside of all `jax.vmap` in the model, and become outputs of the program.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 import jaxinit
 
+from ...modules.hooks import hooked
 from .model import Args, Arrays, Kwargs, first_array, without_warnings
 
 _MARK = "output of "
@@ -66,7 +66,7 @@ class EquinoxModel:
         def call(arrays: Any) -> Any:
             module, state = _split(eqx.combine(arrays, static))
             module = eqx.nn.inference_mode(module)
-            with _marked(module):
+            with hooked(_modules(module, ()), _mark):
                 return first_array(_batched(module, state, args, kwargs))
 
         return _with_marks(jax.make_jaxpr(call)(arrays), jax.tree.leaves(arrays))
@@ -100,29 +100,10 @@ def _with_marks(program: ClosedJaxpr, leaves: list[Any]) -> tuple[Any, Arrays]:
     return output, dict(zip(marked, others, strict=True))
 
 
-@contextlib.contextmanager
-def _marked(model: eqx.Module) -> Iterator[None]:
-    """Mark the output of each call of a module in the model, by replacing `__call__` of the classes for as long."""
-    paths = {id(module): path for path, module in _modules(model, ()) if path}
-    kinds = {type(module) for _, module in _modules(model, ()) if callable(module)}
-
-    def marking(call: Callable[..., Any]) -> Callable[..., Any]:
-        def called(module: Any, *args: Any, **kwargs: Any) -> Any:
-            output = call(module, *args, **kwargs)
-            return _mark(output, paths[id(module)]) if id(module) in paths else output
-
-        return called
-
-    with contextlib.ExitStack() as stack:
-        for kind in kinds:
-            own, call = vars(kind).get("__call__"), kind.__call__
-            stack.callback(*((setattr, kind, "__call__", own) if own else (delattr, kind, "__call__")))
-            kind.__call__ = marking(call)
-        yield
-
-
-def _mark(output: Any, path: str) -> Any:
-    """Return the output of a module with a mark on the first array in it."""
+def _mark(path: str, _: Any, output: Any) -> Any:
+    """Return the output of a module in the model with a mark on the first array in it."""
+    if not path:
+        return output
     leaves, treedef = jax.tree.flatten(output)
     first = next((index for index, leaf in enumerate(leaves) if eqx.is_array(leaf)), None)
     if first is not None:
