@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxinit._initializers.base import WithLayout
 from jaxinit._models.loading import checkpoint
+from jaxinit._models.matching import dotted
 from jaxinit.layouts import FLAX, TORCH, Layout
 
 
@@ -90,9 +91,9 @@ def _is_equinox(model: Any) -> bool:
 def _of_view(view: Any) -> Iterator[Named]:
     defaults, modules = view.initializers(), {node.path: node.module for node in view.nodes}
     for path, array in view.values().items():
-        dotted = ".".join(path)
+        name = dotted(path)
         given = getattr(modules.get(path[:-1]), f"{path[-1]}_init", None)
-        yield Named(dotted, array, defaults.get(dotted), given, view.stacks.places.get(path))
+        yield Named(name, array, defaults.get(name), given, view.stacks.places.get(path))
 
 
 def read(value: Any, argument: str = "model") -> dict[str, np.ndarray]:

@@ -88,6 +88,10 @@ class Stacks:
         self.leaves: Leaves = {path: place.layer for path, place in places.items()}
         """What one layer holds at each path."""
 
+    def __bool__(self) -> bool:
+        """Return whether an array stacks layers."""
+        return any(place.stacked_axes for place in self.places.values())
+
     def draw(self, draws: Iterable[Draw], source: Source) -> dict[Path, jax.Array]:
         """Draw whole arrays, each layer of a stack by itself."""
         for_stacks = [(path, self._for_stack(path, init)) for path, init in draws]

@@ -100,8 +100,7 @@ class EquinoxModel(verbs.Model):
         return [path for path, leaf in self.tree.found.items() if leaf.index in indices and path in known]
 
     def with_lists(self, names: Iterable[str]) -> "EquinoxModel":
-        is_stacked = any(place.stacked_axes for place in self.stacks.places.values())
-        return EquinoxModel(self.model, names) if is_stacked else self
+        return EquinoxModel(self.model, names) if self.stacks else self
 
     def init(
         self, source: verbs.ModelSource, order: Iterable[str] | None, given: Mapping[Path, Given | None] | None = None

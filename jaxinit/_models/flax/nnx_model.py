@@ -91,7 +91,7 @@ class NNXModel(verbs.Model):
         return [path for path in known if is_chosen(*self._flat[path])]
 
     def with_lists(self, names: Iterable[str]) -> "NNXModel":
-        return NNXModel(self.model, names) if any(place.stacked_axes for place in self.stacks.places.values()) else self
+        return NNXModel(self.model, names) if self.stacks else self
 
     def update(self, arrays: Mapping[Path, jax.Array]) -> None:
         """Put arrays at their paths in the model, each laid out like the one that is there."""
