@@ -47,9 +47,12 @@ def vectors(layer: eqx.nn.SpectralNorm[Any]) -> tuple[str, str]:
 
 
 def iterated(weight: jax.Array, u: jax.Array, v: jax.Array, eps: float) -> tuple[jax.Array, jax.Array]:
-    """Return approximate singular vectors after 15 power iterations, as many as torch and Equinox make at first."""
+    """Return approximate singular vectors after 16 power iterations.
+
+    torch makes 15 for the vectors, and one more as it registers the parametrization. Equinox makes 15.
+    """
     matrix = weight.reshape(weight.shape[0], -1)
-    for _ in range(15):
+    for _ in range(16):
         u = _normalized(matrix @ v, eps)
         v = _normalized(matrix.T @ u, eps)
     return u, v
