@@ -2,7 +2,6 @@
 
 import difflib
 import importlib
-import types
 import typing
 
 from jaxinit import composed, defaults, scaling
@@ -16,8 +15,6 @@ from jaxinit._initializers.identity import dirac, eye
 from jaxinit._initializers.orthogonal import orthogonal
 from jaxinit._initializers.sparse import sparse
 from jaxinit._initializers.variance_scaling import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform
-from jaxinit._recipes.recipe import Recipe
-from jaxinit._recipes.record import record
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit.layouts import FLAX, FLAX_CONV_TRANSPOSE, TORCH, Layout, calculate_fan_in_and_fan_out
 
@@ -27,6 +24,8 @@ if typing.TYPE_CHECKING:
     from jaxinit import keras as keras
     from jaxinit import linen as linen
     from jaxinit import nnx as nnx
+    from jaxinit._recipes.recipe import Recipe as Recipe
+    from jaxinit._recipes.record import record as record
 
 __version__ = "0.1.0"
 
@@ -67,6 +66,9 @@ __all__ = [
 # The modules that are loaded on first use, with the package that each needs, which is also the name of the extra.
 _ON_DEMAND = {"equinox": "equinox", "haiku": "haiku", "keras": "keras", "linen": "flax", "nnx": "flax"}
 
+# Names that are imported on first use, as their modules are a quarter of the time of `import jaxinit`.
+_LATE = {"Recipe": "jaxinit._recipes.recipe", "record": "jaxinit._recipes.record"}
+
 # Names that users of torch, Keras and JAX try first.
 _OTHER_NAMES = {
     "he_normal": "kaiming_normal",
@@ -81,8 +83,10 @@ _OTHER_NAMES = {
 }
 
 
-def __getattr__(name: str) -> types.ModuleType:
-    """Load a module such as `jaxinit.nnx` on first use, as it needs another package."""
+def __getattr__(name: str) -> object:
+    """Load a module such as `jaxinit.nnx` on first use, as it needs another package, or a name as it is rarely used."""
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
     if name in _ON_DEMAND:
         needed = _ON_DEMAND[name]
         try:

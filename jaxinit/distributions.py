@@ -176,7 +176,9 @@ def affine(distribution: Distribution, factor: float, divisor: float = 1.0, shif
             return Constant(complex(moved(value.real), times(value.imag)) if value.imag else moved(value.real))
 
 
-_gauss_legendre = functools.cache(np.polynomial.legendre.leggauss)
+@functools.cache
+def _gauss_legendre(degree: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(degree)  # NumPy imports its polynomials when they are named
 
 
 @functools.lru_cache

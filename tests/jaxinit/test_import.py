@@ -85,6 +85,11 @@ def test_import_loads_nothing_that_jax_does_not() -> None:
     assert not loaded & {"flax", "torch", "click", "jaxinit_conformance", "tests"}
 
 
+def test_recipes_are_imported_on_first_use() -> None:
+    program = "import jaxinit, sys; assert 'jaxinit._recipes' not in sys.modules; jaxinit.Recipe, jaxinit.record"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_describing_loads_no_framework() -> None:
     loaded = imported_after("import jaxinit, numpy; print(jaxinit.describe({'a': numpy.ones(3)}))")
     assert not loaded & set(NOT_NEEDED) - imported_after("import jax.numpy, jax.export, jax.random")
@@ -121,7 +126,7 @@ def test_all_is_sorted_and_complete() -> None:
     assert len(set(jaxinit.__all__)) == len(jaxinit.__all__)
     names = {name for name, value in vars(jaxinit).items() if not name.startswith("_") and not inspect.ismodule(value)}
     modules = {name for name in jaxinit.__all__ if inspect.ismodule(getattr(jaxinit, name))}
-    assert names | modules == set(jaxinit.__all__)
+    assert names | modules | set(jaxinit._LATE) == set(jaxinit.__all__)
     assert modules == {"composed", "defaults", "scaling"}
 
 
