@@ -23,6 +23,7 @@ ON_DEMAND = {
     "nnx.py": {"flax"},
     "nnx_model.py": {"flax"},
     "nnx_build.py": {"flax"},
+    "nnx_constructors.py": {"flax"},
     "haiku.py": {"haiku"},
     "keras.py": {"keras"},
     "linen.py": {"flax"},

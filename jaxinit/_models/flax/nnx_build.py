@@ -5,11 +5,8 @@ that the layer was given. In the second run each layer gets its arrays when it i
 does with a layer afterwards, such as to copy it or to scale its weight, it does with torch's numbers.
 """
 
-import contextlib
-import contextvars
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +16,7 @@ from flax import errors, nnx
 
 from jaxinit import _arguments
 from jaxinit._models.flax.linen_trace import given_to
+from jaxinit._models.flax.nnx_constructors import Construct, construct_with, default_inits, observed
 from jaxinit._models.flax.nnx_model import NNXModel, dicts_in, nodes
 from jaxinit._models.flax.rules import LINEN_TABLE
 from jaxinit._models.flax.rules import NNX_TABLE as TABLE
@@ -26,8 +24,6 @@ from jaxinit._models.matching import Given, Node, Path
 from jaxinit._sampling.source import KeySource
 
 M = TypeVar("M", bound=nnx.Module)
-Construct = Callable[..., None]
-Observe = Callable[[Construct, nnx.Module, inspect.BoundArguments], None]
 
 
 class Construction(Generic[M]):
@@ -57,7 +53,7 @@ class Construction(Generic[M]):
 
     def _traced(self) -> M:
         run = _Run(self._zero)
-        with _observed(run.note):
+        with observed(run.note):
             model = self._constructor(_fast(nnx.clone(self._rngs)))
         if not isinstance(model, nnx.Module):
             raise TypeError(f"`build` must return an nnx.Module, got {model!r}")
@@ -73,7 +69,7 @@ class Construction(Generic[M]):
     def fill(self, arrays: Mapping[Path, jax.Array]) -> M:
         """Build the model with `arrays` at their paths, and the others as the constructor makes them."""
         run = _Run(self._zero, self._layers, arrays)
-        with _observed(run.inject):
+        with observed(run.inject):
             model = self._constructor(self._rngs)
         modules = {node.path: node.module for node in nodes(model)}
         done = {(*path, name) for layer, path, names in run.filled if modules.get(path) is layer for name in names}
@@ -125,7 +121,8 @@ class _Run:
         if not (is_transformed := self._is_transformed):
             self.calls.append((layer, given))
         around, self._around = self._around, list(given.values())
-        construct(*call.args, **call.kwargs)
+        defaults = [name for name in default_inits(construct) if name not in call.arguments]
+        construct_with(dict.fromkeys(defaults, _zeros), construct, layer, call)
         self._around = around
         if is_transformed:
             # Flax makes another object of this one. The new one has its attributes.
@@ -145,15 +142,11 @@ class _Run:
         """Construct a layer with its arrays."""
         path = None if self._is_transformed else next(self._paths, None)
         arrays = {} if path is None else self._arrays.get(path, {})
-        defaults = {name: each.default for name, each in inspect.signature(construct).parameters.items()}
-        replaced = {f"{name}_init": array for name, array in arrays.items() if callable(defaults.get(f"{name}_init"))}
-        asked = {name: call.arguments.get(name, defaults[name]) for name in replaced}
-        call.arguments.update({name: functools.partial(_ready, array) for name, array in replaced.items()})
-        construct(*call.args, **call.kwargs)
+        inits = {f"{name}_init": functools.partial(_ready, array) for name, array in arrays.items()}
+        replaced = {name: init for name, init in inits.items() if name in default_inits(construct)}
+        construct_with(replaced, construct, layer, call)
         names = [name for name in arrays if hasattr(layer, name)]
         nnx.update(layer, {name: getattr(layer, name).replace(arrays[name]) for name in names})
-        # Flax 0.12.0 keeps initializers as attributes.
-        vars(layer).update({name: init for name, init in asked.items() if name in vars(layer)})
         if path is not None:
             self.filled.append((layer, path, names))
 
@@ -176,53 +169,14 @@ class _Mark:
         self.given = given
 
 
+def _zeros(_: Any, shape: tuple[int, ...], dtype: Any = jnp.float32, **__: Any) -> jax.Array:
+    """Return an array in place of a default initializer's, whose values no one sees. A draw takes longer to trace."""
+    return jnp.zeros(shape, dtype)
+
+
 def _ready(array: jax.Array, _: Any, shape: tuple[int, ...], dtype: Any = None, **__: Any) -> jax.Array:
     """Return the array in place of an initializer's. A layer that flattens the array for it gets zeros instead."""
     return array if array.shape == tuple(shape) else jnp.zeros(shape, dtype or array.dtype)
-
-
-_observer: contextvars.ContextVar[Observe | None] = contextvars.ContextVar("observer", default=None)
-_lock = threading.Lock()
-_originals: dict[type, Construct] = {}
-_runs: list[Observe] = []
-
-
-@contextlib.contextmanager
-def _observed(observe: Observe) -> Iterator[None]:
-    """Call `observe` in place of the constructors of Flax's layers, in this thread.
-
-    Flax has no hook for constructors. So those of the classes in the table are wrapped while a run lasts.
-    """
-    with _lock:
-        if not _runs:
-            _originals.update({kind: kind.__init__ for kind in TABLE})
-            for kind, construct in _originals.items():
-                kind.__init__ = _wrapped(construct)  # type: ignore[misc]
-        _runs.append(observe)
-    token = _observer.set(observe)
-    try:
-        yield
-    finally:
-        _observer.reset(token)
-        with _lock:
-            _runs.remove(observe)
-            if not _runs:
-                for kind, construct in _originals.items():
-                    kind.__init__ = construct  # type: ignore[misc]
-
-
-def _wrapped(construct: Construct) -> Construct:
-    signature = inspect.signature(construct)
-
-    @functools.wraps(construct)
-    def observed(self: nnx.Module, *args: Any, **kwargs: Any) -> None:
-        observe = _observer.get()
-        if observe is None:
-            construct(self, *args, **kwargs)
-        else:
-            observe(construct, self, signature.bind(self, *args, **kwargs))
-
-    return observed
 
 
 class _Stream(nnx.RngStream):
