@@ -11,7 +11,7 @@ from scipy import stats
 
 import jaxinit
 from jaxinit import FLAX_CONV_TRANSPOSE, TORCH, Layout
-from jaxinit._initializers.orthogonal import _phase
+from jaxinit._initializers.orthogonal import _phase, qr
 from tests.jaxinit.draws import FALSE_ALARM
 
 PLACES = [
@@ -132,3 +132,28 @@ def test_a_zero_on_the_diagonal_of_r_erases_no_column() -> None:
     diagonal = jnp.array([2.0, 0.0, -0.5, -0.0])
     np.testing.assert_array_equal(_phase(diagonal), [1.0, 1.0, -1.0, 1.0])
     np.testing.assert_allclose(_phase(jnp.array([3 + 4j, 0j])), [0.6 + 0.8j, 1.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (6, 6), (64, 64), (64, 8), (3, 9, 9)])
+def test_the_qr_of_torchs_numbers_is_exact_for_a_matrix_near_them(
+    shape: tuple[int, ...], dtype: type[np.floating], rng: np.random.Generator
+) -> None:
+    """A column of R is that of Q^T A, and below the diagonal 0.
+
+    To rounding: Householder's method decomposes a matrix whose columns are off by m n u of their lengths at most, times
+    a small constant (Higham, Accuracy and Stability of Numerical Algorithms, theorem 19.4). That constant is 4 here.
+    """
+    matrix = rng.normal(size=shape).astype(dtype)
+    q, exact = qr(matrix).astype(np.float64), matrix.astype(np.float64)
+    rounding = 4 * shape[-1] * shape[-2] * float(np.finfo(dtype).eps) / 2
+    np.testing.assert_allclose(
+        q.swapaxes(-1, -2) @ q,
+        np.broadcast_to(np.eye(shape[-1]), exact.shape[:-2] + 2 * shape[-1:]),
+        rtol=0,
+        atol=rounding,
+    )
+    r = q.swapaxes(-1, -2) @ exact
+    bound = rounding * np.linalg.norm(exact, axis=-2, keepdims=True)
+    assert (np.abs(np.tril(r, -1)) <= bound).all()
+    assert (r.diagonal(axis1=-2, axis2=-1) >= -bound[..., 0, :]).all()
