@@ -32,6 +32,9 @@ DISTANCE = 0.05
 MODELS = 1024
 """The most models that are drawn to get entries of a small parameter."""
 
+COINCIDENCE = 1e-9
+"""The probability that an entry of a model that torch draws at random is taken for a constant."""
+
 
 class Draws:
     """Represent the parameters of a port, drawn from keys: all once, and small ones from many keys."""
@@ -104,15 +107,22 @@ class TorchDraws:
 
     @functools.cached_property
     def samples(self) -> list[Arrays]:
-        """Return two samples of all parameters."""
-        return [self._loaded(self._recipe.sample(key)) for key in jax.random.split(self._key)]
+        """Return samples of all parameters, so many that only entries that torch does not draw are equal in all.
+
+        One entry is equal in two of them with probability eps at most, the rounding of the coarsest dtype.
+        """
+        recorded = [each for each in self._recipe.parameters if jnp.issubdtype(jnp.dtype(each.dtype), jnp.inexact)]
+        entries = sum(math.prod(each.shape) for each in recorded)
+        eps = max(float(jnp.finfo(each.dtype).eps) for each in recorded)
+        repeats = math.ceil(math.log(max(1, entries) / COINCIDENCE) / -math.log(eps))
+        return [self._loaded(self._recipe.sample(key)) for key in jax.random.split(self._key, 1 + repeats)]
 
 
 def _drawn(part: Part, values: np.ndarray, torch_draws: TorchDraws, rates: Rates) -> Drawn:
     expected = torch_draws.expected(part)
     if expected is None:
-        first, second = (part.of(sample[part.path]) for sample in torch_draws.samples)
-        same, about = _like_samples(values, first, second, rates), _sampled(part, first, second)
+        samples = np.stack([part.of(sample[part.path]) for sample in torch_draws.samples])
+        same, about = _like_samples(values, samples, rates), _sampled(part, samples)
     else:
         same, about = _like(values, expected, rates), told(expected)
     detectable = 0.0 if expected and expected.kind == "constant" else Kolmogorov().detectable(values.size, rates)
@@ -147,13 +157,13 @@ def _rounding(dtype: Any, expected: Expected) -> float:
     return float(jnp.finfo(dtype).eps) * max(abs(expected.low), abs(expected.high)) / expected.scale
 
 
-def _like_samples(values: np.ndarray, first: np.ndarray, second: np.ndarray, rates: Rates) -> bool:
+def _like_samples(values: np.ndarray, samples: np.ndarray, rates: Rates) -> bool:
     """Return whether values are constant where torch's samples are, and elsewhere have the same distribution."""
-    fixed = first == second
-    models = values.reshape(-1, first.size)
-    if (models[:, fixed] != first[fixed].astype(values.dtype)).any():
+    fixed = (samples == samples[0]).all(axis=0)
+    models = values.reshape(-1, fixed.size)
+    if (models[:, fixed] != samples[0, fixed].astype(values.dtype)).any():
         return False
-    ours, theirs = models[:, ~fixed].ravel(), np.concatenate([first[~fixed], second[~fixed]])
+    ours, theirs = models[:, ~fixed].ravel(), samples[:, ~fixed].ravel()
     if not theirs.size:
         return True
     size = min(ours.size, theirs.size)
@@ -175,9 +185,9 @@ def told(expected: Expected) -> str:
     return f"N({expected.loc:.3g}, {expected.scale:.3g}) truncated to [{expected.low:.3g}, {expected.high:.3g}]"
 
 
-def _sampled(part: Part, first: np.ndarray, second: np.ndarray) -> str:
+def _sampled(part: Part, samples: np.ndarray) -> str:
     """Return what torch draws, and which entries it does not draw, such as a row of padding."""
-    fixed = first == second
+    first, fixed = samples[0], (samples == samples[0]).all(axis=0)
     if fixed.all():
         return f"the same entries each time, from {first.min():.3g} to {first.max():.3g}"
     if not fixed.any():
@@ -207,7 +217,8 @@ def _default_of_flax(values: np.ndarray, part: Part) -> str:
     """Return words that name Flax's default, which has the variance 1 / fan_in, if the entries are like it."""
     shape, name = part.where.shape, part.path.rpartition(".")[2]
     fans = [math.prod(shape[:axis]) for axis in range(1, len(shape))] if name == "kernel" else shape[-1:]
-    is_like = name in ("kernel", "embedding") and any(abs(values.std() * math.sqrt(fan) - 1) < 0.03 for fan in fans)
+    near = max(0.03, 7 / math.sqrt(2 * values.size))  # seven standard errors of the std of normal numbers
+    is_like = name in ("kernel", "embedding") and any(abs(values.std() * math.sqrt(fan) - 1) < near for fan in fans)
     return " (Flax's default)" if is_like else ""
 
 
