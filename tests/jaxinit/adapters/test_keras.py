@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 import jaxinit
 from jaxinit import TORCH, Layout
+from tests.jaxinit.draws import FALSE_ALARM
 
 KEY = jax.random.key(0)
 
@@ -46,7 +48,8 @@ def test_layers_that_share_an_initializer_have_their_own_numbers() -> None:
     attention.build((1, 3, 8), (1, 3, 8))
     query, value = attention.query_dense.kernel.value, attention.value_dense.kernel.value
     assert query.shape == (8, 2, 4)
-    assert not np.intersect1d(query, value).size
+    # Of two entries chance makes one number less than once in 2^24.
+    assert np.intersect1d(query, value).size <= stats.poisson.isf(FALSE_ALARM, query.size * value.size * 2.0**-24)
 
 
 @pytest.mark.parametrize("seed", [0, None])

@@ -2,7 +2,6 @@
 
 import functools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,21 +14,9 @@ from torch import nn
 
 import jaxinit
 from jaxinit._recipes import by_key
-from jaxinit.distributions import Constant, Normal, TruncatedNormal, Uniform
+from jaxinit.distributions import Constant
+from tests.jaxinit.draws import FALSE_ALARM, cdf_of
 from tests.jaxinit.recipes.models import MODELS
-
-FALSE_ALARM = 1e-9
-
-
-def cdf(distribution: Any) -> Any:
-    match distribution:
-        case Uniform(low, high):
-            return scipy.stats.uniform(low, high - low).cdf
-        case Normal(mean, std):
-            return scipy.stats.norm(mean, std).cdf
-        case TruncatedNormal(loc, scale, low, high):
-            return scipy.stats.truncnorm((low - loc) / scale, (high - loc) / scale, loc, scale).cdf
-    raise TypeError
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -47,7 +34,7 @@ def test_each_array_is_drawn_from_its_distribution(name: str, seed: int) -> None
         if isinstance(parameter.distribution, Constant):
             np.testing.assert_array_equal(array, np.asarray(parameter.distribution.value, arrays[parameter.name].dtype))
         elif parameter.dtype == "float32":
-            distance = scipy.stats.kstest(array, cdf(parameter.distribution)).statistic
+            distance = scipy.stats.kstest(array, cdf_of(parameter.distribution)).statistic
             assert distance < math.sqrt(math.log(2 / FALSE_ALARM) / 2 / array.size)
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("torch_seed")
 
 class Block(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
-        self.norm = nnx.LayerNorm(8, epsilon=1e-5, rngs=rngs)
+        self.norm = nnx.LayerNorm(8, epsilon=1e-5, use_fast_variance=False, rngs=rngs)
         self.attention = nnx.MultiHeadAttention(2, 8, decode=False, rngs=rngs)
         self.scale = nnx.Param(jnp.ones(8))
 

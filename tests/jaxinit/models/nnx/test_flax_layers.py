@@ -104,8 +104,11 @@ def test_a_linen_layer_in_nnx_has_the_rule_of_the_layer() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         for model in (build(RNGS), jaxinit.nnx.init(build, RNGS)):
+            assert jaxinit.nnx.initializers(model)["layers.0.bias"] == jaxinit.uniform(-1 / 8, 1 / 8)
+            before = arrays(model)["layers.0.bias"]
             jaxinit.nnx.reset_parameters(model, RNGS)
-            assert 0.05 < abs(arrays(model)["layers.0.bias"]).max() <= 1 / 8
+            assert (before != arrays(model)["layers.0.bias"]).any()
+            assert abs(arrays(model)["layers.0.bias"]).max() <= 1 / 8
     asked: list[type] = []
     jaxinit.nnx.apply(model, init_weights, RNGS)
     assert (arrays(model)["layers.0.kernel"] == 1).all()
