@@ -157,11 +157,16 @@ class with_zero_row(Initializer):
         require_initializer("init", self.init)
         self._canonical(row=_arguments.integer("row", self.row))
 
-    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
-        rows = view.shape[0] if view.shape else 0
+    def index(self, shape: tuple[int, ...]) -> int:
+        """Return the index of the row in an array of `shape`, counted from the front."""
+        rows = shape[0] if shape else 0
         if not -rows <= self.row < rows:
-            raise ValueError(f"`row` must be one of the {rows} rows of `shape` {view.shape}, got {self.row}")
-        return source.run(_with_zero_row, view, out_sharding, init=self.init, row=self.row % rows, dtype=dtype)
+            raise ValueError(f"`row` must be one of the {rows} rows of `shape` {shape}, got {self.row}")
+        return self.row % rows
+
+    def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
+        row = self.index(view.shape)
+        return source.run(_with_zero_row, view, out_sharding, init=self.init, row=row, dtype=dtype)
 
 
 def _with_zero_row(source: Source, *, view: View, init: Initializer, row: int, dtype: np.dtype) -> Any:
@@ -172,24 +177,30 @@ def _with_zero_row(source: Source, *, view: View, init: Initializer, row: int, d
 
 
 class concatenated(Initializer):
-    """Draw equal parts of the last axis with one initializer each: the gates of a recurrent cell::
+    """Draw equal parts of an axis with one initializer each: the gates of a recurrent cell::
 
         x = [x_1, ..., x_n],  x_i drawn by inits[i]
 
     Args:
         inits: the initializers, one for each part.
+        axis: the axis that is divided. Flax has the gates in the last axis, torch and Equinox in axis 0.
         dtype: dtype when the call names none.
 
     Raises:
-        TypeError: `inits` is not a sequence of jaxinit's initializers.
-        ValueError: `inits` is empty, or the number of parts does not divide the last axis.
+        TypeError: `inits` is not a sequence of jaxinit's initializers, or `axis` is not an integer.
+        ValueError: `inits` is empty, or the number of parts does not divide the axis.
 
     Example:
         >>> jaxinit.composed.concatenated((jaxinit.zeros(), jaxinit.ones()))(jax.random.key(0), (4,))
         Array([0., 0., 1., 1.], dtype=float32)
+        >>> gates = jaxinit.composed.concatenated([jaxinit.orthogonal()] * 4)  # of an LSTM
+        >>> gates(jax.random.key(0), (16, 64)).shape
+        (16, 64)
     """
 
     inits: Sequence[Initializer]
+    _: dataclasses.KW_ONLY
+    axis: int = -1
     _namespace: ClassVar[str] = "jaxinit.composed"
 
     def __post_init__(self) -> None:
@@ -200,19 +211,26 @@ class concatenated(Initializer):
             raise ValueError(f"`inits` must have at least one initializer, got {self.inits!r}")
         for init in self.inits:
             require_initializer("inits", init)
-        self._canonical(inits=tuple(self.inits))
+        self._canonical(inits=tuple(self.inits), axis=_arguments.integer("axis", self.axis))
+
+    def part(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of each part of an array of `shape`."""
+        parts, rank = len(self.inits), len(shape)
+        if not -rank <= self.axis < rank or shape[self.axis] % parts:
+            raise ValueError(
+                f"axis {self.axis} of `shape` must have a multiple of {parts} entries for the {parts} parts of {self}, "
+                f"got {shape}"
+            )
+        sizes = list(shape)
+        sizes[self.axis] //= parts
+        return tuple(sizes)
 
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
-        parts = len(self.inits)
-        if not view.shape or view.shape[-1] % parts:
-            raise ValueError(
-                f"`shape` must end in a multiple of {parts} for the {parts} parts of {self}, got {view.shape}"
-            )
-        return source.run(_side_by_side, view, out_sharding, inits=self.inits, dtype=dtype)
+        self.part(view.shape)
+        return source.run(_side_by_side, view, out_sharding, init=self, dtype=dtype)
 
 
-def _side_by_side(source: Source, *, view: View, inits: tuple[Initializer, ...], dtype: np.dtype) -> Any:
-    part = (*view.shape[:-1], view.shape[-1] // len(inits))
-    sources = source.split(len(inits))
-    drawn = [init.draw(own, init.view(part), dtype) for init, own in zip(inits, sources, strict=True)]
-    return drawn[0].__array_namespace__().concatenate(drawn, axis=-1)
+def _side_by_side(source: Source, *, view: View, init: concatenated, dtype: np.dtype) -> Any:
+    part, sources = init.part(view.shape), source.split(len(init.inits))
+    drawn = [each.draw(own, each.view(part), dtype) for each, own in zip(init.inits, sources, strict=True)]
+    return drawn[0].__array_namespace__().concatenate(drawn, axis=init.axis)

@@ -38,11 +38,10 @@ def judged(init: Any, layers: np.ndarray, shape: tuple[int, ...], rate: float, s
     match init:
         case Elementwise():
             return _drawn_from(init.distribution(shape), sample or Sample.of(layers), rate)
-        case concatenated(inits=inits) if layers.shape[-1] % len(inits) == 0:
-            part = (*shape[:-1], shape[-1] // len(inits))
+        case concatenated(inits=inits, axis=axis) if shape and shape[axis] % len(inits) == 0:
+            parts = np.split(layers, len(inits), axis if axis < 0 else axis + 1)
             each = [
-                judged(own, rows, part, rate / len(inits))
-                for own, rows in zip(inits, np.split(layers, len(inits), -1), strict=True)
+                judged(own, rows, init.part(shape), rate / len(inits)) for own, rows in zip(inits, parts, strict=True)
             ]
             return _both(*each)
         case with_zero_row(init=inner, row=row):

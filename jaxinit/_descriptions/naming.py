@@ -72,6 +72,7 @@ def call(init: Initializer) -> str:
             given = [
                 f"{len([*same])} x {one}".removeprefix("1 x ") for one, same in itertools.groupby(map(call, inits))
             ]
+            given += [f"axis={init.axis}"] if init.axis != -1 else []
         case with_zero_row(init=inner, row=row):
             given = [call(inner), str(row)]
         case Scaled():

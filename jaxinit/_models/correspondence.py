@@ -15,8 +15,9 @@ import numpy as np
 
 from jaxinit._initializers.base import Initializer, WithLayout
 from jaxinit._initializers.elementwise import uniform
-from jaxinit.composed import concatenated, sum_of_uniforms
-from jaxinit.layouts import Layout
+from jaxinit._initializers.scaled import Scaled
+from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
+from jaxinit.layouts import FLAX, Layout
 
 Shapes = Mapping[str, tuple[int, ...]]
 """The shapes of a layer's parameters, by their paths within the layer, joined with dots."""
@@ -173,6 +174,18 @@ class Layer:
 def with_layout(init: Initializer, layout: Layout) -> Initializer:
     """Return the initializer for an array of another layout."""
     return dataclasses.replace(init, layout=layout) if isinstance(init, WithLayout) else init
+
+
+def in_layer(init: Initializer, layout: Layout) -> Initializer:
+    """Return the initializer with the layout of a layer in place of the default one, in its parts too."""
+    match init:
+        case concatenated(inits=inits):
+            return dataclasses.replace(init, inits=tuple(in_layer(part, layout) for part in inits))
+        case with_zero_row() | Scaled(init=concatenated() | with_zero_row()):
+            return dataclasses.replace(init, init=in_layer(init.init, layout))
+        case WithLayout() if init.layout == FLAX:
+            return with_layout(init, layout)
+    return init
 
 
 def _sum(inits: list[Initializer]) -> Initializer:

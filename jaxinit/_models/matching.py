@@ -10,11 +10,11 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from jaxinit import _arguments
-from jaxinit._initializers.base import Initializer, WithLayout
-from jaxinit._models.correspondence import Layer, Shapes, with_layout
+from jaxinit._initializers.base import Initializer
+from jaxinit._models.correspondence import Layer, Shapes, in_layer
 from jaxinit._sampling.sharding import device_put, explicit
 from jaxinit._sampling.source import Source
-from jaxinit.layouts import FLAX, Layout
+from jaxinit.layouts import Layout
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
@@ -227,9 +227,7 @@ def _is_part(node: Node, layers: Mapping[Path, LayerMatch], leaves: Leaves) -> b
 
 
 def _in_layer(init: Init, layout: Layout | None) -> Init:
-    if layout is None or not isinstance(init, WithLayout) or init.layout != FLAX:
-        return init
-    return with_layout(init, layout)
+    return in_layer(init, layout) if layout is not None and isinstance(init, Initializer) else init
 
 
 def fits(path: Path, pattern: str) -> bool:

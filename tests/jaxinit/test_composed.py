@@ -127,6 +127,13 @@ def test_each_part_is_its_initializers_own_draw() -> None:
         assert part.tobytes() == bits_of(own(jax.random.fold_in(KEY, index), (8, 4)))
 
 
+def test_parts_lie_along_the_axis_that_is_given() -> None:
+    inits = [jaxinit.zeros(), jaxinit.constant(0.5), jaxinit.ones()]
+    assert (np.asarray(concatenated(inits, axis=0)(KEY, (6, 2)))[:, 0] == [0, 0, 0.5, 0.5, 1, 1]).all()
+    with pytest.raises(ValueError, match=r"axis 1 of `shape` must have a multiple of 3 entries .*, got \(6,\)"):
+        concatenated(inits, axis=1)(KEY, (6,))
+
+
 def test_equal_parts_have_their_own_numbers() -> None:
     left, right = np.split(np.asarray(concatenated([jaxinit.normal()] * 2)(KEY, (64,))), 2)
     assert not np.intersect1d(left, right).size
@@ -135,7 +142,8 @@ def test_equal_parts_have_their_own_numbers() -> None:
 @pytest.mark.parametrize("shape", [(), (5,), (4, 6)])
 def test_a_shape_that_cannot_be_divided_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(
-        ValueError, match=r"`shape` must end in a multiple of 4 for the 4 parts of jaxinit.composed.conc"
+        ValueError,
+        match=r"axis -1 of `shape` must have a multiple of 4 entries for the 4 parts of jaxinit.composed.conc",
     ):
         CASES["concatenated"](KEY, shape)
 

@@ -7,11 +7,13 @@ import jax
 import numpy as np
 
 from jaxinit._initializers.base import Elementwise, Initializer
+from jaxinit._initializers.scaled import Scaled
 from jaxinit._models.correspondence import Parameter, with_layout
 from jaxinit._models.matching import Draw, Init, LayerMatch, Leaves, Match, Path, dotted, on_device
 from jaxinit._models.torch_order.steps import Method, in_torch_order, lost_order
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit._torch_generator.source import require_no_trace
+from jaxinit.composed import concatenated, with_zero_row
 from jaxinit.layouts import TORCH, as_stored
 
 
@@ -125,6 +127,17 @@ def _array(
     assert isinstance(init, Initializer)
     if parameter is None:
         return _drawn(init, generator, leaf.shape, leaf.dtype)
+    if isinstance(init, Scaled) and isinstance(init.init, concatenated | with_zero_row):
+        array = _array(init.init, generator, leaf, parameter)
+        return np.asarray(array * (init.factor / init.divisor), leaf.dtype)
+    # The axis and the row are those of the user's array, which torch may have transposed.
+    if isinstance(init, concatenated):
+        part = jax.ShapeDtypeStruct(init.part(leaf.shape), leaf.dtype)
+        return np.concatenate([_array(each, generator, part, parameter) for each in init.inits], init.axis)
+    if isinstance(init, with_zero_row):
+        array = np.array(_array(init.init, generator, leaf, parameter))
+        array[init.index(leaf.shape)] = 0
+        return array
     shape = parameter.torch_shape(leaf.shape)
     if isinstance(init, Elementwise):
         # The layout that the user gave says what the fans are. The layer says where torch has each entry.

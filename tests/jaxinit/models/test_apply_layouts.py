@@ -80,6 +80,23 @@ def test_one_initializer_has_torchs_fans_in_every_layer(name: str) -> None:
         assert bound * 0.97 < abs(draw(init)).max() <= bound
 
 
+def test_the_parts_of_an_initializer_have_torchs_fans_too() -> None:
+    """A transposed convolution has the inputs of torch's fans in its last axis."""
+    he = jaxinit.kaiming_uniform(nonlinearity="relu")
+    composed = jaxinit.composed
+    for init, shape in (
+        (composed.concatenated([he, he]), (2, 2, 4, 4)),
+        (0.5 * composed.concatenated([he, he]), (2, 2, 4, 4)),
+        (composed.with_zero_row(he, 0), (2, 2, 4, 8)),
+    ):
+        layer = nnx.ConvTranspose(4, 8, (2, 2), rngs=nnx.Rngs(0))
+        scale = 0.5 if init == 0.5 * composed.concatenated([he, he]) else 1
+        bound = scale * math.sqrt(6 / (4 * shape[-1]))
+        for key in (KEY, jaxinit.TorchGenerator(0)):
+            drawn = of_nnx(layer, "kernel", init, key)
+            assert bound * 0.8 < abs(drawn).max() <= bound * (1 + 1e-6)
+
+
 def test_a_layout_of_ones_own_is_kept() -> None:
     own = jaxinit.kaiming_uniform(a=math.sqrt(5), layout=jaxinit.Layout(in_axis=-1, out_axis=-2))
     kernel = of_nnx(nnx.Linear(16, 256, rngs=RNGS), "kernel", own)

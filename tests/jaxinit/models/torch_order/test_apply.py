@@ -70,3 +70,25 @@ def test_apply_draws_a_cells_gates_as_one_matrix(seed: int) -> None:
     expected = torch.nn.init.orthogonal_(torch.empty(12, 4)).numpy()
     np.testing.assert_array_equal(model.dense_i.kernel[...], expected.T)
     assert_same_state(generator, theirs)
+
+
+def test_apply_draws_each_gate_of_a_cell_in_torchs_order(seed: int) -> None:
+    """Parts are those of the Flax kernel, which is torch's weight transposed."""
+    gates = jaxinit.composed.concatenated([jaxinit.orthogonal(), jaxinit.normal(), jaxinit.ones(), jaxinit.uniform()])
+    model, generator = nnx.OptimizedLSTMCell(3, 5, rngs=nnx.Rngs(0)), TorchGenerator(seed)
+    jaxinit.nnx.apply(model, {"dense_h.kernel": gates, "dense_i.kernel": 0.5 * gates}, generator)
+    theirs = torch.manual_seed(seed)
+    for kernel, scale in ((model.dense_i.kernel, 0.5), (model.dense_h.kernel, 1.0)):
+        weight = torch.empty(20, kernel.shape[0])
+        for name, gate in zip(("orthogonal_", "normal_", "ones_", "uniform_"), weight.chunk(4), strict=True):
+            getattr(torch.nn.init, name)(gate)
+        np.testing.assert_allclose(kernel[...], scale * weight.numpy().T, rtol=0, atol=1e-5)
+    assert_same_state(generator, theirs)
+
+
+def test_apply_sets_the_row_of_the_users_array(seed: int) -> None:
+    model, generator = nnx.Linear(4, 3, rngs=nnx.Rngs(0)), TorchGenerator(seed)
+    jaxinit.nnx.apply(model, {"kernel": jaxinit.composed.with_zero_row(jaxinit.normal(), -1)}, generator)
+    _ = torch.manual_seed(seed)
+    assert not model.kernel[3].any()
+    np.testing.assert_array_equal(model.kernel[:3], torch.nn.init.normal_(torch.empty(3, 4)).numpy().T[:3])
