@@ -108,10 +108,15 @@ def _view(layer: Any, shape: tuple[int, ...]) -> tuple[Layout, tuple[int, ...]]:
             | keras.layers.DepthwiseConv2D()
             | keras.layers.SeparableConv1D()
             | keras.layers.SeparableConv2D()
-        ) if shape[:-2] == layer.kernel_size and shape[-1] == layer.depth_multiplier:
+        ) if shape[:-2] == layer.kernel_size and shape[-1] == layer.depth_multiplier and not _has_depthwise(layer):
             *kernel, channels, multiplier = shape
             return FLAX, (*kernel, 1, channels * multiplier)
     return FLAX, shape
+
+
+def _has_depthwise(layer: Any) -> bool:
+    """Return whether a SeparableConv has its first kernel. The second one can have the same shape."""
+    return hasattr(layer, "depthwise_kernel")
 
 
 def _of_equation(equation: str) -> Layout:

@@ -131,6 +131,14 @@ LAYERS: dict[str, tuple[Any, tuple[tuple[int, ...], ...], dict[str, torch.Tensor
             "pointwise_kernel": torch.nn.Conv2d(2 * CHANNELS, 24, 1).weight,
         },
     ),
+    "SeparableConv1D, whose kernels have equal sizes": (
+        keras.layers.SeparableConv1D(8, 1, depth_multiplier=8, depthwise_initializer=INIT, pointwise_initializer=INIT),
+        ((1, 8, CHANNELS),),
+        {
+            "depthwise_kernel": torch.nn.Conv1d(CHANNELS, 8 * CHANNELS, 1, groups=CHANNELS).weight,
+            "pointwise_kernel": torch.nn.Conv1d(8 * CHANNELS, 8, 1).weight,
+        },
+    ),
     "EinsumDense": (
         keras.layers.EinsumDense("abc,cde->abde", (None, 3, 20), kernel_initializer=INIT),
         ((1, 4, 16),),
