@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ _MANY = 10
 _WITHOUT_COUNTERPART = {"missing": "of torch's tensors", "unexpected": "parameters of the port"}
 
 Kind = Literal["missing", "unexpected", "distribution", "seed", "output", "signal"]
+Incomparable = Literal["", "not called", "another shape", "random in torch"]
+"""Why an output is not compared. It is empty if it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,20 +45,21 @@ class Drawn:
 class Output:
     """Represent a module of both models, and how far its outputs are apart, as a share of torch's largest.
 
-    The difference is NaN where the port computes without calling the module, or with another number of entries.
-    It is infinite where one output alone is NaN or infinite.
+    The difference is NaN where `incomparable` says why. It is infinite where one output alone is NaN or infinite.
     """
 
     path: str
     torch: str
     difference: float
     tolerance: float
+    incomparable: Incomparable = ""
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """The shapes in torch and in the port, if these have another number of entries."""
 
     @property
     def same(self) -> bool:
-        """Return whether no difference is seen. Of the whole model, whose path is empty, an output must be there."""
-        is_unseen = math.isnan(self.difference)
-        return bool(self.path) if is_unseen else self.difference <= self.tolerance
+        """Return whether no difference is seen. The output of the whole model, whose path is empty, must be seen."""
+        return bool(self.path) if self.incomparable else self.difference <= self.tolerance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +95,11 @@ class PortReport:
         return not self.findings
 
     @property
+    def compared(self) -> int:
+        """Return the number of outputs that were compared."""
+        return sum(not row.incomparable for row in self.outputs)
+
+    @property
     def summary(self) -> list[Finding]:
         """Return the findings, one for all that are alike.
 
@@ -126,7 +133,7 @@ class PortReport:
         """Return one sentence: how much was compared, and what was found."""
         count = len({part.path for part in self.drawn})
         if self.conforms:
-            agree = f", and {len(self.outputs)} outputs agree" if self.outputs else ""
+            agree = f", and {self.compared} outputs agree" if self.outputs else ""
             return (
                 f"The port starts as its torch model: {count} parameters are drawn from the same distributions{agree}"
             )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Call = tuple[tuple[Any, ...], Mapping[str, Any]]
@@ -42,8 +43,9 @@ def _call(inputs: Any) -> Call:
 
 
 def _array(value: Any) -> Any:
-    """Return a NumPy array for an array of torch or JAX, and anything else as it is."""
-    return np.asarray(value) if hasattr(value, "shape") and hasattr(value, "dtype") else value
+    """Return a NumPy array for an array of torch or JAX, and anything else as it is, such as a key of JAX."""
+    is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    return np.asarray(value) if hasattr(value, "shape") and hasattr(value, "dtype") and not is_key else value
 
 
 def _cast(call: Call, dtype: Any) -> Call:

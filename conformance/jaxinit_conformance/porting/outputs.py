@@ -5,6 +5,7 @@ narrower dtype inside differs by rounding. Torch's own difference between float3
 """
 
 import copy
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from ..modules.pairs.compile import compile_unoptimized
+from ..reference import torch_init
 from . import torch_model
 from .finding import Finding, Output
 from .inputs import Inputs
@@ -40,10 +42,11 @@ def compare(
     """
     module = copy.deepcopy(module).eval()
     torch_model.vary(module, np.random.default_rng(0))  # any numbers do
-    with torch.no_grad():
+    with torch.no_grad(), torch_init.seeded(0):
         narrow = torch_model.run(module, *inputs.torch(wide=False))
         with torch_model.Casts() as casts:  # type: ignore[no-untyped-call]  # torch has no types for it
             exact = torch_model.run(module.double(), *inputs.torch(wide=True))
+        again = torch_model.run(module, *inputs.torch(wide=True))
     loaded, _ = port.load(model, torch_model.state(module))
     arrays = port.arrays(loaded)
 
@@ -52,10 +55,18 @@ def compare(
 
     unit = max(UNITS["f32"] if casts.found else 0.0, _unit(run, arrays))
     output, inner = compile_unoptimized(run, arrays)(arrays)
-    pairs = module_pairs(matching)
-    names = [name for name in exact[1] if name in pairs]
-    rows = [_row(pairs[name], name, inner.get(pairs[name]), exact[1][name], narrow[1][name], unit) for name in names]
-    return (*rows, _row("", "", output, exact[0], narrow[0], unit))
+    runs = [{**own, "": whole} for whole, own in (exact, again, narrow)]
+    ours = {**inner, "": output}
+
+    def row(name: str, path: str) -> Output:
+        wide, again, narrow = (run[name] for run in runs)
+        return _row(path, name, ours.get(path), wide, again, narrow, unit)
+
+    pairs = [*module_pairs(matching), [("", "")]]
+    found = ([row(name, path) for name, path in each if name in runs[0]] for each in pairs)
+    nearest = [min(rows, key=lambda row: (bool(row.incomparable), row.difference)) for rows in found if rows]
+    order = {name: place for place, name in enumerate(runs[0])}
+    return tuple(sorted(nearest, key=lambda row: order[row.torch]))
 
 
 def _unit(function: Callable[..., Any], arrays: Arrays) -> float:
@@ -64,17 +75,21 @@ def _unit(function: Callable[..., Any], arrays: Arrays) -> float:
     return max((unit for dtype, unit in UNITS.items() if re.search(rf"\b{dtype}\[", program)), default=0.0)
 
 
-def _row(path: str, name: str, port: Any, wide: Any, narrow: Any, unit: float) -> Output:
+def _row(path: str, name: str, port: Any, wide: Any, again: Any, narrow: Any, unit: float) -> Output:
     """Return how far two outputs are apart. A difference is at most rounding if a model casts to a narrower dtype."""
-    theirs = wide.double().numpy()
+    theirs, repeated = wide.double().numpy(), again.double().numpy()
     largest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0)) or 1.0
     rounding = _distance(narrow.double().numpy(), theirs) / largest
     rounding = rounding if math.isfinite(rounding) else 0.0  # float32 overflows where float64 does not
-    difference = math.nan
-    if port is not None and np.size(port) == theirs.size:
-        arranged = _arranged(np.asarray(port, np.float64), theirs.shape)
-        difference = min(_distance(each, theirs) for each in arranged) / largest
-    return Output(path, name, difference, max(EXACT, ROUNDINGS * unit * max(1.0, rounding / UNITS["f32"])))
+    tolerance = max(EXACT, ROUNDINGS * unit * max(1.0, rounding / UNITS["f32"]))
+    if theirs.shape != repeated.shape or _distance(repeated, theirs) > EXACT * largest:
+        return Output(path, name, math.nan, tolerance, "random in torch")
+    if port is None:
+        return Output(path, name, math.nan, tolerance, "not called")
+    if np.size(port) != theirs.size:
+        return Output(path, name, math.nan, tolerance, "another shape", (theirs.shape, np.shape(port)))
+    arranged = _arranged(np.asarray(port, np.float64), theirs.shape)
+    return Output(path, name, min(_distance(each, theirs) for each in arranged) / largest, tolerance)
 
 
 def _distance(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -92,24 +107,46 @@ def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]
 
 
 def findings(outputs: Sequence[Output], is_loaded: bool) -> Iterator[Finding]:
-    """Yield the first module whose output differs, or the module before it that the port does not call."""
-    wrong = [index for index, row in enumerate(outputs) if not row.same]
-    if outputs and math.isnan(outputs[-1].difference):
-        yield Finding("", "output", "the whole model gives an output with another number of entries than torch's")
-        wrong = [index for index in wrong if outputs[index].path]
-    if not wrong:
+    """Yield the first module whose output differs, or one before it that the port does not call.
+
+    If the output of the whole model cannot be compared, say why first.
+    """
+    differing = [index for index, row in enumerate(outputs) if not row.same and not row.incomparable]
+    whole = [_incomparable(row) for row in outputs[-1:] if row.incomparable]
+    yield from (Finding("", "output", message) for message in whole)
+    if not differing and not whole:
         return
-    first, before = outputs[wrong[0]], outputs[wrong[0] - 1] if wrong[0] else None
-    where = f"`{first.path}` is the first module that differs" if first.path else "the whole model differs"
-    off = f"with torch's weights its output is off by {first.difference:.2g} of its largest value"
-    if math.isinf(first.difference):
+    end = differing[0] if differing else len(outputs) - 1
+    skipped = list(itertools.takewhile(lambda row: row.incomparable, reversed(outputs[:end])))
+    resized = [row for row in skipped if row.incomparable == "another shape"]
+    if resized:
+        yield Finding(resized[-1].path, "output", _incomparable(resized[-1]))
+    elif differing:
+        yield _difference(outputs[end], outputs[end - 1] if end else None, is_loaded)
+
+
+def _incomparable(row: Output) -> str:
+    """Return the sentence on an output that is random or of another shape."""
+    if row.incomparable == "random in torch":
+        rule = "the output of torch's whole model changes from run to run, so it cannot be compared"
+        return f"{rule}. Pass models that draw no random numbers when they run"
+    where = f"`{row.path}` is the first module that differs: its output" if row.path else "the whole model's output"
+    theirs, ours = row.shapes
+    return f"{where} has shape {theirs} in torch, and {ours} in the port"
+
+
+def _difference(row: Output, before: Output | None, is_loaded: bool) -> Finding:
+    """Return the finding on the first output that differs, with what is known of the module before it."""
+    where = f"`{row.path}` is the first module that differs" if row.path else "the whole model differs"
+    off = f"with torch's weights its output is off by {row.difference:.2g} of its largest value"
+    if math.isinf(row.difference):
         off = "with torch's weights its output is NaN or infinite where torch's is not, or the other way round"
     if not is_loaded:
         off += ". The parameters without a counterpart were not loaded"
-    if before is None or not math.isnan(before.difference):
-        cause = "in it or between the two" if first.path else "after it"
-        agrees = f". `{before.path}` before it agrees, so the cause lies {cause}" if before else ""
-        yield Finding(first.path, "output", f"{where}: {off}{agrees}")
-    else:
+    if before is not None and before.incomparable == "not called":
         skipped = f"`{before.path}` comes before it in torch, and the port does not call it"
-        yield Finding(before.path, "output", f"{where}: {off}. {skipped}")
+        return Finding(before.path, "output", f"{where}: {off}. {skipped}")
+    cause = "in it or between the two" if row.path else "after it"
+    is_right = before is not None and not before.incomparable
+    agrees = f". `{before.path}` before it agrees, so the cause lies {cause}" if before and is_right else ""
+    return Finding(row.path, "output", f"{where}: {off}{agrees}")

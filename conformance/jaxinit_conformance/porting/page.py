@@ -38,7 +38,7 @@ def _method(report: PortReport) -> str:
     drawn = f"Each of {len(report.drawn)} parameters was drawn from new keys and tested against torch's distribution"
     if not report.outputs:
         return f"{drawn}. No inputs were given, so no outputs were compared."
-    return f"{drawn}, and {len(report.outputs)} outputs were compared after loading torch's weights."
+    return f"{drawn}, and {report.compared} outputs were compared after loading torch's weights."
 
 
 def _picture(signals: Sequence[Signal]) -> str:

@@ -163,7 +163,8 @@ class _Comparison:
         modules = [torch_model.built(self.build, suite.fresh_seed()) for _ in drawn]
         as_dtype = jnp.float64 if wide else jnp.asarray
         arrays = [{path: as_dtype(array) for path, array in each.items()} for each in drawn]
-        return outside, signals.compare(modules, self.port, model, arrays, matching, inputs, wide, _RATES)
+        pairs = {row.torch: row.path for row in outside if row.path}
+        return outside, signals.compare(modules, self.port, model, arrays, matching, pairs, inputs, wide, _RATES)
 
     def _replayed(
         self, module: torch.nn.Module, model: Any, matching: Matching, seed: int

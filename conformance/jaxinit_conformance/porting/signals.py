@@ -5,7 +5,7 @@ The gradient is that of the mean square of the output, which does not depend on 
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,7 +19,7 @@ from . import torch_model
 from .finding import Finding, Signal
 from .inputs import Call, Inputs
 from .models.model import Arrays, PortModel
-from .sources import Matching, module_pairs
+from .sources import Matching
 
 SEEDS = 8
 NOTABLE = math.log(1.5)
@@ -35,26 +35,30 @@ def compare(
     model: Any,
     arrays: Sequence[Arrays],
     matching: Matching,
+    pairs: Mapping[str, str],
     inputs: Inputs,
     wide: bool,
     rates: Rates,
 ) -> tuple[Signal, ...]:
     """Return the mean signals of new models, in the order in which torch computes them.
 
+    `pairs` are the paths of the port's modules by torch's names.
     `arrays` are those of the new models of the port, and each replaces the arrays of `model`. The inputs of the port
     are float64 if it is `wide`.
     """
-    in_torch = [_in_torch(module, matching, inputs) for module in modules]
-    measure = compile_unoptimized(lambda own: _in_flax(port, model, own, matching, inputs.flax(wide)), arrays[0])
+    whole, paths = _whole(matching), set(pairs.values())
+    in_torch = [_in_torch(module, whole, pairs, inputs) for module in modules]
+    measure = compile_unoptimized(lambda own: _in_flax(port, model, own, whole, paths, inputs.flax(wide)), arrays[0])
     in_flax = [measure(own) for own in arrays]
     quantities = ("activations", "gradients")
     return tuple(each for name in quantities for each in _signals(name, in_torch, in_flax, rates))
 
 
-def _in_torch(module: torch.nn.Module, matching: Matching, inputs: Inputs) -> dict[str, Logs]:
+def _in_torch(
+    module: torch.nn.Module, whole: Mapping[str, str], pairs: Mapping[str, str], inputs: Inputs
+) -> dict[str, Logs]:
     module = module.eval().double()
     output, inner = torch_model.run(module, *inputs.torch(wide=True))
-    pairs, whole = module_pairs(matching), _whole(matching)
     every = {path: module.get_parameter(name) for path, name in whole.items()}
     weights = {path: weight for path, weight in every.items() if weight.requires_grad}
     loss = (output**2).mean() / 2
@@ -65,9 +69,9 @@ def _in_torch(module: torch.nn.Module, matching: Matching, inputs: Inputs) -> di
     }
 
 
-def _in_flax(port: PortModel, model: Any, arrays: Arrays, matching: Matching, call: Call) -> Any:
-    paths, weights = set(module_pairs(matching).values()), _whole(matching)
-
+def _in_flax(
+    port: PortModel, model: Any, arrays: Arrays, weights: Collection[str], paths: Collection[str], call: Call
+) -> Any:
     def loss(arrays: Any) -> Any:
         output, inner = port.run(port.with_arrays(model, arrays), *call)
         return (output**2).mean() / 2, {path: jnp.log(jnp.std(inner[path])) for path in paths if path in inner}

@@ -15,7 +15,7 @@ import torch
 
 from . import torch_model
 from .finding import Finding
-from .models.model import PortModel
+from .models.model import Arrays, PortModel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,9 +62,35 @@ def match(module: torch.nn.Module, port: PortModel, model: Any) -> Matching:
     tensors: dict[str, tuple[str, ...]] = {}
     for part in parts:
         tensors[part.path] = tuple(dict.fromkeys((*tensors.get(part.path, ()), *part.tensors)))
-    unexpected = {path: array.shape for path, array in arrays.items() if path not in tensors}
-    findings = [*_missing(missing, state, matched.problems, unexpected), *_unexpected(unexpected)]
+    unmatched = {path: array.shape for path, array in arrays.items() if path not in tensors}
+    needs = _needs(port, blank, coded, {name: codes[names[name]] for name in missing}, unmatched)
+    resized = {path for path, _ in needs.values()}
+    unexpected = {path: shape for path, shape in unmatched.items() if path not in resized}
+    findings = [*_missing(missing, state, needs, matched.problems, unexpected), *_unexpected(unexpected)]
     return Matching(parts, tensors, findings)
+
+
+def _needs(
+    port: PortModel, blank: Any, coded: Arrays, missing: Mapping[str, float], unmatched: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return where the name of a missing tensor leads, and which shape is needed there, if one is.
+
+    The missing tensors are loaded in each shape that a parameter may need.
+    """
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for shape in dict.fromkeys(each for own in unmatched.values() for each in _torchs_shapes(own)):
+        resized = {name: np.broadcast_to(code, shape) for name, code in missing.items() if name not in found}
+        arrays = port.arrays(port.load(blank, coded | resized)[0]) if resized else {}
+        parts = [part for path in unmatched if path in arrays for part in _parts(path, arrays[path], missing)]
+        found |= {name: (part.path, shape) for part in parts for name in part.tensors}
+    return found
+
+
+def _torchs_shapes(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield the shapes that torch may have for a parameter: the same, or that of a kernel in torch's axes."""
+    yield shape
+    if len(shape) > 1:
+        yield (shape[-1], shape[-2], *shape[:-2])
 
 
 def _tensors(module: torch.nn.Module) -> dict[str, str]:
@@ -77,7 +103,8 @@ def _tensors(module: torch.nn.Module) -> dict[str, str]:
     return found
 
 
-def _parts(path: str, array: np.ndarray, codes: Mapping[str, float]) -> Iterator[Part]:
+def _parts(path: str, array: Any, codes: Mapping[str, float]) -> Iterator[Part]:
+    array = np.asarray(array)
     own = {code: (name,) for name, code in codes.items()}
     for code in np.unique(array[array != 0]):
         yield Part(path, own.get(code) or _summed(code, codes), array == code)
@@ -90,12 +117,19 @@ def _summed(code: float, codes: Mapping[str, float]) -> tuple[str, ...]:
 
 
 def _missing(
-    missing: Sequence[str], state: Mapping[str, Any], problems: Sequence[str], unexpected: Mapping[str, Any]
+    missing: Sequence[str],
+    state: Mapping[str, Any],
+    needs: Mapping[str, tuple[str, tuple[int, ...]]],
+    problems: Sequence[str],
+    unexpected: Mapping[str, Any],
 ) -> Iterator[Finding]:
     for name in missing:
         why = next((f": {line}" for line in problems if name in line.split()), "")
-        rule = f"torch has this tensor of shape {state[name].shape}, the port has no parameter for it"
-        yield Finding(name, "missing", f"`{name}`: {rule}{why}{_likely(name, state[name].shape, unexpected)}")
+        lack = f"the port has no parameter for it{why}{_likely(name, state[name].shape, unexpected)}"
+        if name in needs:
+            path, shape = needs[name]
+            lack = f"the port's `{path}` needs shape {shape}"
+        yield Finding(name, "missing", f"`{name}`: torch has this tensor of shape {state[name].shape}, {lack}")
 
 
 def _likely(name: str, shape: tuple[int, ...], unexpected: Mapping[str, tuple[int, ...]]) -> str:
@@ -110,23 +144,25 @@ def _unexpected(unexpected: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
         yield Finding(path, "unexpected", f"`{path}`: the port has this parameter of shape {shape}, torch has none")
 
 
-def module_pairs(matching: Matching) -> dict[str, str]:
-    """Return the paths of the port's modules by torch's names: of modules that hold the same tensors.
+def module_pairs(matching: Matching) -> list[list[tuple[str, str]]]:
+    """Return torch's names and the port's paths of modules that hold the same tensors.
 
-    Several modules, one within the other, hold the same tensors if one of them adds none. The innermost ones
-    correspond, and those around them if there are as many on both sides.
+    Several modules, one within the other, hold the same tensors if one of them adds none. If there are as many on both
+    sides, the innermost ones correspond, and those around them. Otherwise one pair of a list corresponds: torchvision
+    has a Sequential within a block, and the block adds its input to the output of the Sequential.
     """
     in_torch = _holders({name: (name,) for own in matching.tensors.values() for name in own})
     in_port = {
         held: [path for path in paths if not _is_list(path, matching.tensors)]
         for held, paths in _holders(matching.tensors).items()
     }
-    found: dict[str, str] = {}
+    found: list[list[tuple[str, str]]] = []
     for tensors, names in in_torch.items():
         paths = in_port.get(tensors, [])
         if _is_nested(names) and _is_nested(paths):
-            same = len(names) if len(names) == len(paths) else 1
-            found |= dict(zip(names[:same], paths[:same], strict=False))
+            is_known = len(names) == len(paths)
+            pairs = zip(names, paths, strict=True) if is_known else itertools.product(names, paths)
+            found += [[pair] for pair in pairs] if is_known else [list(pairs)]
     return found
 
 
