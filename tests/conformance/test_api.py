@@ -7,6 +7,7 @@ import pytest
 import jaxinit
 import jaxinit_conformance
 from jaxinit._initializers.base import Elementwise
+from tests.jaxinit.draws import FALSE_ALARM
 
 
 def test_a_namespace_can_be_given_by_itself() -> None:
@@ -28,19 +29,19 @@ def test_a_namespace_can_be_given_by_itself() -> None:
 )
 def test_initializers_draw_what_they_state(init: Elementwise) -> None:
     shape = (96, 144)
-    jaxinit_conformance.assert_conforms(init, init.distribution(shape), shape)
+    jaxinit_conformance.assert_conforms(init, init.distribution(shape), shape, false_alarm=FALSE_ALARM)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2"])
 @pytest.mark.parametrize("shape", [(32,), (96, 144)])
 @pytest.mark.parametrize("init", [jaxinit.uniform(), jaxinit.normal(), jaxinit.trunc_normal()], ids=repr)
 def test_rounding_raises_no_alarm(init: Elementwise, shape: tuple[int, ...], dtype: str) -> None:
-    jaxinit_conformance.assert_conforms(init, init.distribution(shape), shape, dtype)
+    jaxinit_conformance.assert_conforms(init, init.distribution(shape), shape, dtype, false_alarm=FALSE_ALARM)
 
 
 def test_a_default_dtype_is_that_of_the_caller() -> None:
     jaxinit_conformance.assert_conforms(
-        lambda key, shape, _: jax.random.normal(key, shape), jaxinit.normal().distribution(())
+        lambda key, shape, _: jax.random.normal(key, shape), jaxinit.normal().distribution(()), false_alarm=FALSE_ALARM
     )
 
 
@@ -57,7 +58,7 @@ def test_a_default_dtype_is_that_of_the_caller() -> None:
 def test_a_deviation_is_named(init: jax.nn.initializers.Initializer, stated: Elementwise, claim: str) -> None:
     distribution = stated.distribution((96, 144))
     with pytest.raises(AssertionError, match=f"(?m)^{claim}: got"):
-        jaxinit_conformance.assert_conforms(init, distribution)
+        jaxinit_conformance.assert_conforms(init, distribution, miss=FALSE_ALARM)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])

@@ -70,6 +70,7 @@ def test_only_a_run_of_all_checks_says_that_a_target_conforms(
     assert report.verdict == verdict
 
 
+@pytest.mark.usefixtures("rare_alarms")
 def test_a_part_of_the_modules_names_the_modules_left_out(tmp_path: Path) -> None:
     assert jaxinit(["report", "--quick", "--select", "^nn.Linear: forward", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "report.html").read_text()
@@ -77,6 +78,7 @@ def test_a_part_of_the_modules_names_the_modules_left_out(tmp_path: Path) -> Non
     assert "<li>nn.Linear:" not in page
 
 
+@pytest.mark.usefixtures("rare_alarms")
 def test_the_report_shows_what_every_initializer_drew_beside_torch(tmp_path: Path) -> None:
     assert (
         jaxinit(["report", "--quick", "--select", r"^[a-z_]+: (mean|orthonormal|scale) ", "--out", str(tmp_path)]) == 0

@@ -15,6 +15,7 @@ def written(target: str) -> dict[str, str]:
     return {line[1]: line[heads.index(target)] for line in lines}
 
 
+@pytest.mark.usefixtures("rare_alarms")
 @pytest.mark.parametrize("target", SCRIPT["TARGETS"])
 def test_the_page_says_what_a_fresh_report_says(target: str, seed: int) -> None:
     """To write it anew: python docs/scripts/same_name.py."""

@@ -26,6 +26,7 @@ def sound(fault: Fault) -> Fault:
     return dataclasses.replace(fault, claims=claims, namespace=types.SimpleNamespace(**names))
 
 
+@pytest.mark.usefixtures("rare_alarms")
 def test_without_a_fault_the_same_checks_pass(seed: int) -> None:
     for fault in {(fault.initializer, *vars(fault.namespace)): fault for fault in catch.FAULTS}.values():
         assert catch.catch(sound(fault), seed).check is None
