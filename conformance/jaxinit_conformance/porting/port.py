@@ -43,14 +43,16 @@ def port(
     Args:
         torch_build: called without arguments. Return the torch module.
         flax_build: called with `nnx.Rngs`. Return the NNX model. For Linen, take no argument and return
-            the module. For Equinox, take a `key` and return the model, or a pair of the model and its state.
+            the module, or a pair `(module, init)`. `init` is called with a key and the inputs, and returns the
+            variables. For Equinox, take a `key` and return the model, or a pair of the model and its state.
         inputs: what both models are called with: an array, a tuple of arguments or a dict of keyword
             arguments. `{"torch": ..., "flax": ...}` for models that take different ones. Without
             inputs, no outputs are compared. A model of Equinox is called once for each entry of axis 0.
         rename: as for `jaxinit.nnx.load`.
         transposed: as for `jaxinit.nnx.load`.
-        seed: a seed from which the port must replay torch's numbers. By default the report tells
-            whether it does for seed 0, and does not ask for it.
+        seed: a seed from which the port must replay torch's numbers. `flax_build` is called with a
+            TorchGenerator. If it needs a key, `jaxinit.nnx.init` calls it. By default the report
+            tells whether the numbers are torch's for seed 0, and does not ask for it.
 
     Returns:
         The report, with `.conforms`, `.findings` and `.save(folder)`.

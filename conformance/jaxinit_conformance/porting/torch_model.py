@@ -17,6 +17,8 @@ Build = Callable[[], torch.nn.Module]
 
 def built(build: Build, seed: int) -> torch.nn.Module:
     """Return the module that `build` makes after `torch.manual_seed(seed)`."""
+    if isinstance(build, torch.nn.Module) or not callable(build):
+        raise TypeError(f"`torch_build` must be a function that builds the torch module, got {type(build)}")
     with torch_init.seeded(seed):
         module = build()
     if not isinstance(module, torch.nn.Module):

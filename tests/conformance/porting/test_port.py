@@ -5,6 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
+import jax
+import numpy as np
 import pytest
 import torch
 from flax import nnx
@@ -106,6 +109,70 @@ def test_numbers_from_a_seed_are_asked_for() -> None:
     assert jaxinit_conformance.port(torch_build, Reversed).conforms
     report = jaxinit_conformance.port(torch_build, Reversed, seed=3)
     assert [finding.kind for finding in report.findings] == ["seed"]
+
+
+def test_a_port_that_applies_init_weights_has_torchs_numbers_from_a_seed() -> None:
+    def torch_build() -> torch.nn.Module:
+        model = torch.nn.ModuleDict({name: torch.nn.Linear(8, 8) for name in "ab"})
+        for layer in model.values():
+            assert isinstance(layer, torch.nn.Linear)
+            torch.nn.init.xavier_normal_(layer.weight)
+        return model
+
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.a, self.b = (nnx.Linear(8, 8, rngs=rngs) for _ in range(2))
+
+    def build(rngs: nnx.Rngs) -> nnx.Module:
+        model = jaxinit.nnx.init(Net, rngs)
+        jaxinit.nnx.apply(model, {"**/kernel": jaxinit.xavier_normal()}, rngs)
+        return model
+
+    jaxinit_conformance.assert_ported(torch_build, build, seed=3)
+    with pytest.raises(AssertionError, match="from torch's seed 3"):
+        jaxinit_conformance.assert_ported(torch_build, lambda _: build(nnx.Rngs(torch.seed() % 2**31)), seed=3)
+
+
+def test_a_linen_model_may_bring_the_function_that_initializes_it() -> None:
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return nn.Dense(8)(x)
+
+    net, x = Net(), np.ones((2, 8), np.float32)
+    options: dict[str, Any] = {"inputs": x, "rename": [("^0", "Dense_0")]}
+    init = functools.partial(jaxinit.linen.init, net)
+
+    def torch_build() -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Linear(8, 8))
+
+    jaxinit_conformance.assert_ported(torch_build, lambda: (net, init), seed=3, **options)
+    assert not jaxinit_conformance.port(torch_build, lambda: net, **options).conforms
+
+
+@pytest.mark.parametrize(
+    ("flax_build", "message"),
+    [
+        (LinenPair(), r"`flax_build` must be a function that builds the model, got <class '.*LinenPair'>"),
+        (3, "`flax_build` must be a function that builds the model, got <class 'int'>"),
+        (
+            lambda: (LinenPair(), 3),
+            r"and return a flax.linen.Module, or a pair of it and a function .*, got \(LinenPair",
+        ),
+        (
+            lambda: (LinenPair(), lambda key, x: x),
+            "the second of the pair must return the variables of the module, got",
+        ),
+    ],
+)
+def test_what_is_not_a_port_is_refused(flax_build: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        jaxinit_conformance.port(TorchPair, flax_build, images())
+
+
+def test_a_torch_model_that_is_built_is_refused() -> None:
+    with pytest.raises(TypeError, match="`torch_build` must be a function that builds the torch module, got <class"):
+        jaxinit_conformance.port(TorchPair(), Model)
 
 
 def test_nothing_in_common_is_an_error() -> None:

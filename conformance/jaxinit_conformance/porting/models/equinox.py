@@ -5,7 +5,7 @@ in the program, outside of all `jax.vmap` in the model, and become outputs of th
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -17,7 +17,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 import jaxinit
 
 from ...modules.hooks import hooked
-from .model import Args, Arrays, Kwargs, first_array, without_warnings
+from .model import Args, Arrays, Kwargs, first_array, replayed
 
 _MARK = "output of "
 _STATISTICS = ("running_mean", "running_var")
@@ -39,14 +39,7 @@ class EquinoxModel:
         return model
 
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
-        """Return the model that `build` makes with torch's generator, or torch's defaults if `build` needs a key."""
-        state, build = generator.get_state(), cast(Callable[[Any], Any], self._build)
-        with without_warnings():
-            try:
-                return build(generator)
-            except TypeError:  # what JAX says of a key that is none
-                generator.set_state(state)
-                return jaxinit.equinox.init(self._build, generator)
+        return replayed(self._build, jaxinit.equinox.init, generator)
 
     def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
         return jaxinit.equinox.load(model, state, strict=False, **self._options)

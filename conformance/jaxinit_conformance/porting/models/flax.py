@@ -4,6 +4,7 @@ A model is an NNX module, or the variables of a Linen module.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ import jaxinit
 
 from ...modules.hooks import noted
 from ...modules.pairs.pair import leaves
-from .model import Args, Arrays, Kwargs, first_array, without_warnings
+from .model import Args, Arrays, Kwargs, first_array, replayed
 
 
 class NNXModel:
@@ -33,8 +34,7 @@ class NNXModel:
         return model
 
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
-        with without_warnings():
-            return jaxinit.nnx.init(self._build, generator)
+        return replayed(self._build, jaxinit.nnx.init, generator)
 
     def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
         model = nnx.clone(model)
@@ -64,19 +64,30 @@ class NNXModel:
 
 
 class LinenModel:
-    """Represent a module in Linen, with the inputs that it is initialized for."""
+    """Represent a module in Linen, with the inputs that it is initialized for.
+
+    `init` is called with a key and the inputs, and returns the variables.
+    """
 
     package = "flax"
 
-    def __init__(self, module: nn.Module, args: Args, kwargs: Kwargs, options: Kwargs) -> None:
+    def __init__(
+        self, module: nn.Module, init: Callable[..., Any], args: Args, kwargs: Kwargs, options: Kwargs
+    ) -> None:
         self._module, self._args, self._kwargs, self._options = module, args, kwargs, options
+        self._init = functools.partial(_with_inputs, init, args, kwargs)
 
     def draw(self, key: jax.Array) -> Any:
-        return self._module.init(key, *self._args, **self._kwargs)
+        variables = self._init(key)
+        if not isinstance(variables, Mapping) or "params" not in variables:
+            raise TypeError(f"the second of the pair must return the variables of the module, got {type(variables)}")
+        return variables
 
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
-        with without_warnings():
-            return jaxinit.linen.init(self._module, generator, *self._args, **self._kwargs)
+        defaults = functools.partial(jaxinit.linen.init, self._module)
+        return replayed(
+            self._init, lambda _, source: _with_inputs(defaults, self._args, self._kwargs, source), generator
+        )
 
     def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
         options = {"strict": False, **self._options, **self._kwargs}
@@ -98,6 +109,10 @@ class LinenModel:
             with contextlib.suppress(TypeError):
                 outputs[_dotted(path)] = first_array(value)
         return first_array(output), outputs
+
+
+def _with_inputs(init: Callable[..., Any], args: Args, kwargs: Kwargs, source: Any) -> Any:
+    return init(source, *args, **kwargs)
 
 
 def _trained(variables: Any) -> dict[tuple[str, ...], Any]:

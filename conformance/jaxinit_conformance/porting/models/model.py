@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -25,7 +25,10 @@ class PortModel(Protocol):
         """Return a model as the port draws it."""
 
     def replay(self, generator: jaxinit.TorchGenerator) -> Any:
-        """Return a model with torch's defaults where the port gives no initializer, from torch's seed."""
+        """Return the model that the port makes from torch's generator.
+
+        A port that needs a key gets torch's defaults where it gives no initializer.
+        """
 
     def load(self, model: Any, state: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return a model with those tensors that fit, and the names of the tensors by path."""
@@ -43,6 +46,17 @@ class PortModel(Protocol):
 def widened(model: PortModel, value: Any) -> Any:
     """Return a model whose arrays are float64."""
     return model.with_arrays(value, {path: jnp.float64(array) for path, array in model.arrays(value).items()})
+
+
+def replayed(build: Callable[[Any], Any], init: Callable[[Any, Any], Any], generator: jaxinit.TorchGenerator) -> Any:
+    """Return what `build` makes from torch's generator, or what `init` makes of it if it needs a key of JAX."""
+    state = generator.get_state()
+    with without_warnings():
+        try:
+            return build(generator)
+        except Exception:  # a framework may say in any way that this is no key
+            generator.set_state(state)
+            return init(build, generator)
 
 
 @contextlib.contextmanager
