@@ -4,6 +4,7 @@ Only click is imported here, so that `--help` needs no extra. Each command impor
 """
 
 import re
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ class Commands(click.Group):
             package = (error.name or "").partition(".")[0]
             needed = f"`jaxinit {ctx.invoked_subcommand}` needs the package {package}, which is not installed"
             raise CannotRun(f"{needed}. Install it with: {EXTRA}" if package else error) from None
+        except (click.exceptions.Exit, click.ClickException, click.Abort, OSError):
+            raise
+        except Exception:  # of a user's function: Python would exit with 1, which says that something differs
+            traceback.print_exc()
+            ctx.exit(2)
 
 
 def _expression(_: click.Context, __: click.Parameter, text: str) -> str:
@@ -97,7 +103,17 @@ def report(**options: Any) -> int:
     "A dict with torch and flax gives each model its own. Without it, no outputs are compared.",
 )
 @click.option(
-    "--rename", type=FILE, metavar="FILE", help="Read a JSON object from this file, from torch's names to the port's."
+    "--rename",
+    type=FILE,
+    metavar="FILE",
+    help="Read a JSON object from this file, from torch's names to the port's. Or a list of pairs of a regular "
+    "expression and its replacement.",
+)
+@click.option(
+    "--transposed",
+    multiple=True,
+    metavar="PATTERN",
+    help="Transpose the matrices whose names, after --rename, match this shell pattern. May be given more than once.",
 )
 @click.option("--seed", type=SEED, metavar="N", help="Ask that the port replays torch's numbers from this seed.")
 @_folder("port.html, port.md and port.json")
@@ -105,7 +121,7 @@ def port(**options: Any) -> int:
     """Compare a model of Flax or Equinox with the torch model that it was ported from.
 
     TORCH_BUILD and FLAX_BUILD name functions, as in my_package.models:build. The first returns a torch module. The
-    second takes nnx.Rngs for an NNX model, a key for an Equinox model, or nothing for a Linen module.
+    second takes nnx.Rngs for an NNX model, an argument called key for an Equinox model, or nothing for a Linen module.
     """
     from .porting.commands import port
 

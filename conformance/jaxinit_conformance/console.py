@@ -45,6 +45,32 @@ def imported(argument: str, name: str) -> Any:
         sys.path.remove(os.getcwd())
 
 
+def imported_function(argument: str, name: str) -> Any:
+    """Return the function that `package.module:name` names.
+
+    Raises:
+        CannotRun: the name cannot be imported, or is not that of a function.
+    """
+    found = imported(argument, name)
+    if not callable(found):
+        raise CannotRun(f"{argument} must be the package.module:name of a function, got {name!r}, {type(found)}")
+    return found
+
+
+def json_in(file: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        CannotRun: the file cannot be read.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CannotRun(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise CannotRun(f"cannot read {file}: it is not JSON") from None
+
+
 def names_in(file: Path | None, meaning: str) -> dict[str, str]:
     """Return the JSON object in a file, from names to names, or no names without a file.
 
@@ -53,12 +79,7 @@ def names_in(file: Path | None, meaning: str) -> dict[str, str]:
     """
     if file is None:
         return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CannotRun(f"cannot read {file}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise CannotRun(f"cannot read {file}: it is not JSON") from None
+    content = json_in(file)
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content.values()):
         raise CannotRun(f"cannot read {file}: expected an object from {meaning}")
     return content

@@ -2,19 +2,25 @@
 
 from pathlib import Path
 
-from ..console import CannotRun, console, imported, names_in, printable
+from ..console import CannotRun, console, imported, imported_function, json_in, names_in, printable
 from .port import port as compare
 
 
 def port(
-    torch_build: str, flax_build: str, inputs: str | None, rename: Path | None, seed: int | None, out: Path
+    torch_build: str,
+    flax_build: str,
+    inputs: str | None,
+    rename: Path | None,
+    transposed: tuple[str, ...],
+    seed: int | None,
+    out: Path,
 ) -> int:
     """Compare a port with its torch model, write the report, and print the findings."""
-    builds = imported("TORCH_BUILD", torch_build), imported("FLAX_BUILD", flax_build)
+    builds = imported_function("TORCH_BUILD", torch_build), imported_function("FLAX_BUILD", flax_build)
     given = None if inputs is None else imported("--inputs", inputs)
-    names = names_in(rename, "torch's names to the port's")
+    names, matrices = _renames(rename), list(transposed) or None
     try:
-        found = compare(*builds, given() if callable(given) else given, rename=names or None, seed=seed)
+        found = compare(*builds, given() if callable(given) else given, rename=names, transposed=matrices, seed=seed)
     except (TypeError, ValueError) as error:
         raise CannotRun(error) from None
     try:
@@ -27,3 +33,15 @@ def port(
         out_to.print(f"{finding.kind}: {printable(finding.message)}", markup=False, soft_wrap=True)
     out_to.print(f"Report: {out / 'port.html'}", markup=False, soft_wrap=True)
     return 0 if found.conforms else 1
+
+
+def _renames(file: Path | None) -> dict[str, str] | list[tuple[str, str]] | None:
+    """Return the names, or the pairs of a regular expression and its replacement, that a JSON file holds."""
+    if file is None:
+        return None
+    content = json_in(file)
+    if isinstance(content, list) and all(
+        isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in content
+    ):
+        return [(pattern, replacement) for pattern, replacement in content]
+    return names_in(file, "torch's names to the port's, or a list of pairs of a regular expression and its replacement")

@@ -9,7 +9,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import jaxinit
 
-from ..console import CannotRun, console, imported, printable
+from ..console import CannotRun, console, imported_function, printable
 
 
 def record(target: str, out: Path, constants: Literal["refuse", "allow"]) -> int:
@@ -18,7 +18,7 @@ def record(target: str, out: Path, constants: Literal["refuse", "allow"]) -> int
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=out_console, disable=not out_console.is_terminal, transient=True) as progress:
         progress.add_task(f"recording {printable(target)}", total=None)
-        build = imported("TARGET", target)
+        build = imported_function("TARGET", target)
         try:
             recipe = jaxinit.record(build, constants=constants)
         except (TypeError, ValueError) as error:
@@ -38,6 +38,8 @@ def show(file: Path) -> int:
         recipe = jaxinit.Recipe.from_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise CannotRun(f"cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CannotRun(f"cannot read {file}: it is not a recipe of `jaxinit record`") from None
     except ValueError as error:
         raise CannotRun(f"cannot read {file}: {error}") from None
     for line in str(recipe).splitlines():

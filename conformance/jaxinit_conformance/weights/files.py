@@ -57,7 +57,8 @@ def read(path: Path) -> Weights:
     """
     formats = {".safetensors": _safetensors, ".npz": _npz}
     if path.suffix.lower() not in formats:
-        raise WeightsError(f"cannot read {path}: it is not a .safetensors or .npz file, and pickles are never loaded")
+        rule = "expected a .safetensors or .npz file. In Python, jaxinit.describe and jaxinit.compare read torch.save's"
+        raise WeightsError(f"cannot read {path}: {rule}")
     if path.exists() and not path.is_file():
         raise WeightsError(f"cannot read {path}: it is not a file")
     try:

@@ -205,7 +205,8 @@ def test_the_command_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ("arguments", "words"),
     [
         (["absent_package:build", "absent_package:build"], "TORCH_BUILD must be package.module:name, got 'absent"),
-        (["math:pi", "math:absent"], "FLAX_BUILD must be package.module:name, got 'math:absent'"),
+        (["math:sqrt", "math:absent"], "FLAX_BUILD must be package.module:name, got 'math:absent'"),
+        (["math:sqrt", "math"], "FLAX_BUILD must be the package.module:name of a function, got 'math', <class 'mod"),
     ],
 )
 def test_the_command_says_what_it_cannot_find(
@@ -213,3 +214,46 @@ def test_the_command_says_what_it_cannot_find(
 ) -> None:
     assert jaxinit_command(["port", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def raises() -> torch.nn.Module:
+    raise RuntimeError("no such checkpoint")
+
+
+def test_the_command_ends_with_2_if_a_model_cannot_be_built(capsys: pytest.CaptureFixture[str]) -> None:
+    assert jaxinit_command(["port", f"{__name__}:raises", f"{models.__name__}:Model"]) == 2
+    assert "RuntimeError: no such checkpoint" in capsys.readouterr().err
+
+
+class TorchConv1D(torch.nn.Module):
+    """The layer of transformers, whose weight lies as (in, out)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = torch.nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return x @ self.fc.weight + self.fc.bias
+
+
+class Dense(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.dense = nnx.Linear(8, 8, rngs=rngs, **jaxinit.defaults.linear(8))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.dense(x)
+
+
+def inputs_of_eight() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)
+
+
+def test_the_command_renames_and_transposes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pairs.json").write_text('[["^fc[.]", "dense."]]')
+    (tmp_path / "wrong.json").write_text('[["^fc[.]"]]')
+    names = [f"{__name__}:{name}" for name in ("TorchConv1D", "Dense", "inputs_of_eight")]
+    command = ["port", *names[:2], "--inputs", names[2], "--out", str(tmp_path), "--rename"]
+    assert jaxinit_command([*command, str(tmp_path / "pairs.json"), "--transposed", "dense.*"]) == 0
+    assert jaxinit_command([*command, str(tmp_path / "pairs.json")]) == 1
+    assert jaxinit_command([*command, str(tmp_path / "wrong.json")]) == 2
+    assert "or a list of pairs of a regular expression and its replacement" in capsys.readouterr().err

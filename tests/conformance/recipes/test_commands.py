@@ -56,17 +56,22 @@ def test_constants_are_kept_when_asked_for(module: str, capsys: pytest.CaptureFi
             ["record", "no_such_module:build"],
             "TARGET must be package.module:name, got 'no_such_module:build': No module",
         ),
-        (["record", "{module}:number"], "`build` must be"),
+        (
+            ["record", "{module}:number"],
+            "TARGET must be the package.module:name of a function, got '{module}:number', <class",
+        ),
         (["record", "{module}:absent"], "TARGET must be package.module:name"),
         (["record", "{module}:build", "--out", "absent/recipe.json"], "--out must be a file that can be written to"),
         (["show", "absent.json"], "cannot read absent.json: No such file or directory"),
         (["show", "{module}.py"], "`text` must be JSON"),
+        (["show", "numbers.bin"], "cannot read numbers.bin: it is not a recipe of `jaxinit record`"),
     ],
 )
 def test_what_cannot_run_says_so_in_one_line(
     module: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("numbers.bin").write_bytes(b"\xff")
     assert jaxinit([each.format(module=module) for each in arguments]) == 2
     error = capsys.readouterr().err
-    assert message in error
+    assert message.format(module=module) in error
     assert error.count("\n") == 1

@@ -58,7 +58,7 @@ BAD = {
     "much.npz": (_zip(a=_promises_much()), "memory"),
     "short.npz": (_zip(a=_npy(np.ones(9))[:-8]), "expected"),
     "one.npz": (_npy(np.ones(3)), "not a zip archive"),
-    "torch.pt": (b"", "never loaded"),
+    "torch.pt": (b"", "In Python, jaxinit.describe"),
 }
 
 
