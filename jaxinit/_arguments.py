@@ -29,6 +29,16 @@ def is_staged() -> bool:
 _MOST_DIMENSIONS = 64  # of a NumPy array
 
 
+def is_array(value: Any) -> bool:
+    """Return whether `value` is an array with axes, of any library, or a variable that holds one."""
+    return bool(getattr(value, "shape", ())) and hasattr(value, "dtype")
+
+
+def shown(value: Any) -> str:
+    """Return how a message shows `value`: an array by its shape, because its entries are long and say nothing."""
+    return f"an array of shape {tuple(value.shape)}" if is_array(value) else repr(value)
+
+
 def number(name: str, value: Any) -> float:
     """Return `value` as a float. Ints, NumPy scalars and concrete 0-d arrays pass, booleans and NaN do not."""
     if is_traced(value):
@@ -39,6 +49,9 @@ def number(name: str, value: Any) -> float:
             raise TypeError
         result = float(value) + 0.0  # turns -0.0 into 0.0
     except (TypeError, ValueError):
+        if is_array(value):
+            rule = f"`{name}` must be a real number, got {shown(value)}"
+            raise TypeError(f"{rule}. An initializer fills no array: call it with a key and a shape") from None
         raise TypeError(f"`{name}` must be a real number, got {value!r}") from None
     except OverflowError:
         raise TypeError(f"`{name}` must be a real number that fits in a float, got {value!r}") from None
@@ -149,7 +162,7 @@ def is_rngs(value: Any) -> bool:
 def check_key(key: Any, name: str = "key") -> None:
     """Raise TypeError or ValueError unless `key` is one PRNG key, typed or legacy."""
     if not is_key(key):
-        raise TypeError(f"`{name}` must be a JAX PRNG key such as jax.random.key(0), got {key!r}")
+        raise TypeError(f"`{name}` must be a JAX PRNG key such as jax.random.key(0), got {shown(key)}")
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if key.ndim != (0 if typed else 1):
         raise ValueError(f"`{name}` must be a single key (use jax.vmap for a batch), got keys of shape {key.shape}")

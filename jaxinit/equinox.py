@@ -155,8 +155,12 @@ def init(build: Callable[[jax.Array], M], key: Source, *, order: Iterable[str] |
         >>> round(float(model.weight.std()), 2)
         0.07
     """
-    if isinstance(build, eqx.Module) or not callable(build):
-        raise TypeError(f"`build` must be a function of a key, got {build!r}")
+    given: Any = build
+    if isinstance(given, eqx.Module):
+        rule = f"`build` must be a function of a key, got a {type(given).__name__} that is built"
+        raise TypeError(f"{rule}. Call jaxinit.equinox.reset_parameters to draw it anew")
+    if not callable(given):
+        raise TypeError(f"`build` must be a function of a key, got {given!r}")
     source = as_source(key)
     own = KeySource(source.key).at(("build",)).key
     abstract = eqx.filter_eval_shape(build, own)

@@ -137,7 +137,9 @@ def leaves(tree: Any, argument: str = "model") -> dict[str, Any]:
             raise ValueError(f"`{argument}` must give every array a path of its own, got {name!r} twice")
         found[name] = leaf
     if not found:
-        raise TypeError(f"`{argument}` must hold arrays of numbers, got {type(tree).__name__} without one")
+        kind = type(tree)
+        hint = ". Pass {w.path: w.value for w in model.weights}" if kind.__module__.startswith("keras.") else ""
+        raise TypeError(f"`{argument}` must hold arrays of numbers, got {kind.__name__} without one{hint}")
     return found
 
 

@@ -84,6 +84,7 @@ class Comparison(table.Printed):
             *(f"only in B: {name}" for name in self.unexpected),
             *self.problems,
             *self._power(),
+            *([] if self.rows else [_NO_NAMES]),
             self.summary(),
         ]
 
@@ -101,6 +102,11 @@ class Comparison(table.Printed):
         unmatched = f"{len(self.missing)} missing in B, {len(self.unexpected)} only in B"
         return f"{len(self.rows)} parameter{'' if len(self.rows) == 1 else 's'}: {told or 'none in both'}; {unmatched}"
 
+
+_NO_NAMES = (
+    "No parameter has the same name in both. Pass `rename`. For variables of Linen, pass the module and its inputs: "
+    "compare(variables, state, module, x)"
+)
 
 _WORDS: dict[str, str] = {
     "equal": "equal to the bit",

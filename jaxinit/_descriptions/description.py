@@ -194,7 +194,7 @@ def _wrong(array: np.ndarray, sample: Sample, agrees: bool | None, is_whole: boo
         yield f"{array.dtype} that holds only {sample.narrow} values"
     elif not (agrees or is_whole) and sample.distinct < _expected_distinct(sample) / 2:
         yield f"only {sample.distinct} distinct values"
-    if sample.is_constant and array.ndim > 1 and not agrees:
+    if sample.is_constant and sum(size > 1 for size in array.shape) > 1 and not agrees:
         yield "constant"
 
 

@@ -43,7 +43,9 @@ def as_source(name: str, value: Any, kinds: str) -> ModelSource:
     if isinstance(value, TorchGenerator):
         return ModelSource(jax.random.key(value.initial_seed() % 2**32), value)
     if not _arguments.is_key(value):
-        raise TypeError(f"`{name}` must be {kinds}, got {value!r}")
+        is_torchs = (type(value).__module__, type(value).__name__) == ("torch._C", "Generator")
+        hint = ". Pass jaxinit.TorchGenerator.from_state(generator.get_state())" if is_torchs else ""
+        raise TypeError(f"`{name}` must be {kinds}, got {_arguments.shown(value)}{hint}")
     _arguments.check_key(value, name)
     return ModelSource(value)
 

@@ -57,6 +57,12 @@ TYPES: list[tuple[Callable[..., object], dict[str, Any], str]] = [
     (jaxinit.uniform, {"a": "0"}, "`a` must be a real number, got '0'"),
     (jaxinit.uniform, {"a": True}, "`a` must be a real number, got True"),
     (jaxinit.normal, {"std": [1.0]}, "`std` must be a real number, got [1.0]"),
+    (
+        jaxinit.xavier_uniform,
+        {"gain": np.ones((3, 4))},
+        "`gain` must be a real number, got an array of shape (3, 4). An initializer fills no array: call it with a key "
+        "and a shape",
+    ),
     (jaxinit.normal, {"mean": 1j}, "`mean` must be a real number, got 1j"),
     (jaxinit.normal, {"mean": 10**400}, "`mean` must be a real number that fits in a float, got 1000"),
     (jaxinit.constant, {"val": None}, "`val` must be a real number, got None"),

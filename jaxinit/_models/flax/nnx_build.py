@@ -36,7 +36,10 @@ class Construction(Generic[M]):
     """
 
     def __init__(self, constructor: Callable[[nnx.Rngs], M], rngs: Any, key: jax.Array) -> None:
-        if isinstance(constructor, nnx.Module) or not callable(constructor):
+        if isinstance(constructor, nnx.Module):
+            rule = f"`build` must be a function of nnx.Rngs, got a {type(constructor).__name__} that is built"
+            raise TypeError(f"{rule}. Call jaxinit.nnx.reset_parameters to draw it anew")
+        if not callable(constructor):
             raise TypeError(f"`build` must be a function of nnx.Rngs, got {constructor!r}")
         self._constructor = constructor
         self._rngs = rngs if isinstance(rngs, nnx.Rngs) else nnx.Rngs(KeySource(key).at(("build",)).key)

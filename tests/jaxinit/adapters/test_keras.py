@@ -276,3 +276,13 @@ def test_a_file_with_attention_and_depthwise_convolutions_loads(tmp_path: pathli
     assert loaded.layers[1].depthwise_initializer.init == UNIFORM
     for one, other in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_describe_says_which_arrays_of_a_keras_model_to_pass() -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    with pytest.raises(
+        TypeError, match=r"got Sequential without one\. Pass \{w\.path: w\.value for w in model\.weights\}$"
+    ):
+        jaxinit.describe(model)
+    rows = jaxinit.describe({weight.path: weight.value for weight in model.weights}).rows
+    assert [row.path.split("/")[-1] for row in rows] == ["kernel", "bias"]

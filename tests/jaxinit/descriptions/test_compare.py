@@ -129,6 +129,10 @@ def test_names_are_matched_and_the_others_listed() -> None:
     assert jaxinit.compare({"a": ones}, [ones], rename={"0": "a"}).equal
 
 
+def test_two_models_without_a_common_name_are_told_what_to_pass() -> None:
+    assert "compare(variables, state, module, x)" in str(jaxinit.compare({"a": np.ones(4)}, {"b": np.ones(4)}))
+
+
 def test_names_of_torch_meet_names_of_flax() -> None:
     ones = np.ones(4)
     torchs = {"0.weight": ones, "1.weight": ones, "1.running_var": ones, "2.weight": ones, "3.weight": ones}

@@ -123,6 +123,11 @@ WRONG = [
 ]
 
 
+def test_a_constant_vector_does_not_look_wrong() -> None:
+    """BatchNorm of Haiku has the axes of its input."""
+    assert one(np.zeros((1, 1, 1, 16), np.float32)).wrong == ()
+
+
 @pytest.mark.parametrize(("array", "word"), WRONG, ids=[word for _, word in WRONG])
 def test_what_looks_wrong_is_said(array: np.ndarray, word: str) -> None:
     assert word in one(array).wrong

@@ -38,7 +38,11 @@ MISUSES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: jaxinit.equinox.initializers(THREE), TypeError, f"{MODEL}3"),
     (lambda: jaxinit.equinox.load((LINEAR, THREE), {}), TypeError, rf"{MODEL}\(Linear"),
     (lambda: jaxinit.equinox.init(lambda _: THREE, KEY), TypeError, "`build` must return an equinox.Module, or a"),
-    (lambda: jaxinit.equinox.init(BUILT, KEY), TypeError, "`build` must be a function of a key, got Linear"),
+    (
+        lambda: jaxinit.equinox.init(BUILT, KEY),
+        TypeError,
+        "`build` must be a function of a key, got a Linear that is built. Call jaxinit.equinox.reset_p",
+    ),
     (
         lambda: jaxinit.equinox.reset_parameters(LINEAR, jax.random.split(KEY)),
         ValueError,

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import pytest
+import torch
 from flax import nnx
 
 import jaxinit
@@ -15,11 +16,23 @@ LINEAR: Any = nnx.Linear
 THREE: Any = 3
 NONE: Any = None
 
+
+def test_torchs_generator_is_answered_with_the_one_of_jaxinit() -> None:
+    generator: Any = torch.Generator()
+    with pytest.raises(TypeError, match=r"got <torch\._C\.Generator .*>\. Pass jaxinit\.TorchGenerator\.from_state\("):
+        jaxinit.nnx.init(Block, generator)
+    jaxinit.nnx.init(Block, jaxinit.TorchGenerator.from_state(generator.get_state()))
+
+
 MISUSES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: jaxinit.nnx.reset_parameters(LINEAR, KEY), TypeError, "`model` must be an nnx.Module, got <class"),
     (lambda: jaxinit.nnx.initializers(THREE), TypeError, "`model` must be an nnx.Module, got 3"),
     (lambda: jaxinit.nnx.init(lambda _: THREE, KEY), TypeError, "`build` must return an nnx.Module, got 3"),
-    (lambda: jaxinit.nnx.init(Block(nnx.Rngs(0)), KEY), TypeError, "`build` must be a function of nnx.Rngs, got"),
+    (
+        lambda: jaxinit.nnx.init(Block(nnx.Rngs(0)), KEY),
+        TypeError,
+        "`build` must be a function of nnx.Rngs, got a Block that is built. Call jaxinit.nnx.reset_parameters",
+    ),
     (
         lambda: jaxinit.nnx.reset_parameters(Block(nnx.Rngs(0)), jax.random.split(KEY)),
         ValueError,
