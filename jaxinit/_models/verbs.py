@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -88,6 +88,10 @@ class Model:
 
     def buffers(self) -> matching.Leaves:
         """Return the arrays that are neither parameters nor running statistics, by their paths."""
+        return {}
+
+    def scales(self) -> Mapping[Path, tuple[Path, tuple[int, ...]]]:
+        """Return, for each scale of a WeightNorm, the path of its weight, and its shape with the weight's axes."""
         return {}
 
     def initializers(self) -> Initializers:
@@ -183,7 +187,7 @@ class Model:
         target, values = view.target(), {path: np.asarray(array) for path, array in view.values().items()}
         layers = view.stacks.layers({path: values[path] for path in view.stacks.places})
         buffers = {path: values[path] for path in target.buffers}
-        state = weight_norm.split(state_dict.tensors(target, {**buffers, **layers}, theirs), theirs)
+        state = weight_norm.split(state_dict.tensors(target, {**buffers, **layers}, theirs), target, theirs)
         state = turned(state, view.layer_globs("transposed", transposed))
         if names is not None and theirs.keys() != state.keys():
             raise ValueError(
@@ -210,7 +214,16 @@ class Model:
         unmatched = [layer for path in self.unmatched for layer in self.stacks.layer_paths(path)]
         buffers = self.buffers()
         leaves = {**buffers, **self.stacks.layer_leaves}
-        return state_dict.Target(self._layers(), unmatched, leaves, self.shared(), list(buffers), self.has_torchs_names)
+        more = self.shared(), list(buffers), dict(self._torchs_scales()), self.has_torchs_names
+        return state_dict.Target(self._layers(), unmatched, leaves, *more)
+
+    def _torchs_scales(self) -> Iterator[tuple[Path, tuple[int, ...]]]:
+        """Yield the shape that each scale of a WeightNorm has in torch."""
+        parameters = replay.parameters_of(self._matching[0])
+        for path, (weight, shape) in self.scales().items():
+            is_alike = weight not in parameters or not shape
+            for layer in self.stacks.layer_paths(path) if path in self.stacks.places else [path]:
+                yield layer, shape if is_alike else parameters[weight].torch_shape(shape)
 
     def drop_parts_of_stacks(self, loading: state_dict.Loading) -> None:
         """Keep the values of an array that stacks layers, if not all of its layers are loaded."""

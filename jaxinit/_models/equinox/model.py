@@ -90,7 +90,7 @@ class EquinoxModel(verbs.Model):
             for name in STATISTICS:
                 own = (*path, name)
                 values[own] = norms.debiased(self._norms[path], values[own], self.tree.leaves[index])
-        return values
+        return {path: self._in_other_order(path, array) for path, array in values.items()}
 
     def filtered(self, chosen: Any) -> list[Path]:
         if not callable(chosen) or isinstance(chosen, type):
@@ -106,6 +106,8 @@ class EquinoxModel(verbs.Model):
         self, source: verbs.ModelSource, order: Iterable[str] | None, given: Mapping[Path, Given | None] | None = None
     ) -> verbs.Arrays:
         """Draw the arrays that have a rule, and set what follows from the weights of norms."""
+        if source.generator is not None:
+            self._require_torchs_vectors()
         if source.generator is not None and self.tree.shared:
             # torch draws a weight, too, before it ties it to another one.
             drawn = verbs.Model.init(EquinoxModel(self.tree.untied()), source, order, given)
@@ -114,8 +116,16 @@ class EquinoxModel(verbs.Model):
             arrays = super().init(source, order, given)
         return arrays | dict(self._scales(arrays)) | dict(self._singular_vectors(arrays))
 
+    def scales(self) -> Mapping[Path, tuple[Path, tuple[int, ...]]]:
+        found = {}
+        for node in self._of(eqx.nn.WeightNorm):
+            weight, scale = node.at(node.module.weight_name), node.at(f"{node.module.weight_name}_g")
+            # One norm of the whole weight is a scalar in torch.
+            found[scale] = weight, () if node.module.axis is None else self.stacks.leaves[scale].shape
+        return found
+
     def warn(self) -> None:
-        scales = {node.at(f"{node.module.weight_name}_g") for node in self._of(eqx.nn.WeightNorm)}
+        scales = self.scales()
         self.rules.warn(path for path in self.unmatched if path not in scales)
 
     def _scales(self, arrays: verbs.Arrays) -> Iterator[tuple[Path, jax.Array]]:
@@ -137,16 +147,40 @@ class EquinoxModel(verbs.Model):
                 iterated = functools.partial(norms.iterated, eps=node.module.eps)
                 for _ in self.stacks.places[weight].stacked_axes:
                     iterated = jax.vmap(iterated)
-                fronts = (self.stacks.places[path].to_front(arrays[path]) for path in (weight, *vectors))
+                own = {path: self._in_other_order(path, arrays[path]) for path in (weight, *vectors)}
+                fronts = (self.stacks.places[path].to_front(array) for path, array in own.items())
                 for path, vector in zip(vectors, iterated(*fronts), strict=True):
-                    yield path, self.stacks.places[path].restored(vector)
+                    yield path, self._in_other_order(path, self.stacks.places[path].restored(vector))
+
+    def _in_other_order(self, path: Path, array: Any) -> Any:
+        """Return a vector of a SpectralNorm in torch's order of the entries, or back in Equinox's order.
+
+        They differ for a transposed convolution, whose kernel is flipped. Other arrays are unchanged.
+        """
+        for node in self._transposed:
+            if path == node.at(norms.vectors(node.module)[1]):
+                return norms.flipped(array, node.module.layer.kernel_size)
+        return array
+
+    @functools.cached_property
+    def _transposed(self) -> list[Node]:
+        """Return the modules of SpectralNorm around the weight of a transposed convolution."""
+        nodes = (node for node in self._of(eqx.nn.SpectralNorm) if node.module.weight_name == "weight")
+        return [node for node in nodes if isinstance(node.module.layer, eqx.nn.ConvTranspose)]
+
+    def _require_torchs_vectors(self) -> None:
+        if wrong := [node for node in self._transposed if node.module.layer.groups > 1]:
+            raise ValueError(
+                f"`key` must be a JAX key for {wrong[0]}, got a TorchGenerator. "
+                "Of a transposed convolution with groups, torch draws vectors of other sizes than Equinox"
+            )
 
     def filled(self, arrays: verbs.Arrays, *, is_loaded: bool = False, build: Callable[[], Any] | None = None) -> Any:
         """Return the model with `arrays` at their paths, and the others unchanged or as `build` makes them.
 
         Counts of batches of BatchNorm are those of a new model, or of one that has seen many batches if `is_loaded`.
         """
-        new = {self.tree.found[path].index: array for path, array in arrays.items()}
+        new = {self.tree.found[path].index: self._in_other_order(path, array) for path, array in arrays.items()}
         new |= dict(self._counts(arrays, is_loaded))
         new = {index: self._laid_out(array, index) for index, array in new.items()}
         return self.tree.filled(new if build is None else new | self._others(build, new))

@@ -1,6 +1,7 @@
 """What BatchNorm, WeightNorm and SpectralNorm of Equinox keep besides their parameters."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -44,6 +45,12 @@ def lengths(weights: jax.Array, rank: int, axis: int | None) -> jax.Array:
 def vectors(layer: eqx.nn.SpectralNorm[Any]) -> tuple[str, str]:
     """Return the names of the two singular vectors that a SpectralNorm keeps."""
     return f"{layer.weight_name}_u", f"{layer.weight_name}_v"
+
+
+def flipped(vector: jax.Array, kernel_size: Sequence[int]) -> jax.Array:
+    """Return a vector with an entry for each input and each place in a kernel, as it is for the flipped kernel."""
+    places = vector.reshape(*vector.shape[:-1], -1, *kernel_size)
+    return places[(..., *[slice(None, None, -1)] * len(kernel_size))].reshape(vector.shape)
 
 
 def iterated(weight: jax.Array, u: jax.Array, v: jax.Array, eps: float) -> tuple[jax.Array, jax.Array]:

@@ -76,6 +76,12 @@ class LinenModel(verbs.Model):
         scales = {scale for scale, _ in self._weight_norms}
         self.rules.warn(path for path in self.unmatched if path not in scales)
 
+    def scales(self) -> Mapping[Path, tuple[Path, tuple[int, ...]]]:
+        return {
+            scale: (kernel, weight_norm.with_axes(self.stacks.leaves[kernel].shape, module.feature_axes))
+            for (scale, kernel), module in self._weight_norms.items()
+        }
+
     @functools.cached_property
     def _weight_norms(self) -> Mapping[tuple[Path, Path], Any]:
         """Return the WeightNorm around each scale and its kernel."""

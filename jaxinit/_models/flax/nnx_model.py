@@ -119,12 +119,27 @@ class NNXModel(verbs.Model):
         node.module.reset_parameters(generator)
         return {path for path, array in _arrays(node).items() if before.get(path) is not array}
 
+    def scales(self) -> Mapping[Path, tuple[Path, tuple[int, ...]]]:
+        found = {}
+        for node in self._weight_norms:
+            module: Any = node.module
+            for own in module.scales or {}:
+                kernel = (*node.path, "layer_instance", *as_path(own))
+                shape = weight_norm.with_axes(self.stacks.leaves[kernel].shape, module.feature_axes)
+                found[*node.path, "scales", str(own)] = kernel, shape
+        return found
+
+    @property
+    def _weight_norms(self) -> list[Node]:
+        kinds = (node for node in self.nodes if isinstance(node.module, weight_norm.KINDS))
+        return [node for node in kinds if isinstance(node.module, nnx.Module)]
+
     def finish(self, source: verbs.ModelSource, unmatched: Iterable[Path]) -> None:
         """Call the methods with keys, set the scales of weight norms, and warn of what has no rule."""
         for node in self.with_method if source.generator is None else []:
             key = KeySource(source.key).at((*node.path, "reset_parameters")).key
             node.module.reset_parameters(nnx.Rngs(key))
-        normed = [node for node in self.nodes if isinstance(node.module, weight_norm.KINDS)]
+        normed = self._weight_norms
         for node in normed:
             if weight_norm.has_default_scales(node.module):
                 weight_norm.set_scales(node.module)

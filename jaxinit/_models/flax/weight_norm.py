@@ -48,11 +48,22 @@ def kernels(node: Node, leaves: Leaves) -> Mapping[Path, Path]:
     return found
 
 
+def with_axes(shape: Sequence[int], feature_axes: int | Sequence[int] | None) -> tuple[int, ...]:
+    """Return the shape of the scale of a kernel of `shape` with the axes of the kernel. One scale is a scalar."""
+    features = _features(feature_axes)
+    kept = {axis % len(shape) for axis in features}
+    return tuple(size if axis in kept else 1 for axis, size in enumerate(shape)) if features else ()
+
+
 def norms(kernel: jax.Array, feature_axes: int | Sequence[int] | None, shape: Sequence[int]) -> jax.Array:
     """Return the norms of a kernel over all axes but `feature_axes`. Other axes of `shape` stack layers in front."""
-    features = [feature_axes] if isinstance(feature_axes, int) else feature_axes or ()
+    features = _features(feature_axes)
     stacked = len(shape) - len(features)
     kept = {*range(stacked), *(axis % (kernel.ndim - stacked) + stacked for axis in features)}
     reduced = tuple(axis for axis in range(kernel.ndim) if axis not in kept)
     squares = jnp.sum(jnp.square(kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32))), axis=reduced)
     return jnp.sqrt(squares).reshape(shape)
+
+
+def _features(feature_axes: int | Sequence[int] | None) -> Sequence[int]:
+    return [feature_axes] if isinstance(feature_axes, int) else feature_axes or ()

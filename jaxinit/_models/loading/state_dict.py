@@ -33,6 +33,8 @@ class Target:
     shared: Sequence[tuple[Path, Path]] = ()
     buffers: Sequence[Path] = ()
     """Other arrays, such as a codebook. A state may have them or not."""
+    scales: Mapping[Path, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    """The shape that each scale of a WeightNorm has in torch, which tells the axis of the weight."""
     has_torchs_names: bool = False
     """Whether paths are torch's names, if nothing speaks for another spelling."""
 
@@ -68,7 +70,7 @@ class Target:
 
 def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection) -> "Loading":
     """Return the arrays of the model by path, and all that is missing, left over or of a shape that does not fit."""
-    loading = Loading(target.leaves, state, selection, dict(state))
+    loading = Loading(target.leaves, target.scales, state, selection, dict(state))
     loading.problems += _without_copies(loading.unused, target.shared)
     for match, names in target.layers(state):
         loading.assign_layer(match, names)
@@ -110,6 +112,7 @@ class Loading:
     """Represent the tensors that are still unused, the arrays made so far, and what did not fit."""
 
     leaves: Leaves
+    scales: Mapping[Path, tuple[int, ...]]
     state: Mapping[str, np.ndarray]
     selection: Selection
     unused: dict[str, np.ndarray]
@@ -195,10 +198,11 @@ class Loading:
         tensor = self.unused.pop(name, None)
         if not self.selection.takes(spelled) or (is_optional and tensor is None):
             return
-        problems = list(_problem(name, self.leaves[path].shape, tensor))
+        own = self.leaves[path].shape
+        problems = list(_problem(name, self.scales.get(path, own), tensor))
         self.problems += problems
         if tensor is not None and not problems:
-            self.arrays[path], self.matched[dotted(path)] = tensor, (name,)
+            self.arrays[path], self.matched[dotted(path)] = tensor.reshape(own), (name,)
 
     def drop_tied(self) -> None:
         """Remove the second name of a table, as torch has for a head that is tied to an embedding."""

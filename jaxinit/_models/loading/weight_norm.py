@@ -6,7 +6,6 @@
 Newer versions of torch call them `parametrizations.weight.original0` and so on.
 """
 
-import math
 import re
 from collections.abc import Collection, Container, Mapping
 
@@ -20,35 +19,36 @@ from jaxinit._models.matching import dotted
 def merged(tensors: Mapping[str, np.ndarray], target: Target) -> dict[str, np.ndarray]:
     """Return the tensors with one weight for each scale and direction.
 
-    A model with Flax's `WeightNorm` keeps the scale, as a vector. Any other gets their product::
+    A model with a `WeightNorm` keeps the scale. Any other gets their product::
 
         weight = weight_g * weight_v / ||weight_v||
     """
     plain = old_names(tensors)
     found = {plain[name]: tensor for name, tensor in tensors.items()}
-    scales = {dotted(spelled): leaf.shape for path, leaf in target.leaves.items() for spelled in spelled_paths(path)}
-    for name in [name for name in found if name.endswith("_g") and f"{name.removesuffix('_g')}_v" in found]:
-        weight, scale = name.removesuffix("_g"), found.pop(name)
+    own = {dotted(spelled) for path in target.leaves for spelled in spelled_paths(path)}
+    for name in [name for name in found if name.endswith("_g") and f"{name.removesuffix('_g')}_v" in {*found} - own]:
+        weight, scale = name.removesuffix("_g"), found[name]
         direction = found.pop(f"{weight}_v")
-        if name in scales:
-            is_same = scale.size == math.prod(scales[name])
-            found |= {weight: direction, name: scale.reshape(scales[name]) if is_same else scale}
+        if name in own:
+            found[weight] = direction
         else:
-            found[weight] = scale * direction / _norm(direction, scale.shape)
+            found[weight] = found.pop(name) * direction / _norm(direction, scale.shape)
     return found
 
 
-def split(tensors: Mapping[str, np.ndarray], names: Container[str]) -> dict[str, np.ndarray]:
+def split(tensors: Mapping[str, np.ndarray], target: Target, names: Container[str]) -> dict[str, np.ndarray]:
     """Return the tensors with a scale and a direction for each weight with them in the model or in `names`."""
     found = dict(tensors)
-    for weight in tensors:
-        if f"{weight}_g" in tensors or f"{weight}_g" in names:
-            direction = found.pop(weight)
-            axes = (len(direction), *[1] * (direction.ndim - 1))
-            scale = tensors.get(f"{weight}_g", _norm(direction, axes))
-            # One norm of the whole weight is a scalar in torch.
-            found |= {f"{weight}_g": scale.reshape(axes if scale.size == len(direction) else ())}
-            found[f"{weight}_v"] = direction
+    scales = {name: shape for path, shape in target.scales.items() for name in target.spelled(path)}
+    for weight, direction in tensors.items():
+        name = f"{weight}_g"
+        if name in tensors and name in scales:
+            found[name] = tensors[name].reshape(scales[name])
+        elif name in names and name not in tensors:
+            found[name] = _norm(direction, (len(direction), *[1] * (direction.ndim - 1)))
+        else:
+            continue
+        found[f"{weight}_v"] = found.pop(weight)
     return found
 
 
@@ -70,7 +70,7 @@ def _old_name(name: str) -> str:
 
 
 def _norm(direction: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the 2-norm over the axes that have one entry in `shape`."""
-    axes = tuple(axis for axis, size in enumerate(shape) if size == 1)
+    """Return the 2-norm over the axes that have one entry in `shape`, or over all axes if it is that of a scalar."""
+    axes = tuple(axis for axis in range(direction.ndim) if not shape or shape[axis] == 1)
     norm: np.ndarray = np.sqrt(np.square(direction).sum(axes, keepdims=True))
     return norm

@@ -34,7 +34,7 @@ def replay_init(
             the order.
     """
     require_no_trace()
-    steps, parameters = in_torch_order(matches, leaves, order, unordered), _parameters(matches)
+    steps, parameters = in_torch_order(matches, leaves, order, unordered), parameters_of(matches)
     for step in steps:
         for path, init in step.draws:
             _require_own(init, path)
@@ -59,7 +59,7 @@ def _require_own(init: Any, path: Path) -> None:
         raise TypeError(f"a TorchGenerator needs an initializer of jaxinit for {dotted(path)}, got {init!r}")
 
 
-def _parameters(matches: Iterable[Match]) -> dict[Path, Parameter]:
+def parameters_of(matches: Iterable[Match]) -> dict[Path, Parameter]:
     """Return how torch has each parameter of a layer."""
     return {
         match.node.at(parameter.path): parameter
@@ -100,7 +100,7 @@ def replay_apply(
         raise ValueError(f"`model` must have its attributes in the order in which they were set, got {lost}")
     for path, init in draws:
         _require_own(init, path)
-    parameters = _parameters(matches)
+    parameters = parameters_of(matches)
     arrays = {path: _array(init, generator, leaves[path], parameters.get(path)) for path, init in draws}
     return on_device(arrays, leaves)
 
