@@ -6,6 +6,7 @@ of one layer. torch has a list of layers instead. `Stacks` translates between th
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -69,7 +70,7 @@ class Place:
 
     def layers(self, array: np.ndarray) -> np.ndarray:
         """Return the array of each layer of an array, one behind the other."""
-        return array.transpose(self._order).reshape(-1, *self.layer.shape)
+        return array.transpose(self._order).reshape(math.prod(self.sizes), *self.layer.shape)
 
     def path_of(self, path: Path, index: tuple[int, ...]) -> Path:
         """Return `path` as it would be in a list of layers: `blocks.kernel` of layer 2 is `blocks.2.kernel`."""

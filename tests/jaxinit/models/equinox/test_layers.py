@@ -169,3 +169,19 @@ def test_every_layer_of_equinox_has_a_row_or_no_parameters() -> None:
         "MLP", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Pool", "RotaryPositionalEmbedding", "Sequential", "Shared",
         "SpectralNorm", "StateIndex", "StatefulLayer", "WeightNorm",
     }  # fmt: skip
+
+
+@as_on_avx2
+@pytest.mark.filterwarnings("ignore:(Initializing zero-element tensors|`shape` .* has no elements):UserWarning")
+@pytest.mark.parametrize("sizes", [(0, 5), (3, 0)])
+def test_a_layer_of_size_zero(sizes: tuple[int, int], seed: int) -> None:
+    model = jaxinit.equinox.init(lambda key: eqx.nn.Linear(*sizes, key=key), generator := TorchGenerator(seed))
+    expected = torch.manual_seed(seed)
+    theirs = torch.nn.Linear(*sizes).state_dict()
+    assert_same_state(generator, expected)
+    loaded, _ = jaxinit.equinox.load(model, theirs)
+    for own in (model, loaded):
+        state = jaxinit.equinox.state_dict(own)
+        assert state.keys() == theirs.keys()
+        for name, tensor in theirs.items():
+            np.testing.assert_array_equal(state[name], tensor, strict=True)
