@@ -159,13 +159,23 @@ def _difference(a: np.ndarray, b: np.ndarray) -> float:
         return math.nan
     if not a.size:
         return 0.0
-    wide = np.complex128 if np.iscomplexobj(a) or np.iscomplexobj(b) else np.float64
     flat, other = a.reshape(-1), b.reshape(-1)
-    steps = range(0, flat.size, 2**20)
+    chunks = ((flat[i : i + 2**20], other[i : i + 2**20]) for i in range(0, flat.size, 2**20))
     with np.errstate(invalid="ignore", over="ignore"):
-        chunks = ((flat[i : i + 2**20].astype(wide), other[i : i + 2**20].astype(wide)) for i in steps)
         # Python's max would lose a NaN, which NumPy's keeps.
-        return float(np.max([np.where(one == two, 0.0, np.abs(one - two)).max() for one, two in chunks]))
+        return float(np.max([_differences(one, two).max() for one, two in chunks]))
+
+
+def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the absolute differences in float64, at least 1 where two integers differ that float64 cannot tell."""
+    wide = np.complex128 if np.iscomplexobj(a) or np.iscomplexobj(b) else np.float64
+    one, two = a.astype(wide), b.astype(wide)
+    differences: np.ndarray = np.where(one == two, 0.0, np.abs(one - two))
+    return np.maximum(differences, a != b) if _are_integers(a, b) else differences
+
+
+def _are_integers(a: np.ndarray, b: np.ndarray) -> bool:
+    return all(np.issubdtype(each.dtype, np.integer) for each in (a, b))
 
 
 def _differ_outside_of_parts(a: np.ndarray, b: np.ndarray, verdict: Verdict) -> bool:
@@ -174,7 +184,8 @@ def _differ_outside_of_parts(a: np.ndarray, b: np.ndarray, verdict: Verdict) -> 
         return True
     if verdict != "equal values":
         return False
-    one, other = _alike(a, b) if a.shape == b.shape else map(np.sort, _alike(a, b))
+    flat = (a.reshape(-1), b.reshape(-1)) if _are_integers(a, b) else _alike(a, b)
+    one, other = flat if a.shape == b.shape else map(np.sort, flat)
     return not np.array_equal(one, other, equal_nan=True)
 
 

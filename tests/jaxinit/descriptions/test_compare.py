@@ -105,6 +105,16 @@ def test_nan_at_other_places_is_no_equal_value() -> None:
     assert _row(a, b.reshape(2, 1)).verdict == "equal values"
 
 
+@pytest.mark.parametrize(("a", "b"), [([2**53, 2**53], [2**53 + 1, 2**53]), ([2**62, 2**62], [2**62 + 1, 2**62 + 1])])
+def test_integers_that_float64_cannot_tell_apart_differ(a: list[int], b: list[int]) -> None:
+    row = _row(np.array(a, np.int64), np.array(b, np.int64))
+    assert (row.verdict, row.difference) == ("differs", 1)
+    assert _row(np.array(a, np.int64), np.array(b, np.uint64)).verdict == "differs"
+    assert _row(np.array([*a, 0], np.int64), np.array([*b, 0], np.int64)).verdict == "too few entries to tell"
+    assert _row(np.array(a, np.int64), np.array(a, np.uint64)).verdict == "equal values"
+    assert _row(np.array([[*a]], np.int64), np.array(b, np.int64)).verdict == "differs"
+
+
 def test_one_nan_among_many_random_entries_is_seen(rng: np.random.Generator) -> None:
     a, b = (rng.normal(size=2**20 + 10).astype(np.float32) for _ in range(2))
     b[-1] = math.nan
