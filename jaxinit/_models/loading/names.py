@@ -82,6 +82,16 @@ def spelled_paths(path: Path) -> list[Path]:
     return list(dict.fromkeys((*spelled, path, *apart)))
 
 
+def parameter_names(path: Path, shape: tuple[int, ...]) -> list[str]:
+    """Return the names that torch may have for a parameter of a module without a rule, the likeliest first.
+
+    A vector `scale`, as in a norm that a user wrote, may be `weight` in torch, as in the norms of both.
+    """
+    spelled = spelled_paths(path)
+    weights = [(*own[:-1], "weight") for own in spelled if own[-1:] == ("scale",) and len(shape) == 1]
+    return [dotted(own) for own in (*spelled, *weights)]
+
+
 def _scale_of_weight_norm(path: Path) -> Path | None:
     """Return torch's path for a scale of WeightNorm, whose name is the path of a kernel, a tuple or with slashes."""
     *module, outer, own = ("", "", *path)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from jaxinit._models.loading.names import candidate_names, spelled_paths
+from jaxinit._models.loading.names import candidate_names, parameter_names
 from jaxinit._models.loading.state_dict import Loading, Target
-from jaxinit._models.matching import LayerMatch, dotted
+from jaxinit._models.matching import LayerMatch
 
 
 def refusal(target: Target, loading: Loading, advice: str) -> str:
@@ -34,7 +34,7 @@ def _expected(target: Target) -> Iterator[str]:
             for prefix, suffix in candidate_names(each.node.path):
                 yield from (f"{prefix}.{tensor.name}{suffix}".removeprefix(".") for tensor in each.layer.draws)
     for path in target.parameters:
-        yield from map(dotted, spelled_paths(path))
+        yield from parameter_names(path, target.leaves[path].shape)
 
 
 def _prefixes(state: Iterable[str]) -> Iterator[str]:

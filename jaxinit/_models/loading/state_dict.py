@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from jaxinit._models.correspondence import Layer, Shapes
-from jaxinit._models.loading.names import candidate_names, spelled_paths
+from jaxinit._models.loading.names import candidate_names, parameter_names, spelled_paths
 from jaxinit._models.loading.selection import Selection
 from jaxinit._models.matching import LayerMatch, Leaves, Match, Path, dotted
 
@@ -58,7 +58,7 @@ class Target:
 
     def spelled(self, path: Path) -> list[str]:
         """Return the names that torch may have for a parameter, the likeliest first."""
-        return [*([dotted(path)] if self.has_torchs_names else []), *map(dotted, spelled_paths(path))]
+        return [*([dotted(path)] if self.has_torchs_names else []), *parameter_names(path, self.leaves[path].shape)]
 
     @property
     def parameters(self) -> Iterator[Path]:
@@ -74,7 +74,8 @@ def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection)
     loading.problems += _without_copies(loading.unused, target.shared)
     for match, names in target.layers(state):
         loading.assign_layer(match, names)
-    for path in target.parameters:
+    # A parameter `scale` must not take the tensor of a parameter `weight` beside it.
+    for path in sorted(target.parameters, key=lambda path: dotted(path) not in state):
         loading.assign_parameter(path)
     for path in target.buffers:
         loading.assign_parameter(path, is_optional=True)
@@ -193,7 +194,7 @@ class Loading:
 
     def assign_parameter(self, path: Path, is_optional: bool = False) -> None:
         """Take the tensor of the same name and shape."""
-        spelled = [dotted(other) for other in spelled_paths(path)]
+        spelled = parameter_names(path, self.leaves[path].shape)
         name = next((name for name in spelled if name in self.unused), dotted(path))
         tensor = self.unused.pop(name, None)
         if not self.selection.takes(spelled) or (is_optional and tensor is None):
