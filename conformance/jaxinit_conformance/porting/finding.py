@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 _MANY = 10
+_SEVERAL = 5
+_DEFAULT = "(Flax's default)"
 _WITHOUT_COUNTERPART = {"missing": "of torch's tensors", "unexpected": "parameters of the port"}
 
 Kind = Literal["missing", "unexpected", "distribution", "seed", "output", "signal"]
@@ -105,8 +107,11 @@ class PortReport:
 
         Alike are findings whose paths differ only in the numbers of blocks, and parameters that are drawn from one
         distribution in torch and from one kind of distribution in the port. Where many parameters have no counterpart,
-        their names differ, and all of them are alike.
+        their names differ, and all of them are alike. Where several distributions of torch are Flax's default in the
+        port, torch has a rule that depends on the shape, and all of them are alike.
         """
+        defaults = [each.message for each in self.findings if each.message.endswith(_DEFAULT)]
+        has_rule = len({re.sub("`[^`]*`|, yours .*", "", message) for message in defaults}) > _SEVERAL
         kinds = collections.Counter(finding.kind for finding in self.findings)
         alike: dict[tuple[str, str], list[Finding]] = {}
         for finding in self.findings:
@@ -115,10 +120,12 @@ class PortReport:
             torch, is_drawn, port = rule.partition(", yours ")
             if is_drawn:
                 block, rule = "", f"{torch} {re.sub(r'-?[0-9.]+', '', port)}"
+            if has_rule and port.endswith(_DEFAULT):
+                rule = _DEFAULT
             if finding.kind in _WITHOUT_COUNTERPART and kinds[finding.kind] > _MANY:
                 block, rule = "", finding.kind
             alike.setdefault((block, rule), []).append(finding)
-        return [_with_count(found) for found in alike.values()]
+        return [_with_count(found, rule) for (_, rule), found in alike.items()]
 
     @property
     def worst(self) -> list[Finding]:
@@ -156,12 +163,14 @@ class PortReport:
         write(self, Path(folder))
 
 
-def _with_count(alike: Sequence[Finding]) -> Finding:
-    """Return the first of several findings, with the number of the others."""
+def _with_count(alike: Sequence[Finding], rule: str) -> Finding:
+    """Return the first of several findings that are alike by a rule, with the number of the others."""
     if not alike[1:]:
         return alike[0]
     first, kind = alike[0], alike[0].kind
     more = "more like it in other parameters" if ", yours " in first.message else "more like it in other blocks"
+    if rule == _DEFAULT:
+        more = "more parameters keep Flax's default, where torch draws from other distributions"
     if kind in _WITHOUT_COUNTERPART and len(alike) > _MANY:
         more = f"more {_WITHOUT_COUNTERPART[kind]} have no counterpart. If the names differ, tell them with `rename`"
     return dataclasses.replace(first, message=f"{first.message}. {len(alike) - 1} {more}")

@@ -7,6 +7,7 @@ sources if it is a sum, as a recurrent bias is.
 import dataclasses
 import difflib
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ import torch
 from . import torch_model
 from .finding import Finding
 from .models.model import Arrays, PortModel
+
+TRIALS = 32
+"""How many shapes are tried at most, to find where the names of tensors lead that do not fit."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,7 +82,8 @@ def _needs(
     The missing tensors are loaded in each shape that a parameter may need.
     """
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for shape in dict.fromkeys(each for own in unmatched.values() for each in _torchs_shapes(own)):
+    shapes = dict.fromkeys(each for own in unmatched.values() for each in _torchs_shapes(own))
+    for shape in itertools.islice(shapes, TRIALS):
         resized = {name: np.broadcast_to(code, shape) for name, code in missing.items() if name not in found}
         arrays = port.arrays(port.load(blank, coded | resized)[0]) if resized else {}
         parts = [part for path in unmatched if path in arrays for part in _parts(path, arrays[path], missing)]
@@ -87,10 +92,12 @@ def _needs(
 
 
 def _torchs_shapes(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yield the shapes that torch may have for a parameter: the same, or that of a kernel in torch's axes."""
+    """Yield the shapes that torch may have for a parameter: the same, a kernel in torch's axes, or flat heads."""
     yield shape
     if len(shape) > 1:
         yield (shape[-1], shape[-2], *shape[:-2])
+    if len(shape) > 2:
+        yield from ((math.prod(shape) // size, size) for size in shape if size)
 
 
 def _tensors(module: torch.nn.Module) -> dict[str, str]:

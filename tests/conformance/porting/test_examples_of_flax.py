@@ -11,6 +11,7 @@ from flax import nnx
 
 import jaxinit
 import jaxinit_conformance
+from jaxinit_conformance.porting.finding import Finding, PortReport
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 1, 6, 6)).astype(np.float32)
 
@@ -49,6 +50,17 @@ def test_parameters_and_outputs_of_another_shape_are_told() -> None:
         "`conv1` is the first module that differs: its output has shape (2, 4, 4, 4) in torch, "
         "and (2, 6, 6, 4) in the port",
     ]
+
+
+def test_flaxs_defaults_are_told_once() -> None:
+    """Where torch's scale depends on the shape, each kernel has another distribution."""
+    default, normal = "yours a normal cut at -{0} and {0} (Flax's default)", "`{1}`: torch draws N(0, {0}), "
+    messages = [(normal + default).format(0.1 * number, f"conv{number}.kernel") for number in range(7)]
+    found = [Finding(f"conv{number}.kernel", "distribution", message) for number, message in enumerate(messages)]
+    (kernels,) = PortReport({}, 0, tuple(found), (), {}, (), ()).summary
+    rule = "keep Flax's default, where torch draws from other distributions"
+    assert kernels.message == f"{messages[0]}. 6 more parameters {rule}"
+    assert len(PortReport({}, 0, tuple(found[:4]), (), {}, (), ()).summary) == 4
 
 
 class TorchBlock(torch.nn.Module):
