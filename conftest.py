@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
+from hypothesis import HealthCheck, settings
 from sybil import Sybil
 from sybil.parsers.myst import DocTestDirectiveParser, PythonCodeBlockParser
 
@@ -27,6 +28,15 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # JAX then keeps no traces, which doubles the time of the tests. One of the runs of .ci/run asks for it.
 jax.config.update("jax_check_tracer_leaks", os.environ.get("JAXINIT_CHECK_TRACER_LEAKS") == "1")
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
+# MKL settles the code of a function at its first call. If several threads make that call, some may get code of half
+# the digits: https://github.com/pytorch/pytorch/issues/188792
+for function in (torch.log, torch.erfinv):
+    function(torch.full((1,), 0.5))
 
 # The site's own scripts need sphinx, which is not for tests.
 collect_ignore_glob = ["docs/*.py", "docs/_build/*"]

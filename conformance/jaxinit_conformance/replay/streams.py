@@ -61,9 +61,7 @@ def _extremes(target: Target) -> Result:
 
 def _mixed(target: Target, dice: random.Random) -> list[Step]:
     """Return calls of any kind, dtype and size. About one step in nine exchanges the states."""
-    vectors: list[Callable[[], Step]] = [
-        lambda: Step(calls.vector(*dice.choice(VECTORS), dice.choice(SEAMS), dice.choice(DTYPES)))
-    ]
+    vectors: list[Callable[[], Step]] = [lambda: _vector(*dice.choice(VECTORS), dice)]
     others: list[Callable[[], Step]] = [
         lambda: Step(dice.choice(KERNELS)),
         lambda: Step(n=dice.choice(SEAMS)),
@@ -71,6 +69,13 @@ def _mixed(target: Target, dice: random.Random) -> list[Step]:
     ]
     steps = [dice.choice(vectors * 6 + others)() for _ in range(150)]
     return [step for step in steps if step.case is None or _is_possible(target, step.case)]
+
+
+def _vector(name: str, arguments: dict[str, float], dice: random.Random) -> Step:
+    size, dtype = dice.choice(SEAMS), dice.choice(DTYPES)
+    if calls.is_decided_by_rounding(name, arguments, dtype):
+        size = min(size, SEAMS[4])
+    return Step(calls.vector(name, arguments, size, dtype))
 
 
 def _is_possible(target: Target, case: Case) -> bool:

@@ -43,7 +43,8 @@ def every_function(m: nn.Module) -> None:
     m.uniform = nn.init.uniform_(nn.Parameter(torch.empty(shape)), -1, 2)
     m.normal = nn.init.normal_(nn.Parameter(torch.empty(shape)), 1.0, 0.5)
     m.trunc_normal = nn.init.trunc_normal_(nn.Parameter(torch.empty(shape)), std=0.02)
-    m.far = imported_by_name(nn.Parameter(torch.empty(shape)), 0.0, 1.0, 2.0, 3.0)
+    # Few, as torch accepts others where its logarithm rounds otherwise: on AMD twice in 1e9 decisions.
+    m.far = imported_by_name(nn.Parameter(torch.empty(3, 2)), 0.0, 1.0, 2.0, 3.0)
     m.constant = nn.init.constant_(nn.Parameter(torch.empty(shape)), 0.3)
     m.ones, m.zeros = nn.init.ones_(nn.Parameter(torch.empty(3))), nn.init.zeros_(nn.Parameter(torch.empty(3)))
     m.eye, m.dirac = nn.init.eye_(nn.Parameter(torch.empty(shape))), nn.Parameter(torch.empty(4, 2, 3))
