@@ -44,6 +44,7 @@ TEMPLATES = jinja2.Environment(
 TEMPLATES.filters["short"] = lambda value: f"{value:.3g}" if isinstance(value, float) else value
 TEMPLATES.filters["cell"] = lambda text: str(text).translate(_MARKDOWN)
 TEMPLATES.filters["code"] = _with_code
+TEMPLATES.filters["path"] = lambda path: markupsafe.escape(path).replace(".", markupsafe.Markup(".<wbr>"))
 TEMPLATES.filters["shell"] = lambda check_id: shlex.quote(f"^{re.escape(check_id)}$")
 
 FILES = ("report.json", "junit.xml", "report.html", "report.md")

@@ -189,6 +189,7 @@ def test_a_report_is_saved(tmp_path: Path) -> None:
     page = (tmp_path / "port.html").read_text()
     assert report.verdict in page
     assert "<code>first.bias</code>" in page
+    assert page.count(">first.<wbr>bias<") == 2
     assert page.count("<svg") == 1
     assert "first.bias" in (tmp_path / "port.md").read_text()
 
