@@ -101,10 +101,10 @@ def size(name: str, value: Any, least: int = 0) -> int:
     return result
 
 
-def choice(name: str, value: Any, allowed: Collection[str]) -> str:
-    """Return `value` if it is one of `allowed`."""
+def choice(name: str, value: Any, allowed: Collection[str], hint: str = "") -> str:
+    """Return `value` if it is one of `allowed`. `hint` ends the message."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}, got {value!r}{hint}")
     return value
 
 

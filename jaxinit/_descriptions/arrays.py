@@ -137,10 +137,15 @@ def leaves(tree: Any, argument: str = "model") -> dict[str, Any]:
             raise ValueError(f"`{argument}` must give every array a path of its own, got {name!r} twice")
         found[name] = leaf
     if not found:
-        kind = type(tree)
-        hint = ". Pass {w.path: w.value for w in model.weights}" if kind.__module__.startswith("keras.") else ""
-        raise TypeError(f"`{argument}` must hold arrays of numbers, got {kind.__name__} without one{hint}")
+        raise TypeError(f"`{argument}` must hold arrays of numbers, got {type(tree).__name__} without one{_hint(tree)}")
     return found
+
+
+def _hint(model: Any) -> str:
+    """Return what to pass in place of a model whose arrays only its own framework sees."""
+    if type(model).__module__.startswith("keras."):
+        return ". Pass {w.path: w.value for w in model.weights}"
+    return ". Pass torch_model.state_dict()" if hasattr(model, "load_state_dict") else ""
 
 
 def is_numeric(leaf: Any) -> bool:

@@ -1,6 +1,7 @@
 """Gains: factors on the standard deviation that keep the variance through a nonlinearity."""
 
 import math
+from typing import Any
 
 from jaxinit import _arguments
 
@@ -15,6 +16,9 @@ GAINS = {
     "leaky_relu": math.sqrt(2.0 / (1 + _SLOPE**2)),
     "selu": 3.0 / 4,
 }
+
+
+_LIKE_RELU = ("elu", "gelu", "mish", "silu", "softplus", "swish")
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -43,10 +47,15 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     Source: He et al., Delving Deep into Rectifiers, 2015, for relu and leaky_relu.
     Differs from torch: 1.0 where torch returns the int 1, and a slope of NaN is refused.
     """
-    _arguments.choice("nonlinearity", nonlinearity, GAINS)
-    if nonlinearity != "leaky_relu":
+    if known(nonlinearity) != "leaky_relu":
         return GAINS[nonlinearity]
     return leaky_relu(_SLOPE if param is None else slope("param", param))
+
+
+def known(nonlinearity: Any) -> str:
+    """Return `nonlinearity` if it has a gain."""
+    hint = ". torch has no gain for it, and 'relu' is the usual choice" if nonlinearity in _LIKE_RELU else ""
+    return _arguments.choice("nonlinearity", nonlinearity, GAINS, hint)
 
 
 def leaky_relu(slope: float) -> float:

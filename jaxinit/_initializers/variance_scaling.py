@@ -64,7 +64,7 @@ class Kaiming(VarianceScaling):
         super().__post_init__()
         a = None if self.a is None else gains.slope("a", self.a)
         mode = _arguments.choice("mode", self.mode.lower() if isinstance(self.mode, str) else self.mode, _MODES)
-        nonlinearity = _arguments.choice("nonlinearity", self.nonlinearity, gains.GAINS)
+        nonlinearity = gains.known(self.nonlinearity)
         gain = gains.leaky_relu(a) if nonlinearity == "leaky_relu" and a is not None else gains.GAINS[nonlinearity]
         self._canonical(a=a, mode=str(mode), nonlinearity=str(nonlinearity), _gain=gain)
 

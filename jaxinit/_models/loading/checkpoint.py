@@ -47,7 +47,9 @@ def read(state: State) -> dict[str, np.ndarray]:
     else:
         paths: list[Any] = [*state] if isinstance(state, list | tuple) else [state]
         if not all(isinstance(path, str | PathLike) for path in paths):
-            raise TypeError(f"`state` must be a dict of arrays, the path of a checkpoint or several, got {type(state)}")
+            hint = ". Pass torch_model.state_dict()" if hasattr(state, "load_state_dict") else ""
+            rule = "`state` must be a dict of arrays, the path of a checkpoint or several"
+            raise TypeError(f"{rule}, got {type(state)}{hint}")
         read_files = [_read_file(file) for path in paths for file in _files(pathlib.Path(path))]
         counts = collections.Counter(name for arrays in read_files for name in arrays)
         if twice := [name for name, count in counts.items() if count > 1]:

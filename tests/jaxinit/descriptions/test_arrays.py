@@ -86,6 +86,11 @@ def test_what_holds_no_array_is_refused(model: Any) -> None:
         jaxinit.describe(model)
 
 
+def test_a_torch_module_is_answered_with_its_state_dict() -> None:
+    with pytest.raises(TypeError, match=r"^`b` .*, got Linear without one\. Pass torch_model\.state_dict\(\)$"):
+        jaxinit.compare({"weight": np.ones(3)}, torch.nn.Linear(3, 1))
+
+
 def test_abstract_models_are_refused() -> None:
     abstract = nnx.eval_shape(lambda: nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
     with pytest.raises(TypeError, match=r"^`model` must hold arrays, got an abstract Linear$"):

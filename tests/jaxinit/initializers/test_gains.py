@@ -28,7 +28,12 @@ def test_leaky_relus_gain_is_torchs_for_every_slope(slope: float) -> None:
     assert jaxinit.calculate_gain("leaky_relu", slope) == torch.nn.init.calculate_gain("leaky_relu", slope)
 
 
-@pytest.mark.parametrize("nonlinearity", ["gelu", "ReLU", "", None, 3, ["relu"]])
+def test_an_activation_without_a_gain_is_answered_with_the_usual_choice() -> None:
+    with pytest.raises(ValueError, match=r"got 'gelu'\. torch has no gain for it, and 'relu' is the usual choice$"):
+        jaxinit.kaiming_normal(nonlinearity="gelu")
+
+
+@pytest.mark.parametrize("nonlinearity", ["hardswish", "ReLU", "", None, 3, ["relu"]])
 def test_an_unknown_nonlinearity_is_refused_as_in_torch(nonlinearity: str) -> None:
     with pytest.raises((ValueError, TypeError)):
         torch.nn.init.calculate_gain(nonlinearity)  # type: ignore[arg-type]  # which is refused

@@ -158,3 +158,5 @@ def test_several_files(tmp_path: Path) -> None:
         jaxinit.nnx.load(layer, [*paths, paths[0]])
     with pytest.raises(TypeError, match="`state` must be a dict of arrays, the path of a checkpoint or several"):
         jaxinit.nnx.load(layer, [state])  # type: ignore[list-item]  # wrong on purpose
+    with pytest.raises(TypeError, match=r"got <class 'torch.*Linear'>\. Pass torch_model\.state_dict\(\)$"):
+        jaxinit.nnx.load(layer, torch.nn.Linear(3, 4))  # type: ignore[arg-type]
