@@ -14,12 +14,17 @@ __all__ = ["assert_conforms", "assert_ported", "port", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("assert_ported", "port"):
-        from .porting import port
+    if name not in __all__:
+        raise AttributeError(f"module 'jaxinit_conformance' has no attribute {name!r}")
+    try:
+        if name in ("assert_ported", "port"):
+            from .porting import port
 
-        return getattr(port, name)
-    if name in __all__:
+            return getattr(port, name)
         from . import api
 
         return getattr(api, name)
-    raise AttributeError(f"module 'jaxinit_conformance' has no attribute {name!r}")
+    except ModuleNotFoundError as error:
+        needed = f"jaxinit_conformance.{name} needs {error.name}"
+        rule = f"{needed}. Install it with: pip install 'jaxinit[conformance]'"
+        raise ModuleNotFoundError(rule, name=error.name) from None

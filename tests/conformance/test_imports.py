@@ -1,6 +1,8 @@
 """The suite's folders: each imports only what stands below it, and of jaxinit public names alone."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -45,6 +47,15 @@ ALLOWED = {
     "console": set(),
 }
 """What each file of the spine and each package may import of the suite."""
+
+
+@pytest.mark.parametrize("name", jaxinit_conformance.__all__)
+def test_a_missing_package_is_named_with_the_command_that_installs_it(name: str) -> None:
+    program = f"import sys; sys.modules['torch'] = None; import jaxinit_conformance; jaxinit_conformance.{name}"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    wanted = f"jaxinit_conformance.{name} needs torch. Install it with: pip install 'jaxinit[conformance]'"
+    assert run.stderr.endswith(f"ModuleNotFoundError: {wanted}\n")
+
 
 Sources = Mapping[str, str]
 """Source texts by dotted module names below the suite's."""
