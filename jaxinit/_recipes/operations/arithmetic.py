@@ -37,6 +37,16 @@ def div(xp: Any, a: Any, b: Any, rounding_mode: str | None = None) -> Any:
     return {None: lambda x: x, "floor": xp.floor, "trunc": xp.trunc}[rounding_mode](quotient)
 
 
+def power(xp: Any, a: Any, exponent: Any) -> Any:
+    is_cube = isinstance(exponent, int | float) and exponent == 3
+    return a * a * a if is_cube else xp.power(a, exponent)
+
+
+def sign(xp: Any, a: Any) -> Any:
+    """Return -1, 0 or 1, and 0 for NaN as torch does."""
+    return xp.where(a == a, xp.sign(a), xp.zeros((), a.dtype))
+
+
 def clamp(xp: Any, a: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002  # torch's names
     a = a if min is None else xp.maximum(a, min)
     return a if max is None else xp.minimum(a, max)
@@ -128,7 +138,7 @@ def binary(name: str) -> Operation:
 
 ELEMENTWISE: Mapping[str, Operation] = {
     **{name: unary(name) for name in ("exp", "expm1", "log", "log1p", "log2", "sqrt", "abs", "sin", "cos", "tan")},
-    **{name: unary(name) for name in ("tanh", "sign", "floor", "ceil", "trunc", "reciprocal", "square")},
+    **{name: unary(name) for name in ("tanh", "floor", "ceil", "trunc", "reciprocal", "square")},
     "round": lambda xp, a, decimals=0: xp.round(a, decimals),
     "neg": unary("negative"),
     "rsqrt": lambda xp, a: 1 / xp.sqrt(a),
@@ -140,7 +150,8 @@ ELEMENTWISE: Mapping[str, Operation] = {
     "rsub": rsub,
     "mul": binary("multiply"),
     "div": div,
-    "pow": binary("power"),
+    "pow": power,
+    "sign": sign,
     "lerp": lerp,
     "addcmul": addcmul,
     "addcdiv": addcdiv,

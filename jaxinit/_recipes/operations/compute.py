@@ -39,7 +39,7 @@ def compute(node: Node, value: Callable[[int], Any], xp: Any, dtype: np.dtype) -
             return xp.zeros(node.shape, dtype)
     if node.op in _STRUCTURED:
         return xp.asarray(_STRUCTURED[node.op](*node.args)(_NO_KEY, node.shape, dtype))
-    args = substitute(node.args, value)
+    args = _with_numbers_of(node.op, substitute(node.args, value), dtype)
     if node.op in (*ELEMENTWISE, *COMPARISONS, "where", "masked_fill"):
         args = _of_rank(args, len(node.shape))
     if node.op in MOVES:
@@ -50,18 +50,39 @@ def compute(node: Node, value: Callable[[int], Any], xp: Any, dtype: np.dtype) -
         return ARITHMETIC[node.op](xp, *_cast(args, real)).astype(dtype)
 
 
+def _with_numbers_of(op: str, args: tuple[Any, ...], dtype: np.dtype) -> tuple[Any, ...]:
+    """Return the arguments with numbers, and tensors without axes, rounded where torch rounds them first.
+
+    torch compares, adds and subtracts in the dtype of the tensor. It multiplies bfloat16 and float16 by a number of
+    float32, but not if the number comes first.
+    """
+    if op in COMPARISONS:
+        kinds = [each.dtype for each in args if _is_array(each) and each.ndim]
+        return _rounded(args, kinds[0]) if kinds and jnp.issubdtype(kinds[0], jnp.floating) else args
+    if jnp.issubdtype(dtype, jnp.floating) and dtypes.compute_dtype(dtype) != dtype:
+        first = {"add": 3, "sub": 3, "rsub": 3, "mul": 1, "div": 1}.get(op, 0)
+        return _rounded(args[:first], dtype) + args[first:]
+    return args
+
+
+def _rounded(args: tuple[Any, ...], dtype: np.dtype) -> tuple[Any, ...]:
+    arrays = (each if _is_array(each) else np.asarray(each) for each in args)
+    return tuple(each if each.ndim else each.astype(dtype) for each in arrays)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, jax.Array))
+
+
 def _of_rank(args: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
     """Return the arguments with leading axes of size 1, so that arrays broadcast without a change of rank."""
-    return tuple(
-        each.reshape((1,) * (rank - each.ndim) + each.shape) if isinstance(each, (np.ndarray, jax.Array)) else each
-        for each in args
-    )
+    return tuple(each.reshape((1,) * (rank - each.ndim) + each.shape) if _is_array(each) else each for each in args)
 
 
 def _cast(args: Any, real: np.dtype) -> Any:
     if isinstance(args, tuple):
         return tuple(_cast(each, real) for each in args)
-    if not isinstance(args, (np.ndarray, jax.Array)):
+    if not _is_array(args):
         return args
     # Of complex numbers, an operation with real results needs both parts.
     return args if jnp.iscomplexobj(args) and not jnp.issubdtype(real, jnp.complexfloating) else args.astype(real)

@@ -83,9 +83,10 @@ class Draws:
             self._unknown(f"torch.{name}", made, has_own)
 
     def _draw_each(self, made: torch.Tensor, mean: Any = 0.0, std: Any = 1.0) -> None:
-        """Note a normal whose mean or std is a tensor: torch scales and shifts a standard normal."""
-        self._draw(made, normal())
-        for op, operand in (("mul", std), ("add", mean)):
+        """Note a normal whose mean or std is a tensor: torch draws with a mean of 0, then scales and shifts."""
+        has_number = not isinstance(std, torch.Tensor)
+        self._draw(made, normal(0.0, std) if has_number else normal())
+        for op, operand in (("add", mean),) if has_number else (("mul", std), ("add", mean)):
             other = Ref(self._values.value(operand)) if isinstance(operand, torch.Tensor) else operand
             args = (Ref(self._values.value(made)), other, *([1] if op == "add" else []))
             self._values.write(made, self._values.add(Node(op, args, size_of(made), dtype_of(made))))

@@ -168,6 +168,30 @@ def narrow(m: nn.Module) -> None:
 
 
 @model
+def numbers_beside_narrow_tensors(m: nn.Module) -> None:
+    """torch rounds some numbers to the dtype of the tensor first. Many entries are close enough to show it."""
+    for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        own = nn.Module()
+        m.add_module(f"of_{dtype}".replace(".", "_"), own)
+        own.masked, own.rest, own.chosen = (nn.Parameter(torch.rand(20_000, dtype=dtype)) for _ in range(3))
+        with changed():
+            own.masked[own.masked >= 0.7] = 0.0
+            own.rest.masked_fill_(own.rest > torch.tensor(0.1), 0.0)
+            own.chosen.copy_(torch.where(own.chosen == 0.1, 2.0, own.chosen))
+        drawn = (torch.rand(500, dtype=dtype) for _ in range(8))
+        results = [
+            next(drawn) + 0.1, next(drawn) - 0.1, 0.1 - next(drawn), next(drawn) * 0.1, next(drawn) / 0.3,
+            torch.tensor(0.1) * next(drawn), next(drawn) * torch.tensor(0.1), next(drawn) + torch.tensor(0.7),
+        ]  # fmt: skip
+        own.results = nn.Parameter(torch.stack(results))
+        means = torch.linspace(1, 2, 500, dtype=dtype)
+        normals = [torch.normal(means, 0.3), torch.normal(0.7, means), torch.normal(means, means)]
+        own.normals, own.few = nn.Parameter(torch.stack(normals)), nn.Parameter(torch.normal(means[:5], 0.3))
+        own.signs = nn.Parameter((torch.rand(20, dtype=dtype) - 0.5).log().sign())
+    m.cubes = nn.Parameter(torch.rand(500) ** 3)
+
+
+@model
 def strided(m: nn.Module) -> None:
     """Views that are not slices."""
     m.diagonal, m.rows, m.chain = (
