@@ -208,8 +208,9 @@ def load(
 
     Raises:
         TypeError: an argument has the wrong type, or a tensor has no values.
-        ValueError: tensors are missing, left over, or of shapes that do not fit. The message lists
-            them all. Also if no parameter fits, or a pattern matches nothing.
+        ValueError: tensors are missing, left over, of shapes that do not fit, or with values that the dtype
+            of the model cannot hold. The message lists them all. Also if no parameter fits,
+            or a pattern matches nothing.
 
     Example:
         >>> model = eqx.nn.LSTMCell(2, 1, key=jax.random.key(0))

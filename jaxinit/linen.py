@@ -232,8 +232,9 @@ def load(
 
     Raises:
         TypeError: an argument has the wrong type, or a tensor has no values.
-        ValueError: tensors are missing, left over, or of shapes that do not fit. The message lists
-            them all, and the variables are unchanged. Also if no parameter fits, or a pattern matches nothing.
+        ValueError: tensors are missing, left over, of shapes that do not fit, or with values that the dtype
+            of the model cannot hold. The message lists them all, and the variables are unchanged.
+            Also if no parameter fits, or a pattern matches nothing.
 
     Example:
         >>> module, x = nn.Dense(3), jnp.zeros((1, 2))

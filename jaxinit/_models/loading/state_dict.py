@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from jaxinit._models.correspondence import Layer, Shapes
+from jaxinit._models.loading import casts
 from jaxinit._models.loading.names import candidate_names, parameter_names, spelled_paths
 from jaxinit._models.loading.selection import Selection
 from jaxinit._models.matching import LayerMatch, Leaves, Match, Path, dotted
@@ -79,6 +80,7 @@ def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection)
         loading.assign_parameter(path)
     for path in target.buffers:
         loading.assign_parameter(path, is_optional=True)
+    loading.drop_lossy()
     loading.drop_tied()
     selection.check(loading.names)
     loading.problems += [
@@ -204,6 +206,14 @@ class Loading:
         self.problems += problems
         if tensor is not None and not problems:
             self.arrays[path], self.matched[dotted(path)] = tensor.reshape(own), (name,)
+
+    def drop_lossy(self) -> None:
+        """Remove the arrays whose values the dtype of the model cannot hold."""
+        for path, array in list(self.arrays.items()):
+            name = " + ".join(self.matched[dotted(path)])
+            if problems := [*casts.lost(name, array, self.leaves[path].dtype)]:
+                self.problems += problems
+                del self.arrays[path], self.matched[dotted(path)]
 
     def drop_tied(self) -> None:
         """Remove the second name of a table, as torch has for a head that is tied to an embedding."""

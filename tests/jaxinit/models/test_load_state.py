@@ -1,5 +1,7 @@
 """How `load` finds torch's names in a state, what it refuses, and what it leaves as it is."""
 
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -222,3 +224,38 @@ def test_torchs_list_of_layers_into_a_scan(axis: int) -> None:
     del state["layers.1.norm.bias"]
     with pytest.raises(ValueError, match=r"missing layers\.1\.norm\.bias, of shape \(8,\)$"):
         jaxinit.linen.load(Ours(), empty, state, array(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "message"),
+    [
+        (np.full((2,), 1 + 2j), jnp.float32, "x must be real for an array of float32, got complex128"),
+        (np.array([-7e4, math.nan]), jnp.float16, "x must have values within those of float16, got 70000"),
+        (np.array([1e39, math.inf]), jnp.bfloat16, "x must have values within those of bfloat16, got inf"),
+        (np.array([1, 500]), jnp.float8_e4m3fn, "x must have values within those of float8_e4m3fn, got 500"),
+        (np.array([0.5, 1]), jnp.int32, "x must have values of int32, got others in float64"),
+        (np.array([2**40, 1]), jnp.int32, "x must have values of int32, got others in int64"),
+    ],
+)
+def test_values_that_a_dtype_cannot_hold_are_refused(given: np.ndarray, dtype: Any, message: str) -> None:
+    model = nnx.Dict(x=nnx.Param(jnp.zeros(2, dtype)))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        jaxinit.nnx.load(model, {"x": given})
+    assert not model.x[...].astype(jnp.float32).any()
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype"),
+    [
+        (np.array([65504.0, -math.inf]), jnp.float16),
+        (np.array([math.nan, 3.3895e38], np.float32), jnp.bfloat16),
+        (np.array([True, False]), jnp.float32),
+        (np.array([1.0, 2.0]), jnp.int32),
+        (np.array([1.0, 2.0]), jnp.complex64),
+    ],
+)
+def test_values_that_a_dtype_can_hold_are_rounded(given: np.ndarray, dtype: Any) -> None:
+    model = nnx.Dict(x=nnx.Param(jnp.zeros(2, dtype)))
+    jaxinit.nnx.load(model, {"x": given})
+    expected = given.astype(np.complex128)
+    np.testing.assert_allclose(np.asarray(model.x[...]).astype(np.complex128), expected, rtol=2**-8)
