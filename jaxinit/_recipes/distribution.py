@@ -96,8 +96,10 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _affine(x: Distribution, scale: float, shift: float) -> Distribution:
-    """Return the distribution of `scale * x + shift`."""
+def _affine(x: Distribution, scale: float, shift: float) -> Distribution | None:
+    """Return the distribution of `scale * x + shift`, or None if a number is not finite."""
+    if not (math.isfinite(scale) and math.isfinite(shift)):
+        return None
     return affine(x, scale, shift=shift) if scale else Constant(shift)
 
 

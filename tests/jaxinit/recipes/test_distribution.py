@@ -36,6 +36,8 @@ UNKNOWN: dict[str, Callable[[], Tensor]] = {
     "rounded": lambda: torch.div(torch.rand(9) * 9, 2, rounding_mode="floor"),
     "row by row": lambda: torch.randn(2, 3) * torch.arange(3.0),
     "exponential": lambda: torch.rand(9).exp(),
+    "times infinity": lambda: torch.rand(9) * math.inf,
+    "plus infinity": lambda: torch.randn(9) + math.inf,
 }
 
 
