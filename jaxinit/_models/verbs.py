@@ -14,6 +14,7 @@ from jaxinit._models import by_path, matching
 from jaxinit._models.loading import checkpoint, state_dict, weight_norm
 from jaxinit._models.loading.refusal import refusal
 from jaxinit._models.loading.selection import Globs, Rename, Selection, globs, renamed, turned
+from jaxinit._models.loading.target import Target
 from jaxinit._models.matching import Draw, Given, InitFn, Initializers, Match, Node, Path, Patterns
 from jaxinit._models.rules import Rules, given_to_layers, with_given
 from jaxinit._models.stacks import Stacks
@@ -55,6 +56,8 @@ class Model:
 
     has_torchs_names = False
     """Whether paths are torch's names, if nothing speaks for another spelling."""
+    has_lists = False
+    """Whether lists are lists, so that a name such as `ln_1` is no entry of one, if nothing speaks for it."""
 
     def __init__(self, nodes: Sequence[Node], stacks: Stacks, rules: Rules) -> None:
         self.nodes, self.stacks, self.rules = nodes, stacks, rules
@@ -165,7 +168,7 @@ class Model:
 
     def match(
         self, state: checkpoint.State, rename: Rename | None, **patterns: Globs | None
-    ) -> tuple["Model", state_dict.Target, state_dict.Loading]:
+    ) -> tuple["Model", Target, state_dict.Loading]:
         """Return the arrays made of torch's tensors on the host, the model as their names show it, and its arrays."""
         tensors = renamed(checkpoint.read(state), rename)
         view = self.with_lists(tensors)
@@ -209,13 +212,13 @@ class Model:
             ],
         )
 
-    def target(self) -> state_dict.Target:
+    def target(self) -> Target:
         """Return what torch's tensors are matched with."""
         unmatched = [layer for path in self.unmatched for layer in self.stacks.layer_paths(path)]
         buffers = self.buffers()
         leaves = {**buffers, **self.stacks.layer_leaves}
-        more = self.shared(), list(buffers), dict(self._torchs_scales()), self.has_torchs_names
-        return state_dict.Target(self._layers(), unmatched, leaves, *more)
+        more = self.shared(), list(buffers), dict(self._torchs_scales()), self.has_torchs_names, self.has_lists
+        return Target(self._layers(), unmatched, leaves, *more)
 
     def _torchs_scales(self) -> Iterator[tuple[Path, tuple[int, ...]]]:
         """Yield the shape that each scale of a WeightNorm has in torch."""

@@ -30,6 +30,8 @@ class NNXModel(verbs.Model):
     torch.
     """
 
+    has_lists = True
+
     def __init__(self, model: Any, names: Iterable[str] | None = None) -> None:
         if not isinstance(model, nnx.Module):
             raise TypeError(f"`model` must be an nnx.Module, got {model!r}")

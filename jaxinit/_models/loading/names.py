@@ -2,9 +2,12 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from jaxinit._models.matching import Path, dotted
+
+Item = TypeVar("Item")
 
 _APART: dict[str, tuple[Path, ...]] = {
     "query": (("q_proj",), ("attention", "query"), ("self", "query")),
@@ -90,6 +93,12 @@ def parameter_names(path: Path, shape: tuple[int, ...]) -> list[str]:
     spelled = spelled_paths(path)
     weights = [(*own[:-1], "weight") for own in spelled if own[-1:] == ("scale",) and len(shape) == 1]
     return [dotted(own) for own in (*spelled, *weights)]
+
+
+def plain_first(path: Path, names: Iterable[Item], prefix: Callable[[Item], str]) -> list[Item]:
+    """Return names with those first that keep the parts of `path` with a number, such as `ln_1`, as they are."""
+    numbered = [part for part in path if re.search(r"_\d+$", part)]
+    return sorted(names, key=lambda name: any(part not in prefix(name).split(".") for part in numbered))
 
 
 def _scale_of_weight_norm(path: Path) -> Path | None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from jaxinit._models.loading.names import candidate_names, parameter_names
-from jaxinit._models.loading.state_dict import Loading, Target
+from jaxinit._models.loading.state_dict import Loading
+from jaxinit._models.loading.target import Target
 from jaxinit._models.matching import LayerMatch
 
 

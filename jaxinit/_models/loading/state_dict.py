@@ -1,15 +1,16 @@
 """Match the tensors of torch's `state_dict` with the parameters of a Flax model, name by name."""
 
 import dataclasses
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from jaxinit._models.correspondence import Layer, Shapes
 from jaxinit._models.loading import casts
-from jaxinit._models.loading.names import candidate_names, parameter_names, spelled_paths
+from jaxinit._models.loading.names import parameter_names, spelled_paths
 from jaxinit._models.loading.selection import Selection
-from jaxinit._models.matching import LayerMatch, Leaves, Match, Path, dotted
+from jaxinit._models.loading.target import Target
+from jaxinit._models.matching import LayerMatch, Leaves, Path, dotted
 
 
 class Matched(dict[str, tuple[str, ...]]):
@@ -19,54 +20,6 @@ class Matched(dict[str, tuple[str, ...]]):
     """
 
     problems: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """Represent what is loaded into: the layers of a model, its parameters without a rule, and the arrays of both.
-
-    A `shared` module has two paths. torch names its tensors by both.
-    """
-
-    matches: Sequence[Match]
-    unmatched: Sequence[Path]
-    leaves: Leaves
-    shared: Sequence[tuple[Path, Path]] = ()
-    buffers: Sequence[Path] = ()
-    """Other arrays, such as a codebook. A state may have them or not."""
-    scales: Mapping[Path, tuple[int, ...]] = dataclasses.field(default_factory=dict)
-    """The shape that each scale of a WeightNorm has in torch, which tells the axis of the weight."""
-    has_torchs_names: bool = False
-    """Whether paths are torch's names, if nothing speaks for another spelling."""
-
-    def layers(self, names: Container[str]) -> Iterator[tuple[LayerMatch, dict[str, str]]]:
-        """Yield the layers that torch has, as its names show, with the full names of their tensors."""
-        for match in self.matches:
-            if isinstance(match, LayerMatch):
-                whole, *apart = [(each, self._full_names(each, names)) for each in (match, *match.apart)]
-                found = sum(name in names for _, own in apart for name in own.values())
-                is_apart = found > sum(name in names for name in whole[1].values())
-                yield from apart if is_apart else [whole]
-
-    def _full_names(self, match: LayerMatch, state: Container[str]) -> dict[str, str]:
-        """Return torch's full names of a layer's tensors, by the candidate that the state has most tensors of."""
-        own = [(dotted(match.node.path), "")] if self.has_torchs_names else []
-        candidates = [
-            {tensor.name: f"{prefix}.{tensor.name}{suffix}".removeprefix(".") for tensor in match.layer.draws}
-            for prefix, suffix in (*own, *candidate_names(match.node.path))
-        ]
-        return max(candidates, key=lambda names: sum(name in state for name in names.values()))
-
-    def spelled(self, path: Path) -> list[str]:
-        """Return the names that torch may have for a parameter, the likeliest first."""
-        return [*([dotted(path)] if self.has_torchs_names else []), *parameter_names(path, self.leaves[path].shape)]
-
-    @property
-    def parameters(self) -> Iterator[Path]:
-        """Return the parameters that torch has no layer for. So they have the same names and axes in torch."""
-        in_layers = {path for match in self.matches if isinstance(match, LayerMatch) for path in match.paths}
-        others = dict.fromkeys(path for match in self.matches for path in match.paths)
-        yield from (*self.unmatched, *(path for path in others if path not in in_layers))
 
 
 def match(target: Target, state: Mapping[str, np.ndarray], selection: Selection) -> "Loading":

@@ -12,7 +12,7 @@ from collections.abc import Collection, Container, Mapping
 import numpy as np
 
 from jaxinit._models.loading.names import spelled_paths
-from jaxinit._models.loading.state_dict import Target
+from jaxinit._models.loading.target import Target
 from jaxinit._models.matching import dotted
 
 

@@ -238,3 +238,17 @@ def test_a_file_of_safetensors(dtype: Any, tmp_path: Path) -> None:
     again = nnx.Conv(3, 4, (2, 3), param_dtype=dtype, rngs=nnx.Rngs(1))
     jaxinit.nnx.load(again, tmp_path / "model.safetensors")
     np.testing.assert_array_equal(again.kernel[...], layer.kernel[...])
+
+
+def test_a_number_in_a_name_is_no_entry_of_a_list_in_nnx() -> None:
+    """Linen names the entries of a list so, and NNX has lists. torch's names decide where they are known."""
+    ours = nnx.Dict(
+        ln_1=nnx.LayerNorm(3, rngs=RNGS), scale_2=nnx.Param(jnp.ones(2)), h=nnx.List([nnx.Param(jnp.ones(1))])
+    )
+    own = {"ln_1.weight", "ln_1.bias", "scale_2", "h.0"}
+    state = jaxinit.nnx.state_dict(ours)
+    assert state.keys() == own
+    assert jaxinit.nnx.load(ours, state)["ln_1.scale"] == ("ln_1.weight",)
+    listed = {name.replace("_", "."): array for name, array in state.items()}
+    assert jaxinit.nnx.load(ours, listed)["ln_1.scale"] == ("ln.1.weight",)
+    assert jaxinit.nnx.state_dict(ours, names=listed).keys() == listed.keys()
