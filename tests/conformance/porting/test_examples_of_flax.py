@@ -4,6 +4,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -125,3 +126,25 @@ def test_random_outputs_are_not_compared() -> None:
     assert [row.incomparable for row in report.outputs] == ["", "random in torch", "random in torch"]
     assert report.outputs[0].same
     assert report.compared == 1
+
+
+def test_a_port_may_have_arrays_that_are_no_variables() -> None:
+    """As the scale of the embedding in Bonsai's Gemma."""
+
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.fc = nnx.Linear(8, 8, rngs=rngs, **jaxinit.defaults.linear(8))
+            self.factor = nnx.data(jnp.float32(2.0))
+
+        def __call__(self, x: Any) -> Any:
+            return self.factor * self.fc(x)
+
+    class TorchNet(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = torch.nn.Linear(8, 8)
+
+        def forward(self, x: Any) -> Any:
+            return 2 * self.fc(x)
+
+    jaxinit_conformance.assert_ported(TorchNet, Net, np.ones((2, 8), np.float32))

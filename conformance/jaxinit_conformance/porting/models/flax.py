@@ -45,7 +45,10 @@ class NNXModel:
 
     def with_arrays(self, model: Any, arrays: Arrays) -> Any:
         graphdef, state = nnx.split(model)
-        flat = {path: leaf.replace(arrays.get(_dotted(path), leaf[...])) for path, leaf in nnx.to_flat_state(state)}
+        flat = {
+            path: leaf.replace(arrays[_dotted(path)]) if _dotted(path) in arrays else leaf  # which may be an array
+            for path, leaf in nnx.to_flat_state(state)
+        }
         # Variables belong to the trace in which they are made: with flax 0.12.0, nnx.scan refuses others.
         return nnx.merge(graphdef, jax.tree.map(lambda leaf: leaf, nnx.from_flat_state(flat)))
 
