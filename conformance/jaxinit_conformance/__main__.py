@@ -205,7 +205,7 @@ def compare(a: Path, b: Path, names: Path | None) -> int:
     short_help="Record how a torch model initializes itself.",
     epilog="Exit status: 0 if the recipe was written, 2 if the model cannot be recorded or a package is missing.",
 )
-@click.argument("target", metavar="PACKAGE.MODULE:BUILD")
+@click.argument("build", metavar="BUILD")
 @click.option(
     "--out", type=FILE, default="recipe.json", show_default=True, metavar="FILE", help="Write the recipe to this file."
 )
@@ -219,7 +219,8 @@ def compare(a: Path, b: Path, names: Path | None) -> int:
 def record(**options: Any) -> int:
     """Record the initialization of the torch model that a function builds.
 
-    The function is called without arguments. No memory is needed for its parameters.
+    BUILD names the function, as in my_package.models:build. It is called without arguments. No memory is needed for
+    the parameters.
     """
     from .recipes.commands import record
 

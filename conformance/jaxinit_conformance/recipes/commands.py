@@ -1,4 +1,4 @@
-"""The commands about recipes: `jaxinit record TARGET` and `jaxinit show FILE`."""
+"""The commands about recipes: `jaxinit record BUILD` and `jaxinit show FILE`."""
 
 import time
 from pathlib import Path
@@ -12,17 +12,17 @@ import jaxinit
 from ..console import CannotRun, console, imported_function, printable
 
 
-def record(target: str, out: Path, constants: Literal["refuse", "allow"]) -> int:
+def record(build: str, out: Path, constants: Literal["refuse", "allow"]) -> int:
     """Record the model that a function builds, and write its recipe."""
     out_console, begin = console(), time.perf_counter()
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=out_console, disable=not out_console.is_terminal, transient=True) as progress:
-        progress.add_task(f"recording {printable(target)}", total=None)
-        build = imported_function("TARGET", target)
+        progress.add_task(f"recording {printable(build)}", total=None)
+        function = imported_function("BUILD", build)
         try:
-            recipe = jaxinit.record(build, constants=constants)
+            recipe = jaxinit.record(function, constants=constants)
         except (TypeError, ValueError) as error:
-            raise CannotRun(f"cannot record {target!r}: {error}") from None
+            raise CannotRun(f"cannot record {build!r}: {error}") from None
     try:
         out.write_text(recipe.to_json(), encoding="utf-8")
     except OSError as error:

@@ -54,13 +54,13 @@ def test_constants_are_kept_when_asked_for(module: str, capsys: pytest.CaptureFi
     [
         (
             ["record", "no_such_module:build"],
-            "TARGET must be package.module:name, got 'no_such_module:build': No module",
+            "BUILD must be package.module:name, got 'no_such_module:build': No module",
         ),
         (
             ["record", "{module}:number"],
-            "TARGET must be the package.module:name of a function, got '{module}:number', <class",
+            "BUILD must be the package.module:name of a function, got '{module}:number', <class",
         ),
-        (["record", "{module}:absent"], "TARGET must be package.module:name"),
+        (["record", "{module}:absent"], "BUILD must be package.module:name"),
         (["record", "{module}:build", "--out", "absent/recipe.json"], "--out must be a file that can be written to"),
         (["show", "absent.json"], "cannot read absent.json: No such file or directory"),
         (["show", "{module}.py"], "`text` must be JSON"),
