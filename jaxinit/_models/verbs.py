@@ -182,7 +182,8 @@ class Model:
     ) -> dict[str, np.ndarray]:
         """Return torch's tensors, by those of torch's `names` that `rename` maps to the names of the model."""
         if names is None and rename is not None:
-            raise ValueError(f"`rename` is undone by torch's names, got `names=None` and rename={rename!r}")
+            rule = f"`names` must be given with `rename`, got names=None and rename={rename!r}"
+            raise ValueError(f"{rule}. Pass names=list(torch_model.state_dict())")
         renamed_names = renamed(checkpoint.without_counters({name: name for name in names or ()}), rename)
         plain = weight_norm.old_names(renamed_names)
         theirs = {plain[new]: old for new, old in renamed_names.items()}
