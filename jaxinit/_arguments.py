@@ -31,7 +31,8 @@ _MOST_DIMENSIONS = 64  # of a NumPy array
 
 def is_array(value: Any) -> bool:
     """Return whether `value` is an array with axes, of any library, or a variable that holds one."""
-    return bool(getattr(value, "shape", ())) and hasattr(value, "dtype")
+    shape = getattr(value, "shape", ())
+    return isinstance(shape, tuple) and bool(shape) and hasattr(value, "dtype")
 
 
 def shown(value: Any) -> str:

@@ -14,6 +14,7 @@ from jaxinit import _arguments
 from jaxinit._recipes import by_generator, by_key, distribution, schema
 from jaxinit._recipes.nodes import Node, is_draw, needed
 from jaxinit._recipes.parameter import Entry, Form, RecordedParameter, Step
+from jaxinit._sampling.source import Stream, as_key
 from jaxinit._torch_generator.generator import TorchGenerator
 from jaxinit.distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
 
@@ -83,7 +84,7 @@ class Recipe:
 
     def sample(
         self,
-        key: jax.Array | TorchGenerator,
+        key: jax.Array | Stream | TorchGenerator,
         dtype: DTypeLike | None = None,
         layouts: Layouts = "torch",
         out_shardings: Any = None,
@@ -95,7 +96,7 @@ class Recipe:
         name folded in. A TorchGenerator draws on the host what torch draws, in torch's order.
 
         Args:
-            key: one PRNG key, or a TorchGenerator, which is left where torch's generator is left.
+            key: one PRNG key, `nnx.Rngs`, or a TorchGenerator, which is left where torch's generator is left.
             dtype: the dtype of all floating arrays, by default their own.
             layouts: `"torch"` for torch's axes. `"flax"` for those of Flax: the weights of linear layers and
                 of convolutions are transposed, and those of transposed convolutions flipped.
@@ -121,7 +122,7 @@ class Recipe:
         if isinstance(key, TorchGenerator):
             arrays = by_generator.sample(self.nodes, stored, form, key)
         else:
-            arrays = by_key.sample(self.nodes, stored, self._distributions, form, key)
+            arrays = by_key.sample(self.nodes, stored, self._distributions, form, as_key(key))
         return {name: arrays[entry.name] for entry in stored for name in (entry.name, *entry.aliases)}
 
     def to_json(self) -> str:

@@ -102,7 +102,8 @@ def load(text: str) -> tuple[tuple[Node, ...], tuple[Entry, ...]]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"`text` must be JSON: {error}") from None
+        start = text[:20] + "..." * (len(text) > 20)
+        raise ValueError(f"`text` must be JSON, the content of the file, got {start!r}: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"`text` must be a recipe, whose `format` is {FORMAT!r}")
     if content.get("version") != VERSION:

@@ -98,10 +98,14 @@ def fold_in_path(key: Any, words: Any) -> Any:
     return key
 
 
+def as_key(key: Any) -> Any:
+    """Return the next key of `nnx.Rngs` or of a stream, and anything else as it is."""
+    return getattr(key, "params", key)() if _arguments.is_rngs(key) else key
+
+
 def as_source(key: Any) -> Source:
     """Return the source that `key` is, or the source of a JAX key or of the next key of `nnx.Rngs`."""
-    if _arguments.is_rngs(key):
-        key = getattr(key, "params", key)()
+    key = as_key(key)
     return key if isinstance(key, Source) else KeySource(key)
 
 

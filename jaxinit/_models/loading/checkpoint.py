@@ -36,7 +36,8 @@ def drawn(state: State, name: str, key: Any) -> State:
             raise ValueError(f"`{name}` must be given to draw the tensors of a recipe, got None")
         return state.sample(key)
     if key is not None:
-        raise ValueError(f"`{name}` draws the tensors of a recipe, got {name}={key!r} and `state` of {type(state)}")
+        rule = f"`{name}` draws the tensors of a recipe, got `{name}` with a `state` of {type(state)}"
+        raise ValueError(f"{rule}. Read the file of a recipe with jaxinit.Recipe.from_json(path.read_text())")
     return state
 
 

@@ -66,7 +66,20 @@ def test_a_recipe_needs_numbers_and_a_state_has_its_own(state: dict[str, np.ndar
     model = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="`rngs` must be given to draw the tensors of a recipe, got None"):
         jaxinit.nnx.load(model, RECIPE)
-    with pytest.raises(ValueError, match="`rngs` draws the tensors of a recipe, got rngs="):
+    with pytest.raises(
+        ValueError, match=r"`rngs` draws the tensors of a recipe, got `rngs` with .*dict'>\. Read the file"
+    ):
         jaxinit.nnx.load(model, state, rngs=jaxinit.TorchGenerator(0))
     with pytest.raises(TypeError, match="`rngs` must be nnx"):
         jaxinit.nnx.load(model, RECIPE, rngs="0")  # type: ignore[arg-type]  # which is refused
+
+
+def test_rngs_draw_a_recipe_as_their_next_key() -> None:
+    drawn, expected = RECIPE.sample(nnx.Rngs(3)), RECIPE.sample(nnx.Rngs(3).params())
+    assert {name: array.tobytes() for name, array in drawn.items()} == {
+        name: array.tobytes() for name, array in expected.items()
+    }
+    with pytest.raises(
+        TypeError, match=r"`key` must be a JAX PRNG key such as jax\.random\.key\(0\), got an array of shape"
+    ):
+        RECIPE.sample(np.zeros((3, 4)))  # type: ignore[arg-type]  # which is refused
