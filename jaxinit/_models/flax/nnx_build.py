@@ -45,6 +45,8 @@ class Construction(Generic[M]):
         self._rngs = rngs if isinstance(rngs, nnx.Rngs) else nnx.Rngs(KeySource(key).at(("build",)).key)
         self._zero = jnp.zeros(())
         self._layers: list[Path | None] = []
+        self._copied: set[Path] = set()
+        """The layers that are copies of one that is not in the model, and get their arrays through it."""
         self.given: dict[Path, Given | None] = {}
         """The initializers that layers were given, by path. None stands for a layer that keeps its values."""
         self._names: dict[Path, list[str]] = {}
@@ -63,11 +65,23 @@ class Construction(Generic[M]):
         found = nodes(model)
         paths = {id(node.module): node.path for node in found}
         self._layers = [paths.get(id(layer)) for layer, _ in run.calls]
-        self.given = {node.path: run.given_to(node.module) for node in found if isinstance(node.module, tuple(TABLE))}
+        of_flax = [node for node in found if isinstance(node.module, tuple(TABLE))]
+        self._find_copies(run, of_flax)
+        self.given = {node.path: run.given_to(node.module) for node in of_flax}
         in_nnx = [node for node in found if isinstance(node.module, nnx.bridge.ToNNX)]
         self.given |= {node.path: given_to(node.module.to_nnx__module, LINEN_TABLE) for node in in_nnx}
         self._names = {path: list(own) for path, own in _named_parts(found)}
         return model
+
+    def _find_copies(self, run: "_Run", layers: Iterable[Node]) -> None:
+        """Take the first copy of a layer for that layer, if it is not in the model itself."""
+        for node in layers:
+            mark = vars(node.module).get("jaxinit_given")
+            for index, (layer, own) in enumerate(run.calls):
+                if mark is own and self._layers[index] is None and _shapes(layer) == _shapes(node.module):
+                    self._layers[index] = node.path
+                    self._copied.add(node.path)
+                    run.calls[index] = node.module, own
 
     def fill(self, arrays: Mapping[Path, jax.Array]) -> M:
         """Build the model with `arrays` at their paths, and the others as the constructor makes them."""
@@ -75,7 +89,8 @@ class Construction(Generic[M]):
         with observed(run.inject):
             model = self._constructor(self._rngs)
         modules = {node.path: node.module for node in nodes(model)}
-        done = {(*path, name) for layer, path, names in run.filled if modules.get(path) is layer for name in names}
+        found = (each for each in run.filled if modules.get(each[1]) is each[0] or each[1] in self._copied)
+        done = {(*path, name) for _, path, names in found for name in names}
         # Layers that were constructed inside a transform such as nnx.vmap, and what a subclass adds to a layer.
         left = {path: array for path, array in arrays.items() if path not in done}
         if left:
@@ -110,7 +125,7 @@ class _Run:
         self._arrays: dict[Path, dict[str, jax.Array]] = {}
         for (*path, name), array in (arrays or {}).items():
             self._arrays.setdefault(tuple(path), {})[name] = array
-        self.calls: list[tuple[nnx.Module, Given]] = []
+        self.calls: list[tuple[nnx.Module, _Mark]] = []
         self.filled: list[tuple[nnx.Module, Path, list[str]]] = []
         self._around: list[Any] | None = None
         """What the layer was given whose constructor runs."""
@@ -121,25 +136,24 @@ class _Run:
         if self._around is not None:
             # A layer passes its defaults on to its parts.
             given = {name: init for name, init in given.items() if any(init is each for each in self._around)}
-        if not (is_transformed := self._is_transformed):
-            self.calls.append((layer, given))
+        mark = _Mark(given)
+        if not self._is_transformed:
+            self.calls.append((layer, mark))
         around, self._around = self._around, list(given.values())
         defaults = [name for name in default_inits(construct) if name not in call.arguments]
         construct_with(dict.fromkeys(defaults, _zeros), construct, layer, call)
         self._around = around
-        if is_transformed:
-            # Flax makes another object of this one. The new one has its attributes.
-            layer.jaxinit_given = _Mark(given)  # type: ignore[attr-defined]
+        # A transform or a copy makes another object of this one. The new one has its attributes.
+        layer.jaxinit_given = mark  # type: ignore[attr-defined]
 
     def given_to(self, layer: Any) -> Given | None:
         """Return the initializers that a layer of the model was given, or None if it was built before or copied."""
-        for own, given in self.calls:
-            if own is layer:
-                return given
-        if mark := vars(layer).pop("jaxinit_given", None):
-            return mark.given  # type: ignore[no-any-return]
-        is_copy = any(type(own) is type(layer) for own, _ in self.calls)
-        return None if is_copy or not any(map(_arguments.is_traced, jax.tree.leaves(layer))) else {}
+        mark = vars(layer).pop("jaxinit_given", None)
+        if mark is not None:
+            is_copy = any(own is mark and each is not layer for each, own in self.calls)
+            return None if is_copy else mark.given
+        is_seen = any(type(own) is type(layer) for own, _ in self.calls)
+        return None if is_seen or not any(map(_arguments.is_traced, jax.tree.leaves(layer))) else {}
 
     def inject(self, construct: Construct, layer: nnx.Module, call: inspect.BoundArguments) -> None:
         """Construct a layer with its arrays."""
@@ -166,10 +180,26 @@ class _Run:
 
 
 class _Mark:
-    """Represent a static attribute of a layer in the abstract run."""
+    """Represent a static attribute of a layer in the abstract run.
+
+    All are equal, so that JAX finds layers alike that are alike without it.
+    """
 
     def __init__(self, given: Given) -> None:
         self.given = given
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Mark)
+
+    def __hash__(self) -> int:
+        return hash(_Mark)
+
+    def __deepcopy__(self, _: Any) -> "_Mark":
+        return self
+
+
+def _shapes(layer: nnx.Module) -> dict[Any, tuple[int, ...]]:
+    return {path: jnp.shape(jax.tree.leaves(leaf)[0]) for path, leaf in nnx.to_flat_state(nnx.state(layer, nnx.Param))}
 
 
 def _zeros(_: Any, shape: tuple[int, ...], dtype: Any = jnp.float32, **__: Any) -> jax.Array:

@@ -127,6 +127,66 @@ def test_what_a_constructor_does_with_a_layer_it_does_with_torchs_numbers(source
     assert 0 < abs(np.asarray(model.head.kernel)).max() <= 0.005
 
 
+def halved(model: nnx.Module) -> Any:
+    return jax.tree.map(lambda x: (x / 2).astype(jnp.bfloat16), model)
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "clone": nnx.clone,
+    "deepcopy": copy.deepcopy,
+    "merge": lambda model: nnx.merge(*nnx.split(model)),
+    "tree.map": halved,
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_of_a_layer_that_is_not_in_the_model_has_torchs_numbers(name: str) -> None:
+    class Pair(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.plain = nnx.Linear(4, 4, rngs=rngs)
+            self.given = nnx.Linear(4, 4, kernel_init=nnx.initializers.constant(3.0), rngs=rngs)
+
+    class Copies(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            pair = Pair(rngs)
+            self.first, self.second = COPIES[name](pair), COPIES[name](pair)
+
+    factor = 0.5 if name == "tree.map" else 1
+    model = jaxinit.nnx.init(lambda rngs: COPIES[name](Pair(rngs)), KEY)
+    copies = jaxinit.nnx.init(Copies, KEY)
+    for each in (model, copies.first, copies.second):
+        assert not hasattr(each.plain, "jaxinit_given")
+        bias = np.asarray(each.plain.bias[...], np.float32)
+        assert 0 < abs(bias).max() <= factor / 2
+        assert (each.given.kernel[...] == 3 * factor).all()
+    np.testing.assert_array_equal(copies.first.plain.kernel, copies.second.plain.kernel)
+
+
+def test_layers_of_one_kind_are_alike_while_a_model_is_built() -> None:
+    """One may be mapped over with another, and nnx.jit traces once for both."""
+    traces = []
+
+    class Stacked(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.layers = nnx.List([nnx.Linear(4, 4, rngs=rngs) for _ in range(2)])
+            self.mean = jax.tree.map(lambda a, b: (a + b) / 2, *self.layers)
+            for layer in self.layers:
+                self._double(layer)
+
+        @staticmethod
+        @nnx.jit
+        def _double(layer: Any) -> None:
+            traces.append(layer)
+            layer.bias[...] = layer.bias[...] * 2
+
+    model = jaxinit.nnx.init(Stacked, KEY)
+    assert len(traces) <= 2  # one in each of two runs
+    first, second = (np.asarray(layer.bias) for layer in model.layers)
+    assert not np.intersect1d(first, second).size
+    assert 0 < abs(first).max() <= 1
+    np.testing.assert_allclose(model.mean.bias, (first + second) / 4, rtol=1e-6)
+
+
 def test_layers_that_were_built_before_keep_their_values() -> None:
     class Around(nnx.Module):
         def __init__(self, layer: nnx.Linear, rngs: nnx.Rngs) -> None:
