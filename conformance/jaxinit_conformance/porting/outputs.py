@@ -100,9 +100,9 @@ def _distance(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def _arranged(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Yield an output with the axes of torch: channels may be last, and heads may be separate axes."""
-    if array.ndim > 2 and np.moveaxis(array, -1, 1).shape == shape:
-        yield np.moveaxis(array, -1, 1)
+    """Yield an output with the axes of torch: channels may be last, and heads apart, behind the tokens."""
+    turned = [np.moveaxis(array, -1, 1), array.swapaxes(1, 2)] if array.ndim > 2 else []
+    yield from (each for each in turned if each.shape == shape)
     yield array.reshape(shape)
 
 

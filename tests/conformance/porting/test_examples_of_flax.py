@@ -148,3 +148,25 @@ def test_a_port_may_have_arrays_that_are_no_variables() -> None:
             return 2 * self.fc(x)
 
     jaxinit_conformance.assert_ported(TorchNet, Net, np.ones((2, 8), np.float32))
+
+
+def test_heads_may_stand_before_the_tokens() -> None:
+    """As in the norm of the queries in Gemma 3."""
+
+    class TorchNet(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = torch.nn.LayerNorm(4)
+
+        def forward(self, x: Any) -> Any:
+            return self.norm(x.reshape(2, 5, 3, 4).transpose(1, 2)).transpose(1, 2).flatten(2)
+
+    class Net(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.norm = nnx.LayerNorm(4, epsilon=1e-5, rngs=rngs)
+
+        def __call__(self, x: Any) -> Any:
+            return self.norm(x.reshape(2, 5, 3, 4)).reshape(2, 5, 12)
+
+    x = np.random.default_rng(0).normal(size=(2, 5, 12)).astype(np.float32)
+    jaxinit_conformance.assert_ported(TorchNet, Net, x)
