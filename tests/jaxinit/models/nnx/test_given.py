@@ -134,7 +134,7 @@ def halved(model: nnx.Module) -> Any:
 COPIES: dict[str, Callable[[Any], Any]] = {
     "clone": nnx.clone,
     "deepcopy": copy.deepcopy,
-    "merge": lambda model: nnx.merge(*nnx.split(model)),
+    "merge": lambda model: nnx.merge(*nnx.split(nnx.clone(model))),  # without clone, both would share variables
     "tree.map": halved,
 }
 
