@@ -1,7 +1,7 @@
 """Initializers made of others, for what no single function of torch.nn.init gives."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from jaxinit._sampling import dtypes
 from jaxinit._sampling.sharding import OutSharding
 from jaxinit._sampling.source import Array, Source
 from jaxinit.distributions import Constant, Distribution, Normal, Triangular, TruncatedNormal, Uniform
-from jaxinit.layouts import View
+from jaxinit.layouts import Layout, View
 
 
 class sum_of_uniforms(Bounded):
@@ -164,6 +164,9 @@ class with_zero_row(Initializer):
             raise ValueError(f"`row` must be one of the {rows} rows of `shape` {shape}, got {self.row}")
         return self.row % rows
 
+    def with_layouts(self, change: Callable[[Layout], Layout]) -> Initializer:
+        return dataclasses.replace(self, init=self.init.with_layouts(change))
+
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
         row = self.index(view.shape)
         return source.run(_with_zero_row, view, out_sharding, init=self.init, row=row, dtype=dtype)
@@ -224,6 +227,9 @@ class concatenated(Initializer):
         sizes = list(shape)
         sizes[self.axis] //= parts
         return tuple(sizes)
+
+    def with_layouts(self, change: Callable[[Layout], Layout]) -> Initializer:
+        return dataclasses.replace(self, inits=[init.with_layouts(change) for init in self.inits])
 
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
         self.part(view.shape)

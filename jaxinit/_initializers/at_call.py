@@ -7,7 +7,7 @@ import jax
 from jax.typing import DTypeLike
 
 from jaxinit import _arguments
-from jaxinit._initializers.base import Initializer, WithLayout, require_initializer
+from jaxinit._initializers.base import Initializer, require_initializer
 from jaxinit._sampling.sharding import OutSharding
 from jaxinit._sampling.source import Source, Stream
 from jaxinit.layouts import Axes, Layout, as_layout
@@ -60,9 +60,7 @@ class at_call:
         out_sharding: OutSharding = None,
     ) -> jax.Array:
         """Draw an array. The axes are integers or sequences of integers."""
-        init = self.init
-        if isinstance(init, WithLayout):
-            init = dataclasses.replace(init, layout=self._named(Layout(in_axis, out_axis), shape))
+        init = self.init.with_layouts(lambda _: self._named(Layout(in_axis, out_axis), shape))
         return init(key, shape, dtype, out_sharding)
 
     def _named(self, called: Layout, shape: Sequence[int]) -> Layout:

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import typing
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import jax
@@ -131,6 +131,10 @@ class Initializer(_Value, metaclass=Kind):
     # NumPy's scalars and arrays would multiply an initializer as an object. With None they leave it to `__rmul__`.
     __array_ufunc__ = None
 
+    def with_layouts(self, change: Callable[[Layout], Layout]) -> "Initializer":
+        """Return the initializer with its layout changed, and those of the initializers that it is made of."""
+        return self
+
     def _canonical(self, **values: object) -> None:
         """Replace arguments by their one canonical form. The dataclass is frozen, its dict is not."""
         vars(self).update(values)
@@ -229,6 +233,9 @@ class WithLayout(Initializer):
 
     def view(self, shape: tuple[int, ...]) -> View:
         return self.layout.view(shape)
+
+    def with_layouts(self, change: Callable[[Layout], Layout]) -> Initializer:
+        return dataclasses.replace(self, layout=change(self.layout))
 
 
 def require_matrix(view: View, name: str) -> None:

@@ -12,7 +12,7 @@ from jaxinit._sampling import dtypes
 from jaxinit._sampling.sharding import OutSharding
 from jaxinit._sampling.source import Array, Source
 from jaxinit.distributions import Distribution, Uniform
-from jaxinit.layouts import View
+from jaxinit.layouts import Layout, View
 
 
 class Scaled(Initializer):
@@ -38,6 +38,11 @@ class Scaled(Initializer):
 
     def view(self, shape: tuple[int, ...]) -> View:
         return self.init.view(shape)
+
+    def with_layouts(self, change: Callable[[Layout], Layout]) -> Initializer:
+        if isinstance(self, WithLayout):
+            return super().with_layouts(change)
+        return dataclasses.replace(self, init=self.init.with_layouts(change))
 
     def draw(self, source: Source, view: View, dtype: np.dtype, out_sharding: OutSharding = None) -> Array:
         dtypes.require_inexact(dtype)

@@ -15,8 +15,7 @@ import numpy as np
 
 from jaxinit._initializers.base import Initializer, WithLayout
 from jaxinit._initializers.elementwise import uniform
-from jaxinit._initializers.scaled import Scaled
-from jaxinit.composed import concatenated, sum_of_uniforms, with_zero_row
+from jaxinit.composed import concatenated, sum_of_uniforms
 from jaxinit.layouts import FLAX, Layout
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -178,14 +177,7 @@ def with_layout(init: Initializer, layout: Layout) -> Initializer:
 
 def in_layer(init: Initializer, layout: Layout) -> Initializer:
     """Return the initializer with the layout of a layer in place of the default one, in its parts too."""
-    match init:
-        case concatenated(inits=inits):
-            return dataclasses.replace(init, inits=tuple(in_layer(part, layout) for part in inits))
-        case with_zero_row() | Scaled(init=concatenated() | with_zero_row()):
-            return dataclasses.replace(init, init=in_layer(init.init, layout))
-        case WithLayout() if init.layout == FLAX:
-            return with_layout(init, layout)
-    return init
+    return init.with_layouts(lambda own: layout if own == FLAX else own)
 
 
 def _sum(inits: list[Initializer]) -> Initializer:

@@ -34,6 +34,20 @@ def test_the_call_names_the_axes(shape: Any, in_axis: Any, out_axis: Any, layout
     np.testing.assert_array_equal(drawn, factory(layout=layout)(KEY, shape))
 
 
+@pytest.mark.parametrize(
+    "of_parts",
+    [
+        lambda init: jaxinit.composed.concatenated([init, init]),
+        lambda init: 0.5 * jaxinit.composed.with_zero_row(init, 3),
+        lambda init: 0.5 * jaxinit.composed.concatenated([0.5 * init, jaxinit.ones()], axis=1),
+    ],
+)
+def test_parts_of_an_initializer_have_the_axes_of_the_call(of_parts: Any) -> None:
+    own = of_parts(jaxinit.kaiming_normal(layout=Layout(batch_axis=0)))
+    called = jaxinit.at_call(of_parts(jaxinit.kaiming_normal()))
+    np.testing.assert_array_equal(called(KEY, (8, 6, 4), jnp.float32), own(KEY, (8, 6, 4)))
+
+
 def test_experts_do_not_count_in_the_fans() -> None:
     drawn = jaxinit.at_call(jaxinit.kaiming_normal())(KEY, (8, 256, 512), jnp.bfloat16, 1, 2)
     assert drawn.dtype == jnp.bfloat16
