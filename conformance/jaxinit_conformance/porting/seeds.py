@@ -1,7 +1,7 @@
 """Whether torch's seed gives the same numbers in the port, parameter by parameter.
 
-Orthogonal matrices differ by the rounding of two QR decompositions. Numbers from another place of
-torch's stream differ by as much as the numbers themselves.
+Orthogonal matrices differ by the rounding of two QR decompositions, times the condition number of the matrix that is
+decomposed. Numbers from another place of torch's stream differ by as much as the numbers themselves.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,8 +17,11 @@ from .finding import Finding
 from .models.model import PortModel
 from .sources import Matching
 
-ROUNDING = 1e-5
-"""Differences up to this share of the largest entry are rounding."""
+ROUNDING = 1e-3
+"""Differences up to this share of the largest entry are rounding.
+
+Of square orthogonal matrices of size 64, 1% differ by more than 1e-5. Of 140 000 the farthest differed by 2.4e-4.
+"""
 
 
 def compare(module: torch.nn.Module, port: PortModel, model: Any, matching: Matching, seed: int) -> dict[str, bool]:
