@@ -16,7 +16,7 @@ import numpy as np
 from jaxinit._initializers.base import Initializer, WithLayout
 from jaxinit._initializers.elementwise import uniform
 from jaxinit.composed import concatenated, sum_of_uniforms
-from jaxinit.layouts import FLAX, Layout
+from jaxinit.layouts import Layout
 
 Shapes = Mapping[str, tuple[int, ...]]
 """The shapes of a layer's parameters, by their paths within the layer, joined with dots."""
@@ -173,11 +173,6 @@ class Layer:
 def with_layout(init: Initializer, layout: Layout) -> Initializer:
     """Return the initializer for an array of another layout."""
     return dataclasses.replace(init, layout=layout) if isinstance(init, WithLayout) else init
-
-
-def in_layer(init: Initializer, layout: Layout) -> Initializer:
-    """Return the initializer with the layout of a layer in place of the default one, in its parts too."""
-    return init.with_layouts(lambda own: layout if own == FLAX else own)
 
 
 def _sum(inits: list[Initializer]) -> Initializer:

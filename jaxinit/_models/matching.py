@@ -11,10 +11,10 @@ from jax.sharding import NamedSharding
 
 from jaxinit import _arguments
 from jaxinit._initializers.base import Initializer
-from jaxinit._models.correspondence import Layer, Shapes, in_layer
+from jaxinit._models.correspondence import Layer, Shapes
 from jaxinit._sampling.sharding import device_put, explicit
 from jaxinit._sampling.source import Source
-from jaxinit.layouts import Layout
+from jaxinit.layouts import FLAX, Layout
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, jax.ShapeDtypeStruct]
@@ -227,7 +227,10 @@ def _is_part(node: Node, layers: Mapping[Path, LayerMatch], leaves: Leaves) -> b
 
 
 def _in_layer(init: Init, layout: Layout | None) -> Init:
-    return in_layer(init, layout) if layout is not None and isinstance(init, Initializer) else init
+    """Return an initializer with the layout of a layer in place of the default one, in its parts too."""
+    if layout is None or not isinstance(init, Initializer):
+        return init
+    return init.with_layouts(lambda own: layout if own == FLAX else own)
 
 
 def fits(path: Path, pattern: str) -> bool:

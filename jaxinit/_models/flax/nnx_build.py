@@ -75,13 +75,16 @@ class Construction(Generic[M]):
 
     def _find_copies(self, run: "_Run", layers: Iterable[Node]) -> None:
         """Take the first copy of a layer for that layer, if it is not in the model itself."""
+        indices = {id(mark): index for index, (_, mark) in enumerate(run.calls)}
         for node in layers:
-            mark = vars(node.module).get("jaxinit_given")
-            for index, (layer, own) in enumerate(run.calls):
-                if mark is own and self._layers[index] is None and _shapes(layer) == _shapes(node.module):
-                    self._layers[index] = node.path
-                    self._copied.add(node.path)
-                    run.calls[index] = node.module, own
+            index = indices.get(id(vars(node.module).get("jaxinit_given")))
+            if index is None or self._layers[index] is not None:
+                continue
+            layer, mark = run.calls[index]
+            if _shapes(layer) == _shapes(node.module):
+                self._layers[index] = node.path
+                self._copied.add(node.path)
+                run.calls[index] = node.module, mark
 
     def fill(self, arrays: Mapping[Path, jax.Array]) -> M:
         """Build the model with `arrays` at their paths, and the others as the constructor makes them."""

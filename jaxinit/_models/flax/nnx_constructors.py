@@ -59,6 +59,7 @@ def _wrapped(construct: Construct) -> Construct:
     return run
 
 
+@functools.cache
 def default_inits(construct: Construct) -> dict[str, Any]:
     """Return the initializers that a layer uses by default, by the names of its arguments."""
     parameters = inspect.signature(construct).parameters.items()
