@@ -57,7 +57,7 @@ class Model:
     has_torchs_names = False
     """Whether paths are torch's names, if nothing speaks for another spelling."""
     has_lists = False
-    """Whether lists are lists, so that a name such as `ln_1` is no entry of one, if nothing speaks for it."""
+    """Whether models have lists. Then `ln_1` is no entry 1 of a list `ln`, unless torch's names say so."""
 
     def __init__(self, nodes: Sequence[Node], stacks: Stacks, rules: Rules) -> None:
         self.nodes, self.stacks, self.rules = nodes, stacks, rules

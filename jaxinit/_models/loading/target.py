@@ -26,7 +26,7 @@ class Target:
     has_torchs_names: bool = False
     """Whether paths are torch's names, if nothing speaks for another spelling."""
     has_lists: bool = False
-    """Whether a name such as `ln_1` is no entry of a list, if nothing speaks for it."""
+    """Whether `ln_1` is a name of its own, and not entry 1 of a list `ln`, unless torch's names say so."""
 
     def layers(self, names: Container[str]) -> Iterator[tuple[LayerMatch, dict[str, str]]]:
         """Yield the layers that torch has, as its names show, with the full names of their tensors."""
